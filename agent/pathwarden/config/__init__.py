@@ -1,0 +1,1 @@
+"""Configuration: UCI text in, settings out."""

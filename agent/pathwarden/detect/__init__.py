@@ -1,0 +1,1 @@
+"""Deciding what changed: pure comparison and state machines."""

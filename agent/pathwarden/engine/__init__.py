@@ -1,0 +1,1 @@
+"""Tracing as state machines: replies and the clock in, probes out."""

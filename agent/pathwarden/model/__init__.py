@@ -1,0 +1,1 @@
+"""Frozen values that every part shares, and the protocols by which adapters are handed around."""

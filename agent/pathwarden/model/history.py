@@ -1,0 +1,122 @@
+"""What the history keeps and gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pathwarden.model.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The canonical path of a target under one epoch.
+
+    `hops[k]` holds the responders known at ttl k+1, sorted; empty means nobody has answered there yet. `length` is the ttl of the
+    destination, None if it never answered. `label` is the letter people see: A, B, … Z, AA. Instants are wall-clock nanoseconds,
+    `held_s` the seconds it was in force, up to `last_at`.
+    """
+
+    route_id: str
+    target: str
+    label: str
+    address: str
+    epoch: str
+    hops: tuple[tuple[str, ...], ...]
+    length: int | None
+    first_at: int
+    last_at: int
+    held_s: int
+    traces: int
+    rtt_ms: float | None
+    loss_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something we tell. `body` is the finished JSON object of the `event` topic; the store adds its `seq` and keeps it as it is.
+
+    `change_no` counts a target's events from 1; with `target` it is unique, so that a repeated commit cannot double an event.
+    """
+
+    event_id: str
+    target: str
+    change_no: int
+    event_type: str
+    severity: str
+    notify: bool
+    at: int
+    clock_synced: bool
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one finished trace leaves behind, written in one transaction: all of it or nothing.
+
+    `route` is the route the trace belongs to as it now stands (None while undecided), `state` the target's state machine as JSON text.
+    """
+
+    trace: Trace
+    route: Route | None
+    state: str
+    events: tuple[Event, ...] = ()
+
+
+class StoredTrace(NamedTuple):
+    """A trace read back; RTTs are exact to 0.01 ms."""
+
+    trace_id: int
+    path_id: str
+    route_id: str | None
+    trace: Trace
+
+
+class StoredEvent(NamedTuple):
+    """An event read back: its position in the one sequence of all events, and its JSON object with `seq` in it."""
+
+    seq: int
+    event_id: str
+    target: str
+    event_type: str
+    at: int
+    body: dict[str, object]
+
+
+class OutboxRow(NamedTuple):
+    """An event that the broker has not acknowledged yet."""
+
+    seq: int
+    event_id: str
+    target: str
+    body: dict[str, object]
+
+
+class Series(NamedTuple):
+    """A target's samples in equal buckets, as columns of equal length.
+
+    `at_s`: start of each bucket (seconds since 1970). RTTs in ms to the destination, None where it never answered. `sent` and `lost`
+    count destination probes, `routes` names the route most traces of the bucket followed (None if unknown).
+    """
+
+    at_s: list[int]
+    rtt_min_ms: list[float | None]
+    rtt_median_ms: list[float | None]
+    rtt_max_ms: list[float | None]
+    sent: list[int]
+    lost: list[int]
+    routes: list[str | None]
+
+
+class DbStats(NamedTuple):
+    """Sizes and counts of the history."""
+
+    path: str
+    size_bytes: int
+    limit_bytes: int
+    schema: int
+    traces: int
+    paths: int
+    events: int
+    outbox: int
+    oldest_at: int | None
+    newest_at: int | None

@@ -1,0 +1,204 @@
+"""What adapters offer each other, so that none imports another; the daemon hands them over."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from pathwarden.model.history import (
+    DbStats,
+    OutboxRow,
+    Record,
+    Route,
+    Series,
+    StoredEvent,
+    StoredTrace,
+)
+from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply
+from pathwarden.model.trace import KernelRoute
+
+
+class Clock(Protocol):
+    """Time, real or simulated."""
+
+    def mono_ns(self) -> int:
+        """Monotonic nanoseconds: the only clock for durations and schedules."""
+        ...
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970; may step."""
+        ...
+
+    def synced(self) -> bool:
+        """Whether the wall clock is known to be right."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends probes and brings replies: raw sockets, the error queue, or the simulated network."""
+
+    name: str
+
+    def flow(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+        """The flow to use for a destination: the kernel's source address, and a source port that is held for us.
+
+        `port` 0 is the method's own (33434 for UDP), `size` 0 the usual datagram (60 bytes on IPv4, 80 on IPv6). Equal
+        arguments give equal flows, also after a restart, as long as the source address stays. Raises `ProbeError`.
+        """
+        ...
+
+    def window(self, flow: Flow) -> int:
+        """How many probes of one flow may be in flight at once and still be told apart."""
+        ...
+
+    def send(self, probe: Probe, binding: Binding) -> int:
+        """Send one probe; the monotonic instant of sending, or 0 when the kernel's queue is full (try again). Raises `ProbeError`."""
+        ...
+
+    def receive(self, timeout_ns: int) -> list[Reply]:
+        """Replies that have come; waits at most `timeout_ns` (0: do not wait) for the first, or until `wake`."""
+        ...
+
+    def wake(self) -> None:
+        """End a waiting `receive`; may be called from any thread and from a signal handler."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """Counts since start: malformed, overflow, enobufs, timestamps_missing and the like."""
+        ...
+
+    def close(self) -> None:
+        """Release every socket."""
+        ...
+
+
+class RouteOracle(Protocol):
+    """Asks the kernel where packets would go."""
+
+    def lookup(self, dst: str, binding: Binding) -> KernelRoute:
+        """The kernel's answer for a destination under a binding; cached until the kernel reports a change. Raises `ProbeError`."""
+        ...
+
+
+class Resolver(Protocol):
+    """Turns host names into addresses without blocking the prober."""
+
+    def lookup(self, host: str, family: int) -> str | None:
+        """The pinned address of a host, or None while it is being resolved or does not resolve; never blocks."""
+        ...
+
+
+class HistoryWriter(Protocol):
+    """The only writer of the history; its methods are called from the store's thread alone."""
+
+    def save(self, records: Sequence[Record]) -> None:
+        """Write finished traces, routes, states and events in one transaction."""
+        ...
+
+    def acknowledge(self, seqs: Sequence[int]) -> None:
+        """The broker has these events; take them out of the outbox."""
+        ...
+
+
+class HistoryReader(Protocol):
+    """Read-only views of the history. Instants are wall-clock nanoseconds; lists are newest first unless said otherwise."""
+
+    def latest(self, target: str) -> StoredTrace | None:
+        """The newest trace of a target."""
+        ...
+
+    def traces(
+        self,
+        target: str,
+        *,
+        before_id: int | None = None,
+        at_from: int | None = None,
+        at_to: int | None = None,
+        limit: int = 50,
+    ) -> list[StoredTrace]:
+        """Traces of a target; `before_id` pages on."""
+        ...
+
+    def trace(self, trace_id: int) -> StoredTrace | None:
+        """One trace."""
+        ...
+
+    def trace_at(self, target: str, at: int) -> StoredTrace | None:
+        """The trace in force at an instant: the newest that started at or before it."""
+        ...
+
+    def routes(self, target: str) -> list[Route]:
+        """All routes of a target, most time first."""
+        ...
+
+    def route(self, route_id: str) -> Route | None:
+        """One route."""
+        ...
+
+    def events(
+        self,
+        *,
+        target: str | None = None,
+        since_seq: int | None = None,
+        before_seq: int | None = None,
+        limit: int = 100,
+    ) -> list[StoredEvent]:
+        """Events; with `since_seq` oldest first (for following), else newest first."""
+        ...
+
+    def count_events(self, target: str, at_from: int, types: Sequence[str]) -> int:
+        """How many events of these types a target had since an instant."""
+        ...
+
+    def series(self, target: str, at_from: int, at_to: int, points: int) -> Series:
+        """Samples in at most `points` equal buckets, computed in SQL."""
+        ...
+
+    def states(self) -> dict[str, str]:
+        """Each target's state machine as JSON text."""
+        ...
+
+    def outbox(self, after_seq: int, limit: int) -> list[OutboxRow]:
+        """Events not acknowledged yet, oldest first, with `seq` greater than `after_seq`."""
+        ...
+
+    def stats(self) -> DbStats:
+        """Sizes and counts."""
+        ...
+
+
+class Agent(Protocol):
+    """The running agent as the page, the broker and the command topics see it; every method may be called from any thread."""
+
+    def info(self) -> dict[str, object]:
+        """The agent's own state: the JSON object of the `info` topic."""
+        ...
+
+    def target_states(self) -> list[dict[str, object]]:
+        """One JSON object of the `state` topic per configured target, in configuration order."""
+        ...
+
+    def target_path(self, tid: str) -> dict[str, object] | None:
+        """The JSON object of a target's `path` topic; None before the first trace."""
+        ...
+
+    def trace_now(self, tid: str) -> bool:
+        """Ask for a trace as soon as possible; False if there is no such target. A trace that is running already counts."""
+        ...
+
+    def metrics(self) -> str:
+        """The whole OpenMetrics text."""
+        ...
+
+
+class Publisher(Protocol):
+    """Where the daemon sends what subscribers should know; never blocks."""
+
+    def state_changed(self, tid: str) -> None:
+        """A target's state and path may have changed."""
+        ...
+
+    def event_stored(self) -> None:
+        """The outbox has something new."""
+        ...
+
+
+Acknowledge = Callable[[Sequence[int]], None]

@@ -1,0 +1,79 @@
+"""Settings: the configuration after checking, with every default filled in."""
+
+from dataclasses import dataclass
+
+from pathwarden.model.probe import Binding, Method
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What we trace, and how. `family`: 0 as the name resolves, else 4 or 6. `source` names a `Source`, '' is the kernel's choice."""
+
+    tid: str
+    host: str
+    label: str
+    family: int
+    enabled: bool
+    method: Method
+    port: int
+    source: str
+    interval_s: int
+    jitter_pct: int
+    queries: int
+    first_ttl: int
+    max_ttl: int
+    wait_s: float
+    gap_limit: int
+    dscp: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named way out: interface device, address, mark, table."""
+
+    name: str
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The agent itself. `max_pps` is the ceiling over all probes, `concurrency` how many traces may run side by side."""
+
+    name: str
+    max_pps: float
+    concurrency: int
+    learn_h: float
+    db: str
+    db_max_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """The broker. An empty host switches MQTT off."""
+
+    host: str
+    port: int
+    username: str
+    password_file: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The page. `listen` holds `address:port` pairs; an empty tuple switches it off. `root` is the folder of the page's files."""
+
+    listen: tuple[str, ...]
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration. `default_targets` tells that the owner named none, so the agent watches its own choice."""
+
+    agent: AgentSettings
+    mqtt: MqttSettings
+    web: WebSettings
+    targets: tuple[Target, ...]
+    sources: tuple[Source, ...]
+    default_targets: bool

@@ -1,0 +1,124 @@
+"""Traces: one measurement, hop by hop, and the path it saw."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from pathwarden.model.probe import Flow, MplsLabel, ReplyKind
+
+
+class Answer(NamedTuple):
+    """What one probe got. `responder`, `rtt_ns` and `kind` are None when nothing came in time (silent)."""
+
+    query: int
+    responder: str | None = None
+    rtt_ns: int | None = None
+    kind: ReplyKind | None = None
+    icmp_type: int = 0
+    icmp_code: int = 0
+    reply_ttl: int = 0
+    quoted_ttl: int = 0
+    mpls: tuple[MplsLabel, ...] = ()
+
+
+class Hop(NamedTuple):
+    """All answers at one ttl, in the order of their queries."""
+
+    ttl: int
+    answers: tuple[Answer, ...]
+
+    @property
+    def responders(self) -> tuple[str, ...]:
+        """Every responder once, in order of appearance; empty when the hop is silent."""
+        return tuple(dict.fromkeys(a.responder for a in self.answers if a.responder is not None))
+
+    @property
+    def rtts_ns(self) -> tuple[int, ...]:
+        """The round-trip times that came back."""
+        return tuple(a.rtt_ns for a in self.answers if a.rtt_ns is not None)
+
+
+class Ending(StrEnum):
+    """Why a trace ended."""
+
+    REACHED = "reached"
+    UNREACHABLE = "unreachable"  # a router on the way said so
+    GAP = "gap"  # too many silent hops in a row
+    MAX_TTL = "max_ttl"
+    ERROR = "error"  # no probe could leave
+
+
+class Reason(StrEnum):
+    """Why a trace was made."""
+
+    SCHEDULE = "schedule"
+    CONFIRM = "confirm"
+    COMMAND = "command"
+
+
+class KernelRoute(NamedTuple):
+    """What the kernel would do with a packet to the target: device, source address, gateway ('' on link) and routing table."""
+
+    device: str
+    source: str
+    gateway: str
+    table: int
+
+    @property
+    def epoch(self) -> str:
+        """The part whose change re-hashes every load balancer: uplink, source address and gateway."""
+        return f"{self.device}|{self.source}|{self.gateway}"
+
+
+class Path(NamedTuple):
+    """What a trace saw: for ttl 1, 2, … the sorted responders; an empty tuple is a silent hop and says nothing."""
+
+    hops: tuple[tuple[str, ...], ...]
+
+    @property
+    def path_id(self) -> str:
+        """Name by content, 12 hexadecimal digits: equal hops give equal names; silent hops at the end do not count."""
+        text = ";".join(",".join(hop) for hop in self.hops).rstrip(";")
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One measurement of one target.
+
+    `at` is wall-clock nanoseconds since 1970 at the start, `mono_ns` the monotonic clock then. `hops` runs from the first ttl to the
+    destination, or to the last hop probed. `reached_ttl` is None if the destination did not answer. `error` is one of
+    `errors.PROBE_ERRORS` when `ending` is ERROR, else ''.
+    """
+
+    target: str
+    address: str
+    flow: Flow
+    source: str
+    kernel_route: KernelRoute | None
+    transport: str
+    reason: Reason
+    at: int
+    mono_ns: int
+    duration_ns: int
+    clock_synced: bool
+    ending: Ending
+    error: str
+    reached_ttl: int | None
+    hops: tuple[Hop, ...]
+    probes: int
+    late: int
+    duplicates: int
+
+    @property
+    def path(self) -> Path:
+        """The responders by ttl, without trailing silence."""
+        by_ttl = {hop.ttl: tuple(sorted(hop.responders)) for hop in self.hops}
+        last = max((ttl for ttl, responders in by_ttl.items() if responders), default=0)
+        return Path(tuple(by_ttl.get(ttl, ()) for ttl in range(1, last + 1)))
+
+    @property
+    def destination_rtts_ns(self) -> tuple[int, ...]:
+        """Round-trip times to the destination itself; empty if it did not answer."""
+        return next((hop.rtts_ns for hop in self.hops if hop.ttl == self.reached_ttl), ())

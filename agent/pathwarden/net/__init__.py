@@ -1,0 +1,1 @@
+"""Sockets, netlink and names: everything that talks to the kernel."""

@@ -1,0 +1,1 @@
+"""The one serialiser: values to JSON-ready dictionaries and sentences."""
