@@ -1,0 +1,133 @@
+"""The one loop that drives trace sessions over a transport, under one pace.
+
+Rules:
+1. A session is asked for probes only when it may have some: when it is new, got a reply, or a time-out of its own is due.
+2. Sessions that want more than the pace allows take turns, so that traces run side by side.
+3. A probe that the kernel's full queue refused goes back to its session; a probe that cannot leave at all ends its trace.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from pathwarden.engine.correlator import Correlator, Slot
+from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.session import TraceSession
+from pathwarden.errors import ProbeError
+from pathwarden.model.probe import Binding
+from pathwarden.model.protocols import Clock, Transport
+
+TURN = 8  # probes a session may send before the next one's turn; keeps a trace's replies apart without many turns
+LONGEST_WAIT_NS = 3_600_000_000_000
+
+
+class _Entry:
+    """A session with its binding; `wake_ns` is the time-out it is filed under (0: none), `hungry` whether it waits for its turn."""
+
+    __slots__ = ("binding", "finished", "hungry", "session", "wake_ns")
+
+    def __init__(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None]) -> None:
+        self.session = session
+        self.binding = binding
+        self.finished = finished
+        self.hungry = True
+        self.wake_ns = 0
+
+
+class Driver:
+    """Runs any number of sessions over one transport. Not thread-safe: the prober's thread alone calls it."""
+
+    def __init__(self, transport: Transport, clock: Clock, correlator: Correlator, bucket: TokenBucket) -> None:
+        self.correlator = correlator
+        self._transport = transport
+        self._clock = clock
+        self._bucket = bucket
+        self._entries: dict[TraceSession, _Entry] = {}
+        self._hungry: deque[_Entry] = deque()
+        self._wakeups: list[tuple[int, int, _Entry]] = []
+        self._filed = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None]) -> None:
+        """Take a session in; `finished` is called once, when it is done."""
+        entry = _Entry(session, binding, finished)
+        self._entries[session] = entry
+        self._hungry.append(entry)
+
+    def step(self, longest_wait_ns: int = LONGEST_WAIT_NS) -> None:
+        """Send what may leave now, wait for replies at most this long (less if a time-out or the pace comes first), and book them."""
+        now_ns = self._clock.mono_ns()
+        self._wake_due(now_ns)
+        self._send(now_ns)
+        for reply in self._transport.receive(self._wait_ns(longest_wait_ns)):
+            owner = self.correlator.dispatch(reply)
+            if owner is not None:
+                entry = self._entries.get(cast("TraceSession", owner))
+                if entry is not None and not entry.hungry:
+                    entry.hungry = True
+                    self._hungry.append(entry)
+
+    def _wake_due(self, now_ns: int) -> None:
+        wakeups = self._wakeups
+        while wakeups and wakeups[0][0] <= now_ns:
+            entry = heapq.heappop(wakeups)[2]
+            entry.wake_ns = 0
+            if not entry.hungry and not entry.session.done:
+                entry.hungry = True
+                self._hungry.append(entry)
+
+    def _send(self, now_ns: int) -> None:
+        for _ in range(len(self._hungry)):
+            budget = min(self._bucket.available(now_ns), TURN)
+            entry = self._hungry.popleft()
+            slots = entry.session.poll(now_ns, budget)
+            if slots and not self._send_all(entry, slots):
+                self._hungry.appendleft(entry)
+                return
+            if entry.session.done:
+                self._finish(entry)
+            elif len(slots) == budget:
+                self._hungry.append(entry)
+                self._file(entry)
+            else:
+                entry.hungry = False
+                self._file(entry)
+
+    def _send_all(self, entry: _Entry, slots: list[Slot]) -> bool:
+        """Send these probes; False when the kernel's queue is full."""
+        for number, slot in enumerate(slots):
+            try:
+                sent_ns = self._transport.send(slot.probe, entry.binding)
+            except ProbeError as error:
+                entry.session.fail(error.reason)
+                return True
+            if not sent_ns:
+                for refused in reversed(slots[number:]):
+                    entry.session.unsent(refused)
+                return False
+            self.correlator.sent(slot, sent_ns)
+            self._bucket.take(1, sent_ns)
+        return True
+
+    def _file(self, entry: _Entry) -> None:
+        wake_ns = entry.session.next_wakeup()
+        if wake_ns is not None and not entry.wake_ns:
+            entry.wake_ns = wake_ns
+            self._filed += 1
+            heapq.heappush(self._wakeups, (wake_ns, self._filed, entry))
+
+    def _finish(self, entry: _Entry) -> None:
+        del self._entries[entry.session]
+        entry.finished(entry.session)
+
+    def _wait_ns(self, longest_wait_ns: int) -> int:
+        wait_ns = longest_wait_ns
+        now_ns = self._clock.mono_ns()
+        if self._hungry:
+            wait_ns = min(wait_ns, max(self._bucket.next_ns() - now_ns, 0))
+        if self._wakeups:
+            wait_ns = min(wait_ns, max(self._wakeups[0][0] - now_ns, 0))
+        return wait_ns

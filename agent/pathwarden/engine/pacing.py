@@ -1,0 +1,24 @@
+"""Pace: how many probes may leave now."""
+
+BURST_S = 0.1  # tokens saved up while idle: a tenth of a second's worth keeps bursts below what routers' rate limits allow
+
+
+class TokenBucket:
+    """At most `rate_pps` probes a second in the long run, after a pause at most `burst` at once (default: 0.1 s worth, at least one)."""
+
+    def __init__(self, rate_pps: float, burst: int = 0) -> None:
+        self._interval_ns = round(1e9 / rate_pps)
+        self._burst_ns = self._interval_ns * (burst or max(1, round(rate_pps * BURST_S)))
+        self._empty_at_ns = 0
+
+    def available(self, mono_ns: int) -> int:
+        """How many probes may leave now."""
+        return min(mono_ns - self._empty_at_ns, self._burst_ns) // self._interval_ns
+
+    def take(self, probes: int, mono_ns: int) -> None:
+        """Note that this many probes left."""
+        self._empty_at_ns = max(self._empty_at_ns, mono_ns - self._burst_ns) + probes * self._interval_ns
+
+    def next_ns(self) -> int:
+        """When the next probe may leave."""
+        return self._empty_at_ns + self._interval_ns

@@ -1,0 +1,182 @@
+"""Trace sessions on the simulated network: what a trace sees, and what it must not be fooled by."""
+
+import random
+import tomllib
+
+import pytest
+
+from pathwarden.daemon.drive import Driver
+from pathwarden.engine.correlator import Correlator
+from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
+from pathwarden.model.probe import Binding, Method
+from pathwarden.model.trace import Ending
+from pathwarden.sim.network import SimNetwork
+from pathwarden.sim.scenario import parse
+
+WORLD = """
+[network]
+source = "192.0.2.10"
+gateway = "192.0.2.1"
+[routers]
+gw = { address4 = "192.0.2.1", adds_ms = 1 }
+a = { address4 = "10.0.1.1", adds_ms = 2 }
+b = { address4 = "10.0.1.2", adds_ms = 2 }
+quiet = { address4 = "10.0.2.1", silent = true }
+core = { address4 = "10.0.3.1", adds_ms = 3 }
+site = { address4 = "198.51.100.7" }
+[routes]
+main = ["gw", ["a", "b"], "quiet", "core"]
+[[targets]]
+name = "site"
+address = "198.51.100.7"
+route = "main"
+"""
+
+
+def world(text: str = WORLD, seed: int = 1, **routers: dict) -> SimNetwork:
+    document = tomllib.loads(text)
+    for name, values in routers.items():
+        document["routers"][name].update(values)
+    return SimNetwork(parse(document), seed)
+
+
+def trace(network: SimNetwork, pps: float = 1000, correlator: Correlator | None = None, **spec: object) -> Outcome:
+    flow = network.flow("198.51.100.7", spec.pop("method", Method.UDP), 0, Binding(), 0, 0)
+    values = {"first_ttl": 1, "max_ttl": 30, "queries": 3, "wait_ns": 3_000_000_000, "gap_limit": 5, "window": 16} | spec
+    correlator = correlator or Correlator()
+    session = TraceSession(TraceSpec(flow, **values), correlator, random.Random(7))
+    driver = Driver(network, network, correlator, TokenBucket(pps))
+    finished = []
+    driver.add(session, Binding(), finished.append)
+    until_ns = network.now_ns + 120_000_000_000
+    while not finished:
+        driver.step(60_000_000_000)
+        assert network.now_ns < until_ns, "the trace does not end"
+    assert finished == [session]
+    assert len(driver) == 0
+    return session.outcome()
+
+
+def responders(outcome: Outcome) -> list[tuple[int, tuple[str, ...]]]:
+    return [(hop.ttl, hop.responders) for hop in outcome.hops]
+
+
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
+@pytest.mark.parametrize("by_hop", [False, True])
+@pytest.mark.parametrize("expected_ttl", [0, 3, 5, 9])
+def test_hops_in_order_with_the_silent_one_unknown(method: Method, by_hop: bool, expected_ttl: int) -> None:
+    outcome = trace(world(), method=method, by_hop=by_hop, expected_ttl=expected_ttl)
+    balanced = responders(outcome)[1][1]
+    assert balanced in (("10.0.1.1",), ("10.0.1.2",))
+    assert responders(outcome) == [
+        (1, ("192.0.2.1",)),
+        (2, balanced),
+        (3, ()),
+        (4, ("10.0.3.1",)),
+        (5, ("198.51.100.7",)),
+    ]
+    assert outcome.ending is Ending.REACHED
+    assert outcome.reached_ttl == 5
+    assert all(len(hop.answers) == 3 for hop in outcome.hops)
+
+
+def test_round_trip_times_are_the_worlds() -> None:
+    outcome = trace(world())
+    assert [set(hop.rtts_ns) for hop in outcome.hops] == [{1_000_000}, {3_000_000}, set(), {7_000_000}, {8_000_000}]
+
+
+def test_an_expected_length_saves_the_probes_beyond_the_destination() -> None:
+    assert trace(world(), expected_ttl=5).probes == 15
+    assert trace(world()).probes <= 15 + 5
+
+
+def test_an_unreachable_destination_costs_one_climb_and_one_last_probe() -> None:
+    outcome = trace(world(site={"down": True}))
+    assert outcome.ending is Ending.GAP
+    assert outcome.reached_ttl is None
+    # 4 hops and 5 silent ones once, the last probe, and two more rounds over the hops that answer.
+    assert outcome.probes == 9 + 1 + 2 * 4
+
+
+def test_no_gap_limit_climbs_to_the_last_ttl() -> None:
+    outcome = trace(world(site={"down": True}), gap_limit=0, queries=1)
+    assert outcome.ending is Ending.MAX_TTL
+    assert outcome.probes == 30
+
+
+def test_a_destination_seen_only_by_the_last_probe_is_put_at_its_true_distance() -> None:
+    quiet_routers = {name: {"silent": True} for name in ("gw", "a", "b", "core")}
+    outcome = trace(world(**quiet_routers), gap_limit=2)
+    assert outcome.reached_ttl == 5
+    assert outcome.hops[-1].ttl == 5
+
+
+def test_loss_leaves_answers_silent_but_never_moves_them() -> None:
+    for seed in range(40):
+        outcome = trace(world(seed=seed, core={"loss": 0.4}), queries=3)
+        for ttl, seen in responders(outcome):
+            assert set(seen) <= {1: {"192.0.2.1"}, 2: {"10.0.1.1", "10.0.1.2"}, 4: {"10.0.3.1"}}.get(ttl, {"198.51.100.7"})
+
+
+def test_late_replies_are_counted_and_booked_nowhere() -> None:
+    correlator = Correlator()
+    network = world(core={"adds_ms": 1500})
+    outcome = trace(network, correlator=correlator, wait_ns=1_000_000_000, queries=1)
+    for reply in network.receive(5_000_000_000):
+        correlator.dispatch(reply)
+    assert [seen for _, seen in responders(outcome)[3:]] == [()] * 5
+    assert outcome.reached_ttl is None
+    assert correlator.late > 0
+    assert correlator.foreign == 0
+
+
+def test_duplicates_are_counted_and_change_nothing() -> None:
+    correlator = Correlator()
+    outcome = trace(world(core={"duplicate": 1.0}), correlator=correlator)
+    assert responders(outcome)[3] == (4, ("10.0.3.1",))
+    assert correlator.duplicates == 3
+
+
+def test_a_rate_limited_hop_misses_answers_only_for_itself() -> None:
+    outcome = trace(world(core={"rate_pps": 0.2, "rate_burst": 1}))
+    hop = outcome.hops[3]
+    assert sum(a.responder is not None for a in hop.answers) == 1
+    assert hop.responders == ("10.0.3.1",)
+    assert outcome.reached_ttl == 5
+
+
+def test_replies_of_concurrent_traces_are_never_mixed() -> None:
+    text = WORLD + '[[targets]]\nname = "core"\naddress = "10.0.3.1"\nroute = "short"\n'
+    text = text.replace('main = ["gw"', 'short = ["gw"]\nmain = ["gw"')
+    network, correlator = world(text), Correlator()
+    driver = Driver(network, network, correlator, TokenBucket(50))
+    sessions = {}
+    for address in ("198.51.100.7", "10.0.3.1"):
+        flow = network.flow(address, Method.UDP, 0, Binding(), 0, 0)
+        spec = TraceSpec(flow, 1, 30, 3, 3_000_000_000, 5, 16)
+        sessions[address] = TraceSession(spec, correlator, random.Random(3))
+        driver.add(sessions[address], Binding(), lambda _: None)
+    while len(driver):
+        driver.step(1_000_000_000)
+    assert [hop.responders for hop in sessions["10.0.3.1"].outcome().hops] == [("192.0.2.1",), ("10.0.3.1",)]
+    assert sessions["198.51.100.7"].outcome().reached_ttl == 5
+    assert correlator.foreign == 0
+
+
+def test_the_pace_is_kept() -> None:
+    network = world()
+    start_ns = network.now_ns
+    outcome = trace(network, pps=10, expected_ttl=5)
+    assert outcome.probes == 15
+    assert network.now_ns - start_ns >= 1_400_000_000
+
+
+def test_a_route_change_in_mid_world_is_seen() -> None:
+    text = WORLD.replace("[routes]", 'x = { address4 = "10.0.9.1" }\n[routes]\nother = ["gw", "x", "core"]')
+    network = world(text + '[[changes]]\nat_s = 60\ntarget = "site"\nroute = "other"\n')
+    before = responders(trace(network))
+    network.receive(60_000_000_000)
+    after = responders(trace(network))
+    assert len(before) == 5
+    assert after == [(1, ("192.0.2.1",)), (2, ("10.0.9.1",)), (3, ("10.0.3.1",)), (4, ("198.51.100.7",))]
