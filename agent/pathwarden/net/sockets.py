@@ -1,0 +1,154 @@
+"""What all our sockets share: kernel numbers that Python does not name, a binding on a socket, errors as reasons, receive stamps.
+
+The numbers are those of Linux on every architecture that OpenWrt ships (asm-generic and MIPS agree on them).
+"""
+
+import errno
+import fcntl
+import socket
+import struct
+import time
+
+from pathwarden.errors import ProbeError
+from pathwarden.model.probe import Binding
+
+SO_ATTACH_FILTER = 26
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS_NEW = 64  # what libraries with 64-bit time on 32-bit machines hand out
+SO_RXQ_OVFL = 40
+IP_MTU_DISCOVER = 10
+IP_RECVERR = 11
+IP_RECVTTL = 12
+IPV6_HOPLIMIT = 52
+IPV6_MTU_DISCOVER = 23
+IPV6_RECVERR = 25
+IPV6_AUTOFLOWLABEL = 70
+PMTUDISC_PROBE = 3  # don't fragment, and disregard what the kernel remembers about the path's MTU
+
+DOMAINS = {4: socket.AF_INET, 6: socket.AF_INET6}
+WILDCARDS = {4: "0.0.0.0", 6: "::"}
+BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN})  # a queue is full: a reason to try again, not a loss
+MOVED = frozenset({errno.ENODEV, errno.ENXIO, errno.ENETUNREACH})  # what a device that was made anew answers its old sockets
+
+_OPENING = {
+    errno.EPERM: "no_permission",
+    errno.EACCES: "no_permission",
+    errno.ENODEV: "device_absent",
+    errno.EADDRNOTAVAIL: "address_absent",
+    errno.EAFNOSUPPORT: "no_route",
+}
+_LEAVING = {
+    errno.EPERM: "no_permission",  # the firewall's output chain drops it
+    errno.EACCES: "no_route",  # a kernel route of type prohibit
+    errno.ENETUNREACH: "no_route",
+    errno.EHOSTUNREACH: "no_route",
+    errno.EADDRNOTAVAIL: "no_route",  # IPv6 finds no source address
+    errno.ENODEV: "device_absent",
+    errno.ENXIO: "device_absent",
+    errno.ENETDOWN: "device_down",
+}
+_CONNECTING = _LEAVING | {errno.EINVAL: "no_route"}  # a blackhole route, or a link-local target without a device
+
+_SIOCGIFFLAGS = 0x8913
+_READY = 0x1 | 0x40  # IFF_UP and IFF_RUNNING
+_IFREQ = struct.Struct("16sH22x")
+_WIDE = struct.Struct("=qq")
+_NARROW = struct.Struct("=ii")  # a 32-bit machine's timespec
+_SECOND_NS = 1_000_000_000
+_STAMPS = frozenset({SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW})
+
+
+def device_state(device: str) -> str:
+    """'' when a device is ready to send, else the reason for a `ProbeError`: 'device_absent' or 'device_down'."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        try:
+            answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, _IFREQ.pack(device.encode()[:15], 0))
+        except OSError:
+            return "device_absent"
+    return "" if _IFREQ.unpack(answer)[1] & _READY == _READY else "device_down"
+
+
+def cannot_open(error: OSError, binding: Binding) -> ProbeError:
+    """The reason why a socket does not take a binding."""
+    reason = _OPENING.get(error.errno or 0, "send_failed")
+    return ProbeError(reason, _detail(reason, error, binding))
+
+
+def cannot_connect(error: OSError, binding: Binding) -> ProbeError:
+    """The reason why the kernel finds no source address for a target."""
+    return _leaving(_CONNECTING, error, binding)
+
+
+def cannot_send(error: OSError, binding: Binding) -> ProbeError:
+    """The reason why a probe did not leave."""
+    return _leaving(_LEAVING, error, binding)
+
+
+def _leaving(reasons: dict[int, str], error: OSError, binding: Binding) -> ProbeError:
+    reason = reasons.get(error.errno or 0, "send_failed")
+    if reason == "no_route" and binding.device:  # the kernel says so, too, when the device has no carrier
+        reason = device_state(binding.device) or reason
+    return ProbeError(reason, _detail(reason, error, binding))
+
+
+def _detail(reason: str, error: OSError, binding: Binding) -> str:
+    if reason.startswith("device"):
+        return binding.device
+    if reason == "address_absent":
+        return binding.address
+    return error.strerror or ""
+
+
+def bound(af: int, kind: int, protocol: int, binding: Binding, port: int = 0, *, shared: bool = False) -> socket.socket:
+    """A non-blocking socket under a binding: device, mark, address and port, in this order. Raises OSError.
+
+    The order matters: a port that is taken on one device is free on another. `shared` lets the port be ours twice.
+    """
+    sock = socket.socket(DOMAINS[af], kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+    try:
+        if af == 6 and kind != socket.SOCK_RAW:  # a raw socket has no port that IPv4 could share
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if binding.device:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, binding.device.encode())
+        if binding.fwmark:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", binding.fwmark))
+        if binding.address or port:
+            sock.bind((binding.address or WILDCARDS[af], port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def ask_for_stamps(sock: socket.socket) -> bool:
+    """Ask the kernel for receive stamps; False where it has none (an emulated kernel)."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def stamp_of(level: int, kind: int, data: bytes) -> int | None:
+    """The wall-clock nanoseconds of a control message, or None if it is another one."""
+    if level != socket.SOL_SOCKET or kind not in _STAMPS:
+        return None
+    fields = _WIDE if len(data) == _WIDE.size else _NARROW
+    seconds, ns = fields.unpack(data)
+    return int(seconds) * _SECOND_NS + int(ns)
+
+
+def monotonic_of(stamp_ns: int) -> tuple[int, bool]:
+    """The monotonic instant of a wall-clock receive stamp, and whether the stamp was usable.
+
+    The wall clock may have been set between arrival and reading: a stamp from the future or older than a second is not
+    believed, and the instant of reading stands instead.
+    """
+    age = time.time_ns() - stamp_ns
+    mono = time.monotonic_ns()
+    if 0 <= age < _SECOND_NS:
+        return mono - age, True
+    return mono, False
