@@ -1,0 +1,355 @@
+"""One target's detector: traces in, route and changes out.
+
+Rules:
+1. The first trace of an epoch (device, source address, gateway) and address is believed: it is a known route again or a new one,
+   and nothing is told. A changed epoch re-hashes every load balancer, so comparing across it would cry wolf.
+2. A later trace that fits the route fills in hops that were silent. One that does not fit raises a suspicion, which re-traces settle
+   (see `suspicion`). A trace that could not be sent is no evidence of anything.
+3. A confirmed new route that was known before is a return (`path_reverted`), else a change (`path_changed`).
+4. Sixteen routes are remembered; the one not seen for longest is forgotten first.
+5. A target is being learned for its first `LEARN_ROUNDS` traces or `learn_s`, whichever ends first.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+
+from pathwarden.detect.compare import compatible, difference, fill, lengths_differ, merge
+from pathwarden.detect.reach import Reach, after_answer, after_silence
+from pathwarden.detect.suspicion import Finding, Suspicion, suspect, weigh
+from pathwarden.model.change import Change, ChangeKind
+from pathwarden.model.history import Route
+from pathwarden.model.trace import Ending, Reason, Trace
+
+MOST_ROUTES = 16
+LEARN_ROUNDS = 20
+RETRACE_AFTER_NS = 1_000_000_000  # routers that limit answers to one a second have a fresh token by then
+MOST_QUICK_MISSES = 6  # re-traces after silence; then the schedule goes on looking
+LONGEST_STEP_NS = 7_200_000_000_000  # a longer pause between traces (suspended, stopped) is not time on the route
+SMOOTHING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that must survive a restart, besides the routes themselves."""
+
+    address: str = ""
+    epoch: str = ""
+    route_id: str = ""
+    change_no: int = 0
+    rounds: int = 0
+    learned_s: int = 0
+    route_since: int = 0
+    suspicion: Suspicion | None = None
+    reach: Reach = field(default_factory=Reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one trace led to: the route it belongs to (None while undecided), changes to tell, when to trace again (None: as scheduled)."""
+
+    route: Route | None
+    changes: tuple[Change, ...]
+    retrace_after_ns: int | None
+
+
+class Detector:
+    """Holds one target's state. `on_trace` is its only input; `export` and the routes are what the store keeps."""
+
+    def __init__(self, target: str, learn_s: int, state: State | None = None, routes: tuple[Route, ...] = ()) -> None:
+        self.state = state or State()
+        self.routes = {route.route_id: route for route in routes[:MOST_ROUTES]}
+        self._target = target
+        self._learn_s = learn_s
+        self._last_mono_ns: int | None = None
+        self._labels = max((_number(route.label) for route in routes), default=0)
+
+    @property
+    def route(self) -> Route | None:
+        """The route in force."""
+        return self.routes.get(self.state.route_id)
+
+    @property
+    def usual(self) -> Route | None:
+        """The route with most time to the present address."""
+        routes = [route for route in self.routes.values() if route.address == self.state.address]
+        return max(routes, key=lambda route: route.held_s, default=None)
+
+    @property
+    def learning(self) -> bool:
+        """Whether changes of the path are still held back from notifying."""
+        return self.state.rounds < LEARN_ROUNDS and self.state.learned_s < self._learn_s
+
+    def on_trace(self, trace: Trace) -> Verdict:
+        """Take one finished trace."""
+        if trace.ending is Ending.ERROR:
+            return Verdict(self.route, (), None)
+        self._pass_time(trace)
+        changes: list[Change] = []
+        moved = self._enter_epoch(trace)
+        if moved is not None:
+            changes.append(moved)
+        settled = self._follow_route(trace)
+        if settled is not None:
+            changes.append(settled)
+        reach_change = self._follow_reach(trace)
+        if reach_change is not None:
+            changes.append(reach_change)
+        self._measure(trace)
+        self.state = replace(self.state, change_no=self.state.change_no + len(changes))
+        return Verdict(self.route if self.state.suspicion is None else None, tuple(changes), self._retrace_after())
+
+    def export(self) -> str:
+        """The state as JSON text, for `restore`."""
+        return json.dumps(asdict(self.state), separators=(",", ":"))
+
+    @classmethod
+    def restore(cls, target: str, learn_s: int, text: str, routes: tuple[Route, ...]) -> "Detector":
+        """A detector as it was when `export` wrote this text; raises ValueError, TypeError or KeyError on anything else."""
+        values = json.loads(text)
+        values["reach"] = Reach(**values["reach"])
+        if values["suspicion"] is not None:
+            suspicion = values["suspicion"]
+            suspicion["hops"] = tuple(tuple(hop) for hop in suspicion["hops"])
+            values["suspicion"] = Suspicion(**suspicion)
+        newest_first = sorted(routes, key=lambda route: route.last_at, reverse=True)
+        return cls(target, learn_s, State(**values), tuple(newest_first))
+
+    def _pass_time(self, trace: Trace) -> None:
+        """Credit the time since the last trace to the route and to learning."""
+        step_s = 0
+        if self._last_mono_ns is not None:
+            step_ns = trace.mono_ns - self._last_mono_ns
+            step_s = round(step_ns / 1e9) if 0 < step_ns < LONGEST_STEP_NS else 0
+        self._last_mono_ns = trace.mono_ns
+        rounds = self.state.rounds + (trace.reason is Reason.SCHEDULE)
+        self.state = replace(self.state, rounds=rounds, learned_s=self.state.learned_s + step_s)
+        if self.route is not None:
+            self._put(replace(self.route, held_s=self.route.held_s + step_s))
+
+    def _enter_epoch(self, trace: Trace) -> Change | None:
+        """Begin anew when address or epoch are not what they were; tells of a moved address."""
+        epoch = trace.kernel_route.epoch if trace.kernel_route else ""
+        old_address = self.state.address
+        if (trace.address, epoch) == (old_address, self.state.epoch):
+            return None
+        old, since = self.route, self.state.route_since
+        self.state = replace(self.state, address=trace.address, epoch=epoch, route_id="", suspicion=None, reach=Reach())
+        if not old_address or old_address == trace.address:
+            return None
+        return self._change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
+
+    def _follow_route(self, trace: Trace) -> Change | None:
+        seen, length = trace.path.hops, trace.reached_ttl
+        if not any(seen):
+            return None
+        route = self.route
+        if route is None:
+            self._adopt(trace, seen, length)
+            return None
+        suspicion = self.state.suspicion
+        if suspicion is None:
+            suspicion = suspect(route.hops, route.length, seen, length, trace.at)
+            if suspicion is None:
+                self._absorb(route, seen, length)
+            else:
+                self.state = replace(self.state, suspicion=suspicion)
+            return None
+        finding, suspicion = weigh(suspicion, route.hops, route.length, seen, length)
+        if finding is Finding.UNDECIDED:
+            self.state = replace(self.state, suspicion=suspicion)
+            return None
+        self.state = replace(self.state, suspicion=None)
+        if finding is Finding.PER_PACKET:
+            self._put(replace(route, hops=merge(route.hops, seen)))
+        if finding is not Finding.CONFIRMED:
+            return None
+        return self._confirm(trace, route, suspicion)
+
+    def _adopt(self, trace: Trace, hops: tuple[tuple[str, ...], ...], length: int | None) -> tuple[Route, bool]:
+        """Make the route with these hops the one in force; the second value tells whether it was known before."""
+        known = self._remembered(hops, length)
+        if known is None:
+            self._labels += 1
+            route = _new_route(trace, self._target, _label(self._labels), self.state.epoch, hops, length)
+        else:
+            route = replace(known, hops=fill(known.hops, hops), length=known.length or length)
+        self._put(route)
+        self.state = replace(self.state, route_id=route.route_id, route_since=trace.at)
+        return route, known is not None
+
+    def _absorb(self, route: Route, seen: tuple[tuple[str, ...], ...], length: int | None) -> None:
+        hops = fill(route.hops, seen) if route.length is None or len(seen) <= route.length else route.hops
+        if hops != route.hops or (route.length is None and length is not None):
+            self._put(replace(route, hops=hops, length=route.length or length))
+
+    def _confirm(self, trace: Trace, old: Route, suspicion: Suspicion) -> Change:
+        usual = self.usual
+        old_since = self.state.route_since
+        new, known = self._adopt(trace, suspicion.hops, suspicion.length)
+        kind = ChangeKind.PATH_REVERTED if known else ChangeKind.PATH_CHANGED
+        returns = known and usual is not None and usual.route_id == new.route_id
+        return self._change(
+            kind,
+            trace,
+            suspicion.first_seen_at,
+            suspicion.agreeing + 1,
+            old,
+            new,
+            old_since,
+            _classes(old, new),
+            known=known,
+            returns_to_usual=returns,
+        )
+
+    def _remembered(self, hops: tuple[tuple[str, ...], ...], length: int | None) -> Route | None:
+        """The known route of this address and epoch that fits best, if any fits."""
+        fitting = [
+            route
+            for route in self.routes.values()
+            if (route.address, route.epoch) == (self.state.address, self.state.epoch) and compatible(route.hops, route.length, hops, length)
+        ]
+        return max(fitting, key=lambda route: (_shared(route.hops, hops), route.held_s), default=None)
+
+    def _follow_reach(self, trace: Trace) -> Change | None:
+        reach = self.state.reach
+        if trace.reached_ttl is not None:
+            answers = next(hop.answers for hop in trace.hops if hop.ttl == trace.reached_ttl)
+            now = after_answer(reach, len(answers), sum(a.responder is None for a in answers))
+        else:
+            now = after_silence(reach, _destination_probes(trace, self.route), trace.at)
+        self.state = replace(self.state, reach=now)
+        if now.lost == reach.lost:
+            return None
+        route = self.route
+        if now.lost:
+            last = max((hop.ttl for hop in trace.hops if hop.responders), default=0)
+            return self._change(
+                ChangeKind.TARGET_UNREACHABLE,
+                trace,
+                now.first_missed_at,
+                now.missed_traces,
+                route,
+                route,
+                self.state.route_since,
+                ("lost",),
+                lost_after_ttl=last,
+            )
+        return self._change(
+            ChangeKind.TARGET_REACHABLE, trace, trace.at, reach.back_traces + 1, route, route, self.state.route_since, ("lost",)
+        )
+
+    def _measure(self, trace: Trace) -> None:
+        """Book the trace's RTT and loss on the route it followed."""
+        route = self.route
+        if route is None or self.state.suspicion is not None:
+            return
+        rtts = sorted(trace.destination_rtts_ns)
+        rtt_ms = route.rtt_ms
+        if rtts:
+            median_ms = rtts[len(rtts) // 2] / 1e6
+            rtt_ms = median_ms if rtt_ms is None else rtt_ms + SMOOTHING * (median_ms - rtt_ms)
+        sent = next((len(hop.answers) for hop in trace.hops if hop.ttl == trace.reached_ttl), 1)
+        lost_pct = 100 * (1 - len(rtts) / sent)
+        loss_pct = route.loss_pct + SMOOTHING * (lost_pct - route.loss_pct)
+        self._put(replace(route, last_at=trace.at, traces=route.traces + 1, rtt_ms=rtt_ms, loss_pct=round(loss_pct, 2)))
+
+    def _retrace_after(self) -> int | None:
+        reach = self.state.reach
+        silent_lately = reach.missed_traces and not reach.lost and reach.missed_traces <= MOST_QUICK_MISSES
+        undecided = self.state.suspicion is not None or silent_lately or reach.back_traces
+        return RETRACE_AFTER_NS if undecided else None
+
+    def _put(self, route: Route) -> None:
+        self.routes[route.route_id] = route
+        if len(self.routes) > MOST_ROUTES:
+            others = [r for r in self.routes.values() if r.route_id not in (route.route_id, self.state.route_id)]
+            del self.routes[min(others, key=lambda r: r.last_at).route_id]
+
+    def _change(
+        self,
+        kind: ChangeKind,
+        trace: Trace,
+        first_seen_at: int,
+        confirmations: int,
+        old: Route | None,
+        new: Route | None,
+        old_since: int,
+        classes: tuple[str, ...],
+        *,
+        old_address: str | None = None,
+        known: bool = False,
+        returns_to_usual: bool = False,
+        lost_after_ttl: int | None = None,
+    ) -> Change:
+        differ = difference(old.hops, new.hops) if old and new and old is not new else None
+        rtts = sorted(trace.destination_rtts_ns)
+        delta_ms = None
+        if old and new and old is not new and old.rtt_ms is not None and rtts:
+            delta_ms = round(rtts[len(rtts) // 2] / 1e6 - old.rtt_ms, 3)
+        return Change(
+            kind=kind,
+            first_seen_at=first_seen_at,
+            at=trace.at,
+            confirmations=confirmations,
+            old=old,
+            new=new,
+            old_address=old_address or trace.address,
+            new_address=trace.address,
+            old_seconds=max(round((first_seen_at - old_since) / 1e9), 0) if old_since else 0,
+            classes=classes,
+            first_ttl=differ.first_ttl if differ else 0,
+            last_ttl=differ.last_ttl if differ else 0,
+            added=differ.added if differ else (),
+            removed=differ.removed if differ else (),
+            similarity=differ.similarity if differ else 1.0,
+            known=known,
+            returns_to_usual=returns_to_usual,
+            rtt_delta_ms=delta_ms,
+            lost_after_ttl=lost_after_ttl,
+            learning=self.learning,
+        )
+
+
+def _new_route(trace: Trace, target: str, label: str, epoch: str, hops: tuple[tuple[str, ...], ...], length: int | None) -> Route:
+    seed = f"{target}|{label}|{trace.address}|{epoch}|{trace.at}|{hops}"
+    route_id = sha256(seed.encode()).hexdigest()[:12]
+    return Route(route_id, target, label, trace.address, epoch, hops, length, trace.at, trace.at, 0, 0, None, 0.0)
+
+
+def _classes(old: Route, new: Route) -> tuple[str, ...]:
+    """The classes of a path change, headline first."""
+    differ = difference(old.hops, new.hops)
+    replaced = max(len(differ.added), len(differ.removed))
+    classes = []
+    if replaced:
+        classes.append("hop" if replaced == 1 else "reroute")
+    if lengths_differ(old.length, new.length):
+        classes.append("length")
+    return tuple(classes) or ("hop",)
+
+
+def _shared(a: tuple[tuple[str, ...], ...], b: tuple[tuple[str, ...], ...]) -> int:
+    return sum(bool(set(x) & set(y)) for x, y in zip(a, b, strict=False))
+
+
+def _destination_probes(trace: Trace, route: Route | None) -> int:
+    """How many probes of a trace that was not answered should have met the destination, besides the last one with the largest ttl."""
+    distance = route.length if route and route.length else 0
+    return 1 + sum(len(hop.answers) for hop in trace.hops if distance and hop.ttl >= distance)
+
+
+def _label(number: int) -> str:
+    """Letters for people: 1 is A, 26 Z, 27 AA."""
+    letters = ""
+    while number:
+        number, digit = divmod(number - 1, 26)
+        letters = chr(ord("A") + digit) + letters
+    return letters
+
+
+def _number(label: str) -> int:
+    number = 0
+    for letter in label:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number
