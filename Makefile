@@ -1,0 +1,80 @@
+# Everything a newcomer or a developer does here. What is longer than a few lines is a script in packaging/dev/.
+SHELL := /bin/sh
+# Debian keeps ip, nft and mosquitto where ordinary users do not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver iproute2 nftables traceroute scamper \
+	shellcheck fonts-noto-cjk procps iputils-ping tcpdump
+# The share of each long campaign that `make test` runs.
+SOAK_SHARE ?= 0.02
+
+dev = packaging/dev/venv.sh dev
+need_root = @[ "$$(id -u)" -eq 0 ] || { echo "make $@ needs root, since its tests build network namespaces: sudo make $@" >&2; exit 1; }
+debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
+# $(call tests,directories,pytest options)
+tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
+
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## set everything up and start the agent with its page; CONFIG=FILE takes your configuration
+	@CONFIG="$(CONFIG)" exec packaging/dev/run.sh
+
+demo: ## the agent on a simulated network with a week of history: no root, no network
+	@environment=$$(packaging/dev/venv.sh run) && exec "$$environment/bin/pathwarden" demo
+
+test: ## set everything up and run every check and test, as root; under 10 minutes
+	$(need_root)
+	$(debian)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) "$$environment/bin/python" -m pytest --ignore=tests/bench tests
+	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit and sim again, with the oldest libraries:" && \
+		packaging/dev/pytest.sh "$$environment" unit sim -- -q
+
+lint: ## style, layout, direction of imports, shell scripts
+	@packaging/dev/debian.sh shellcheck
+	@environment=$$($(dev)) && packaging/dev/lint.sh "$$environment"
+
+types: ## mypy, strict
+	@environment=$$($(dev)) && "$$environment/bin/mypy"
+
+unit: ## the tests that touch no network
+	$(call tests,unit)
+
+sim: ## the tests on simulated networks in virtual time
+	$(call tests,sim)
+
+contract: ## the same tests on the fakes and on the real adapters, as root
+	$(need_root)
+	$(debian)
+	$(call tests,contract)
+
+e2e: ## real kernels as routers, raw sockets, a real broker, as root
+	$(need_root)
+	$(debian)
+	$(call tests,e2e)
+
+page: ## the page in a real browser, as root
+	$(need_root)
+	$(debian)
+	$(call tests,page)
+
+soak: ## the long campaigns in full, as root: hours
+	$(need_root)
+	$(debian)
+	@export PATHWARDEN_SOAK_SHARE=1; environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" soak -- --timeout=0
+
+matrix: ## unit and sim with the newest and oldest libraries on Python 3.11 and 3.13
+	@packaging/dev/matrix.sh
+
+bench: ## measure against the other tools of the trade, as root
+	$(need_root)
+	$(debian)
+	$(call tests,bench,-s --timeout=0)
+
+clean: ## remove all that was made here, the state of make run too
+	rm -rf .venv* .run .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist tests/artefacts
+	find agent tests packaging -name __pycache__ -type d -prune -exec rm -rf {} +
