@@ -1,0 +1,94 @@
+"""ICMP for IPv4 (RFC 792; MTU RFC 1191 section 4; length field RFC 4884 section 4).
+
+Echo request and reply:                  Destination unreachable, time exceeded, parameter problem:
+ 0               1               2               3               0               1               2               3
++---------------+---------------+-------------------------------+  +---------------+---------------+-------------------------------+
+|     Type      |     Code      |           Checksum            |  |     Type      |     Code      |           Checksum            |
++---------------+---------------+-------------------------------+  +---------------+---------------+-------------------------------+
+|          Identifier           |        Sequence Number        |  |Pointer/unused |Length, 4 bytes|  Next-hop MTU (3/4) or unused |
++---------------+---------------+-------------------------------+  +---------------+---------------+-------------------------------+
+|                             Data                              |  |         Internet Header + at least 64 bits of datagram        |
++---------------------------------------------------------------+  +---------------------------------------------------------------+
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from pathwarden.errors import MalformedPacket
+from pathwarden.model.probe import MplsLabel
+from pathwarden.wire import extensions
+from pathwarden.wire.checksum import checksum
+
+ECHO_REPLY = 0
+UNREACHABLE = 3
+ECHO_REQUEST = 8
+TIME_EXCEEDED = 11
+PARAMETER_PROBLEM = 12
+PORT = 3  # code of UNREACHABLE
+FRAGMENTATION_NEEDED = 4  # code of UNREACHABLE
+HEADER = 8  # bytes before data or quote
+
+_ECHO = Struct(">BBHHH")
+_ERROR = Struct(">BBHBBH")
+_UNIT = 4  # bytes that the length field counts
+
+
+class Echo(NamedTuple):
+    """An echo request or reply; `code` is 0 in every honest one."""
+
+    type: int
+    code: int
+    checksum: int
+    identifier: int
+    sequence: int
+
+
+class IcmpError(NamedTuple):
+    """An error and the datagram that it quotes; `mtu` 0 and `pointer` 0 where the type has none."""
+
+    type: int
+    code: int
+    pointer: int
+    mtu: int
+    quote: bytes
+    mpls: tuple[MplsLabel, ...] = ()
+
+
+def parse_echo(data: bytes, offset: int = 0) -> Echo:
+    """Read the echo header at `offset`. Raises MalformedPacket for fewer than 8 bytes."""
+    if len(data) < offset + HEADER:
+        raise MalformedPacket("ICMP header cut")
+    return Echo(*_ECHO.unpack_from(data, offset))
+
+
+def parse_error(message: bytes) -> IcmpError:
+    """Read an unreachable, time exceeded or parameter problem. Raises MalformedPacket for fewer than 8 bytes."""
+    if len(message) < HEADER:
+        raise MalformedPacket("ICMP header cut")
+    kind, code, _, pointer, length, mtu = _ERROR.unpack_from(message)
+    quote, structure = extensions.split(message[HEADER:], length * _UNIT)
+    return IcmpError(
+        kind,
+        code,
+        pointer if kind == PARAMETER_PROBLEM else 0,
+        mtu if kind == UNREACHABLE and code == FRAGMENTATION_NEEDED else 0,
+        quote,
+        extensions.mpls_labels(structure) if structure else (),
+    )
+
+
+def build_echo(kind: int, identifier: int, sequence: int, payload: bytes) -> bytes:
+    """An echo request or reply with a valid checksum."""
+    check = checksum(_ECHO.pack(kind, 0, 0, identifier, sequence) + payload)
+    return _ECHO.pack(kind, 0, check, identifier, sequence) + payload
+
+
+def build_error(kind: int, code: int, quote: bytes, *, pointer: int = 0, mtu: int = 0, structure: bytes = b"") -> bytes:
+    """An error with a valid checksum; `structure` are its extensions."""
+    length = 0
+    if structure:
+        quote = extensions.padded(quote, _UNIT)
+        length = len(quote) // _UNIT
+    body = quote + structure
+    check = checksum(_ERROR.pack(kind, code, 0, pointer, length, mtu) + body)
+    return _ERROR.pack(kind, code, check, pointer, length, mtu) + body

@@ -1,0 +1,71 @@
+"""ICMPv6 (RFC 4443; length field RFC 4884 section 4, in units of 8 bytes and in another place than on IPv4).
+
+Echo request and reply: as on IPv4.      Errors:
+ 0               1               2               3
++---------------+---------------+-------------------------------+
+|     Type      |     Code      |           Checksum            |
++---------------+---------------+-------------------------------+
+|  types 1 and 3: Length (1 byte), unused; 2: MTU; 4: Pointer   |
++---------------+---------------+-------------------------------+
+|  As much of the datagram as fits into 1280 bytes              |
++---------------------------------------------------------------+
+"""
+
+from struct import Struct
+
+from pathwarden.errors import MalformedPacket
+from pathwarden.wire import extensions
+from pathwarden.wire.address import pack6
+from pathwarden.wire.checksum import checksum, pseudo6
+from pathwarden.wire.icmp4 import IcmpError
+from pathwarden.wire.ipv6 import ICMP6
+
+UNREACHABLE = 1
+PACKET_TOO_BIG = 2
+TIME_EXCEEDED = 3
+PARAMETER_PROBLEM = 4
+ECHO_REQUEST = 128
+ECHO_REPLY = 129
+PORT = 4  # code of UNREACHABLE
+HEADER = 8  # bytes before data or quote
+
+_ECHO = Struct(">BBHHH")
+_ERROR = Struct(">BBHI")
+_UNIT = 8  # bytes that the length field counts
+_EXTENSIBLE = frozenset({UNREACHABLE, TIME_EXCEEDED})  # the others have no room for a length field
+
+
+def parse_error(message: bytes) -> IcmpError:
+    """Read an unreachable, packet too big, time exceeded or parameter problem. Raises MalformedPacket for fewer than 8 bytes."""
+    if len(message) < HEADER:
+        raise MalformedPacket("ICMPv6 header cut")
+    kind, code, _, word = _ERROR.unpack_from(message)
+    quote, structure = message[HEADER:], b""
+    if kind in _EXTENSIBLE:
+        quote, structure = extensions.split(quote, (word >> 24) * _UNIT)
+    return IcmpError(
+        kind,
+        code,
+        word if kind == PARAMETER_PROBLEM else 0,
+        word if kind == PACKET_TOO_BIG else 0,
+        quote,
+        extensions.mpls_labels(structure) if structure else (),
+    )
+
+
+def build_echo(src: str, dst: str, kind: int, identifier: int, sequence: int, payload: bytes) -> bytes:
+    """An echo request or reply with a valid checksum."""
+    return _checked(src, dst, _ECHO.pack(kind, 0, 0, identifier, sequence) + payload)
+
+
+def build_error(src: str, dst: str, kind: int, code: int, quote: bytes, *, word: int = 0, structure: bytes = b"") -> bytes:
+    """An error with a valid checksum; `word` is the MTU or the pointer, `structure` (types 1 and 3 only) the extensions."""
+    if structure:
+        quote = extensions.padded(quote, _UNIT)
+        word = len(quote) // _UNIT << 24
+    return _checked(src, dst, _ERROR.pack(kind, code, 0, word) + quote + structure)
+
+
+def _checked(src: str, dst: str, message: bytes) -> bytes:
+    check = checksum(message, pseudo6(pack6(src), pack6(dst), ICMP6, len(message)))
+    return message[:2] + check.to_bytes(2, "big") + message[4:]
