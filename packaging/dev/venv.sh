@@ -37,7 +37,7 @@ echo "Installing Pathwarden's $kind environment into $folder (once, about a minu
 "$folder/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
 pip() { # no prompt, and no word unless something fails
 	"$folder/bin/python" -m pip --quiet --disable-pip-version-check --no-input install "$@" </dev/null >&2 ||
-		fail "pip could not install into $folder. Is the Internet reachable? Nothing else needs it."
+		fail "pip could not install into $folder; what it says stands above. It needs the Internet, this once."
 }
 
 # bottle 0.12 imports cgi, which Python 3.13 no longer has; OpenWrt ships 0.13.4 with 3.13.
