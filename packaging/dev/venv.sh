@@ -36,7 +36,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then packaging/dev/debia
 echo "Installing Pathwarden's $kind environment into $folder (once, about a minute)" >&2
 "$folder/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
 pip() { # no prompt, and no word unless something fails
-	"$folder/bin/python" -m pip --quiet --disable-pip-version-check --no-input install "$@" </dev/null >&2 ||
+	"$folder/bin/python" -m pip -qq --disable-pip-version-check --no-input install "$@" </dev/null >&2 ||
 		fail "pip could not install into $folder; what it says stands above. It needs the Internet, this once."
 }
 
