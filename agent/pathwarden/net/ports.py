@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pathwarden.errors import CannotProbe
@@ -51,22 +51,27 @@ def deaf_udp(af: int, binding: Binding, port: int, *, shared: bool = False) -> s
     return sock
 
 
-def hold(wanted: int, seed: int) -> tuple[int, list[socket.socket]]:
-    """A free source port, and the sockets that hold it on IPv4 and (where it exists) IPv6. Raises CannotProbe."""
+def first_free(wanted: int, seed: int, claim: Callable[[int], list[socket.socket]]) -> tuple[int, list[socket.socket]]:
+    """The first port for which `claim` finds nothing in use, and the sockets that it returned. Raises CannotProbe, OSError."""
     for port in candidates(wanted, seed):
-        held: list[socket.socket] = []
         try:
-            held.append(deaf_udp(4, Binding(), port))
-            if has_ipv6():
-                held.append(deaf_udp(6, Binding(), port))
+            return port, claim(port)
         except OSError as error:
-            for sock in held:
-                sock.close()
             if error.errno != errno.EADDRINUSE:
                 raise
-        else:
-            return port, held
     raise CannotProbe("every source port is taken", "end the program that holds them")
+
+
+def hold(port: int) -> list[socket.socket]:
+    """Hold a port on IPv4 and (where it exists) IPv6 so that nobody else gets it. Raises OSError."""
+    held = [deaf_udp(4, Binding(), port)]
+    if has_ipv6():
+        try:
+            held.append(deaf_udp(6, Binding(), port))
+        except BaseException:
+            held[0].close()
+            raise
+    return held
 
 
 def has_ipv6() -> bool:

@@ -86,7 +86,7 @@ class RawTransport:
     name = "raw"
 
     def __init__(self, source_port: int = 0, *, seed: int = 0) -> None:
-        self.source_port, self._held = ports.hold(source_port, seed)
+        self.source_port, self._held = ports.first_free(source_port, seed, ports.hold)
         self._counts: Counter[str] = Counter(malformed=0, ignored=0, enobufs=0, timestamps_missing=0, timestamps_refused=0)
         self._flows = Flows(self.source_port, labelled=True)
         self._mouths: dict[tuple[int, Binding], socket.socket] = {}
