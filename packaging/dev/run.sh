@@ -48,7 +48,8 @@ start_broker() { # sets broker and mqtt_port, or fails and has said why
 		# As root mosquitto becomes its own user. Root of a user namespace cannot, and is nobody special outside.
 		if ! grep -q 4294967295 /proc/self/uid_map; then echo 'user root'; fi
 	} >"$here/mosquitto.conf"
-	mosquitto -c "$here/mosquitto.conf" >"$here/mosquitto.log" 2>&1 &
+	# In a session of its own: Ctrl-C is for the agent, which then still tells the broker that it leaves.
+	setsid mosquitto -c "$here/mosquitto.conf" >"$here/mosquitto.log" 2>&1 &
 	broker=$!
 	if ! "$environment/bin/python" - "$mqtt_port" <<'PYTHON'; then
 import socket, sys, time
