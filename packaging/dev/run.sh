@@ -14,7 +14,10 @@ agent=
 finish() {
 	code=$?
 	trap '' INT TERM HUP
-	if [ -n "$agent" ] && kill "$agent" 2>/dev/null; then wait "$agent" || code=$?; fi
+	if [ -n "$agent" ] && kill "$agent" 2>/dev/null; then
+		wait "$agent" || code=$?
+		if [ "$code" -eq 143 ]; then code=0; fi # ended by the very signal that asked it to
+	fi
 	if [ -n "$broker" ] && kill "$broker" 2>/dev/null; then wait "$broker" || true; fi
 	exit "$code"
 }
