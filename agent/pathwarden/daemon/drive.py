@@ -102,7 +102,7 @@ class Driver:
             try:
                 sent_ns = self._transport.send(slot.probe, entry.binding)
             except ProbeError as error:
-                entry.session.fail(error.reason)
+                entry.session.fail(str(error))
                 return True
             if not sent_ns:
                 for refused in reversed(slots[number:]):

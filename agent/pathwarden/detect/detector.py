@@ -83,7 +83,7 @@ class Detector:
     def on_trace(self, trace: Trace) -> Verdict:
         """Take one finished trace."""
         if trace.ending is Ending.ERROR:
-            return Verdict(self.route, (), None)
+            return Verdict(None, (), None)
         self._pass_time(trace)
         changes: list[Change] = []
         moved = self._enter_epoch(trace)

@@ -119,7 +119,7 @@ class TraceSession:
         self._queue.appendleft((slot.probe.ttl, slot.probe.query))
 
     def fail(self, reason: str) -> None:
-        """End the trace: no probe can leave, for this reason (one of `errors.PROBE_ERRORS`)."""
+        """End the trace: no probe can leave, for this reason (the words of a `ProbeError`)."""
         self._error = reason
         self.done = True
         for slot in self._in_flight:

@@ -73,6 +73,10 @@ class Transport(Protocol):
 class RouteOracle(Protocol):
     """Asks the kernel where packets would go."""
 
+    def effective(self, binding: Binding, af: int) -> Binding:
+        """The binding with what leads to its routing table (mark, source or device of a rule). Raises `ProbeError` no_table_rule."""
+        ...
+
     def lookup(self, dst: str, binding: Binding) -> KernelRoute:
         """The kernel's answer for a destination under a binding; cached until the kernel reports a change. Raises `ProbeError`."""
         ...

@@ -64,6 +64,10 @@ class SimNetwork:
         """Tell that the clock is right; the simulated one always is."""
         return True
 
+    def effective(self, binding: Binding, af: int) -> Binding:  # noqa: ARG002 - the simulated kernel has no rules
+        """As asked."""
+        return binding
+
     def lookup(self, dst: str, binding: Binding) -> KernelRoute:
         """Where the simulated kernel sends packets."""
         if dst not in self._destinations:

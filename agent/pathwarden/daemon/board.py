@@ -1,0 +1,182 @@
+"""What the agent knows right now, for the page, the broker and the metrics; the prober's thread writes, any thread reads."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from pathwarden import __version__
+from pathwarden.model.history import Event, Route, StoredEvent
+from pathwarden.model.protocols import Clock, HistoryReader
+from pathwarden.model.settings import Settings, Target
+from pathwarden.model.trace import Ending, Trace
+from pathwarden.present import live, metrics
+from pathwarden.present.instants import rfc3339
+
+DAY_NS = 86_400_000_000_000
+PATH_EVENTS = ("path_changed", "path_reverted")
+STABILITY_EVERY_NS = 600_000_000_000  # a weekly share does not move faster than this is worth computing
+WEEK_HOURS = 168
+REMEMBERED_EVENTS = 200
+
+
+class Fact(NamedTuple):
+    """What the prober tells about a target after each trace."""
+
+    trace: Trace | None = None
+    route: Route | None = None
+    usual: Route | None = None
+    route_since: int = 0
+    answered: bool = False
+    lost: bool = False
+    learning: bool = True
+
+
+class _Row:
+    """One target's row on the board."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.fact = Fact()
+        self.running = False
+        self.resolving = False
+        self.next_run_ns: int | None = None
+        self.events: list[StoredEvent] = []
+        self.changes_total = 0
+        self.stability: tuple[int, float | None] = (-STABILITY_EVERY_NS, None)
+
+
+class Board:
+    """Implements `model.protocols.Agent`. `parts` adds what other parts know to `info`: transport, mqtt, db, counters, notices."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        reader: HistoryReader,
+        ask: Callable[[str], bool],
+        parts: Callable[[], Mapping[str, object]],
+    ) -> None:
+        self._name = settings.agent.name
+        self._clock = clock
+        self._reader = reader
+        self._ask = ask
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._rows = {target.tid: _Row(target) for target in settings.targets}
+        self._started_mono_ns = clock.mono_ns()
+        self._round: set[str] = set()
+        self._round_reached = 0
+        self._rounds = {"ok": 0, "partial": 0, "failed": 0}
+        for tid, row in self._rows.items():
+            row.events = reader.events(target=tid, limit=REMEMBERED_EVENTS)[::-1]
+            row.changes_total = reader.count_events(tid, 0, PATH_EVENTS)
+
+    def started(self, tid: str) -> None:
+        """A trace of this target runs."""
+        self._rows[tid].running = True
+
+    def resolving(self, tid: str, value: bool) -> None:
+        """Whether the target's name is still being resolved."""
+        self._rows[tid].resolving = value
+
+    def finished(self, tid: str, fact: Fact, next_run_ns: int | None, events: tuple[Event, ...]) -> None:
+        """A trace ended with these facts."""
+        with self._lock:
+            row = self._rows[tid]
+            row.fact, row.next_run_ns, row.running, row.resolving = fact, next_run_ns, False, False
+            for event in events:
+                row.events.append(StoredEvent(0, event.event_id, tid, event.event_type, event.at, {}))
+                row.changes_total += event.event_type in PATH_EVENTS
+            del row.events[:-REMEMBERED_EVENTS]
+            if fact.trace is not None:
+                self._count_round(tid, fact.trace)
+
+    def info(self) -> dict[str, object]:
+        """The `info` topic, and the API's status."""
+        parts = dict(self._parts())
+        states = self.target_states()
+        verdict, sentence = live.overall(states)
+        now = self._clock.wall_ns()
+        uptime_ns = self._clock.mono_ns() - self._started_mono_ns
+        next_runs = [str(s["next_run_at"]) for s in states if s["next_run_at"]]
+        return {
+            "v": 1,
+            "agent": self._name,
+            "version": __version__,
+            "ts": rfc3339(now),
+            "clock_synced": self._clock.synced(),
+            "started_at": rfc3339(now - uptime_ns),
+            "uptime_s": uptime_ns // 10**9,
+            "targets": len(states),
+            "rounds": dict(self._rounds),
+            "next_run_at": min(next_runs, default=None),
+            "verdict": verdict,
+            "sentence": sentence,
+            **parts,
+        }
+
+    def target_states(self) -> list[dict[str, object]]:
+        """All `state` objects, in configuration order."""
+        now, synced = self._clock.wall_ns(), self._clock.synced()
+        return [live.state(self._name, self._view(row, now), now, synced) for row in self._rows.values()]
+
+    def target_path(self, tid: str) -> dict[str, object] | None:
+        """The `path` object of one target."""
+        now = self._clock.wall_ns()
+        row = self._rows.get(tid)
+        return live.path(self._name, self._view(row, now), now, self._clock.synced()) if row else None
+
+    def trace_now(self, tid: str) -> bool:
+        """Ask the prober for a trace."""
+        return self._ask(tid)
+
+    def metrics(self) -> str:
+        """The OpenMetrics text."""
+        return metrics.render(self.info(), self.target_states())
+
+    def _view(self, row: _Row, now: int) -> live.TargetView:
+        with self._lock:
+            fact, events, changes_total = row.fact, list(row.events), row.changes_total
+            next_run_ns, running, resolving = row.next_run_ns, row.running, row.resolving
+        next_run_at = None if next_run_ns is None else now + next_run_ns - self._clock.mono_ns()
+        recent = sum(event.event_type in PATH_EVENTS and event.at >= now - DAY_NS for event in events)
+        return live.TargetView(
+            target=row.target,
+            trace=fact.trace,
+            route=fact.route,
+            usual=fact.usual,
+            route_since=fact.route_since,
+            answered=fact.answered,
+            lost=fact.lost,
+            learning=fact.learning,
+            running=running,
+            resolving=resolving,
+            next_run_at=next_run_at,
+            changes_24h=recent,
+            changes_total=changes_total,
+            last_change=events[-1] if events else None,
+            stability_pct_7d=self._stability(row, fact.usual, now),
+        )
+
+    def _stability(self, row: _Row, usual: Route | None, now: int) -> float | None:
+        """The share of the last week's hours with traces in which the usual path was followed, in percent."""
+        mono_ns = self._clock.mono_ns()
+        computed_ns, value = row.stability
+        if usual is None or mono_ns - computed_ns < STABILITY_EVERY_NS:
+            return value
+        hours = [r for r in self._reader.series(row.target.tid, now - 7 * DAY_NS, now, WEEK_HOURS).routes if r is not None]
+        value = round(100 * sum(r == usual.route_id for r in hours) / len(hours), 1) if hours else None
+        row.stability = (mono_ns, value)
+        return value
+
+    def _count_round(self, tid: str, trace: Trace) -> None:
+        """A round is over when every enabled target was traced once."""
+        if tid not in self._round:
+            self._round.add(tid)
+            self._round_reached += trace.ending is Ending.REACHED
+        enabled = sum(row.target.enabled for row in self._rows.values())
+        if len(self._round) >= enabled:
+            result = "ok" if self._round_reached == enabled else "partial" if self._round_reached else "failed"
+            self._rounds[result] += 1
+            self._round.clear()
+            self._round_reached = 0

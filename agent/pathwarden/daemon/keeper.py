@@ -1,0 +1,141 @@
+"""The store's thread: the only one that writes.
+
+Rules:
+1. A record with events is written at once; others gather for `GATHER_S`, so that traces that ran side by side share a transaction.
+2. Subscribers are told only after the commit.
+3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest without events go, counted.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pathwarden.errors import OperatorError
+from pathwarden.model.history import Record
+from pathwarden.model.protocols import HistoryWriter, Publisher
+
+GATHER_S = 2.0  # fewer commits, and the page is at most this much behind
+RETRY_S = 10.0
+MOST_WAITING = 2000  # about 4 MB of records
+
+
+class Store(HistoryWriter, Protocol):
+    """What the keeper needs of the history."""
+
+    def fail(self, seq: int, reason: str) -> None:
+        """The broker will never take this event."""
+        ...
+
+    def close(self) -> None:
+        """Close the files."""
+        ...
+
+
+class Keeper:
+    """Takes records and acknowledgements from any thread and writes them in its own."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self.notice = ""
+        self.dropped = 0
+        self.publisher: Publisher | None = None
+        self._open_store = open_store
+        self._records: deque[Record] = deque()
+        self._outbox: deque[tuple[int, str]] = deque()
+        self._condition = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Write what waits, then end."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        self._thread.join(timeout_s)
+
+    def put(self, record: Record) -> None:
+        """Take a finished trace; never blocks on the disk."""
+        with self._condition:
+            self._records.append(record)
+            if len(self._records) > MOST_WAITING:
+                self._drop_one()
+            self._condition.notify()
+
+    def acknowledge(self, seqs: Sequence[int]) -> None:
+        """The broker has these events."""
+        self._note(seqs, "")
+
+    def fail(self, seq: int, reason: str) -> None:
+        """The broker will never take this event."""
+        self._note((seq,), reason)
+
+    def waiting(self) -> int:
+        """How many records are not written yet."""
+        return len(self._records)
+
+    def _note(self, seqs: Sequence[int], reason: str) -> None:
+        with self._condition:
+            self._outbox.extend((seq, reason) for seq in seqs)
+            self._condition.notify()
+
+    def _drop_one(self) -> None:
+        for index, record in enumerate(self._records):
+            if not record.events:
+                del self._records[index]
+                self.dropped += 1
+                return
+
+    def _run(self) -> None:
+        store = self._open_store()
+        try:
+            while self._work(store):
+                pass
+        finally:
+            store.close()
+
+    def _work(self, store: Store) -> bool:
+        """Wait for something and write it; False when all is done and nothing more will come."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._records or self._outbox or self._stopping)
+            self._condition.wait_for(lambda: self._stopping or self._outbox or any(r.events for r in self._records), GATHER_S)
+            records, notes = list(self._records), list(self._outbox)
+            stopping = self._stopping
+        try:
+            self._write(store, records, notes)
+        except OperatorError as error:
+            self.notice = str(error)
+            with self._condition:
+                if not self._stopping:
+                    self._condition.wait_for(lambda: self._stopping, RETRY_S)
+                return not stopping
+        self.notice = ""
+        self._tell(records)
+        return not (stopping and not self._records and not self._outbox)
+
+    def _write(self, store: Store, records: list[Record], notes: list[tuple[int, str]]) -> None:
+        if records:
+            store.save(records)
+            with self._condition:
+                # Newer ones may have come, and old ones been dropped, while the disk worked.
+                written = set(map(id, records))
+                self._records = deque(r for r in self._records if id(r) not in written)
+        if notes:
+            store.acknowledge([seq for seq, reason in notes if not reason])
+            for seq, reason in notes:
+                if reason:
+                    store.fail(seq, reason)
+            with self._condition:
+                for _ in notes:
+                    self._outbox.popleft()
+
+    def _tell(self, records: list[Record]) -> None:
+        if self.publisher is None or not records:
+            return
+        for tid in dict.fromkeys(record.trace.target for record in records):
+            self.publisher.state_changed(tid)
+        if any(record.events for record in records):
+            self.publisher.event_stored()

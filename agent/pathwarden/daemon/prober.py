@@ -1,0 +1,204 @@
+"""The prober's thread: starts due traces, drives them, judges them. It never waits for disk, names or broker."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Protocol
+
+from pathwarden.daemon.board import Board, Fact
+from pathwarden.daemon.drive import Driver
+from pathwarden.daemon.schedule import Schedule
+from pathwarden.detect.detector import Detector
+from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
+from pathwarden.errors import ProbeError
+from pathwarden.model.history import Event, Record
+from pathwarden.model.probe import Binding, Flow
+from pathwarden.model.protocols import Clock, Resolver, RouteOracle, Transport
+from pathwarden.model.settings import Settings, Target
+from pathwarden.model.trace import Ending, KernelRoute, Reason, Trace
+from pathwarden.present.events import event
+
+WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
+NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
+NAME_RETRY_NS = 500_000_000
+
+
+class Entropy(Protocol):
+    """A source of random bytes, for event ids: `os.urandom` is one."""
+
+    def __call__(self, count: int, /) -> bytes:
+        """Give so many bytes."""
+        ...
+
+
+class Prober:
+    """Owns transport, driver, schedule and detectors. `ask` and `stop` may be called from any thread, the rest from its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        clock: Clock,
+        oracle: RouteOracle,
+        resolver: Resolver,
+        driver: Driver,
+        detectors: Mapping[str, Detector],
+        keep: Callable[[Record], None],
+        entropy: Entropy,
+        random: Random,
+    ) -> None:
+        self.board: Board | None = None
+        self._agent = settings.agent
+        self._sources = {source.name: source.binding for source in settings.sources}
+        self._tids = frozenset(target.tid for target in settings.targets if target.enabled)
+        self._transport = transport
+        self._clock = clock
+        self._oracle = oracle
+        self._resolver = resolver
+        self._driver = driver
+        self._detectors = detectors
+        self._keep = keep
+        self._entropy = entropy
+        self._random = random
+        self._schedule = Schedule(settings.targets, random, clock.mono_ns())
+        self._asked: deque[str] = deque()
+        self._unresolved_ns: dict[str, int] = {}
+        self._stopping = threading.Event()
+
+    def ask(self, tid: str) -> bool:
+        """Trace a target as soon as possible; False if it is not watched."""
+        if tid not in self._tids:
+            return False
+        self._asked.append(tid)
+        self._transport.wake()
+        return True
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping.set()
+        self._transport.wake()
+
+    def run(self) -> None:
+        """Probe until `stop`."""
+        while not self._stopping.is_set():
+            self.turn()
+
+    def turn(self, longest_ns: int = 3_600_000_000_000) -> None:
+        """Start what is due and drive what runs, until something happens or this much time has passed."""
+        while self._asked:
+            self._schedule.ask(self._asked.popleft())
+        now_ns = self._clock.mono_ns()
+        for target, reason in self._schedule.due(now_ns, self._agent.concurrency - len(self._driver)):
+            self._start(target, reason)
+        next_ns = self._schedule.next_ns() if len(self._driver) < self._agent.concurrency else None
+        if next_ns is not None:
+            longest_ns = min(longest_ns, max(next_ns - self._clock.mono_ns(), 0))
+        self._driver.step(longest_ns)
+
+    def _start(self, target: Target, reason: Reason) -> None:
+        address = self._address(target, reason)
+        if address is None:
+            return
+        started = _Started(self._clock, address, reason, self._transport.name)
+        try:
+            binding, started.kernel_route, started.flow = self._way_out(target, address)
+        except ProbeError as error:
+            self._finish(target, started, Outcome(Ending.ERROR, str(error), None, (), 0, 0, 0))
+            return
+        route = self._detectors[target.tid].route
+        spec = TraceSpec(
+            started.flow,
+            target.first_ttl,
+            target.max_ttl,
+            target.queries,
+            round(target.wait_s * 1e9),
+            target.gap_limit,
+            min(self._transport.window(started.flow), WINDOW),
+            route.length or 0 if route and route.address == address else 0,
+        )
+        session = TraceSession(spec, self._driver.correlator, self._random)
+        self._driver.add(session, binding, lambda done: self._finish(target, started, done.outcome()))
+        if self.board is not None:
+            self.board.started(target.tid)
+
+    def _address(self, target: Target, reason: Reason) -> str | None:
+        """The target's address; None while its name is being resolved (the trace is put off, or told to have failed)."""
+        address = self._resolver.lookup(target.host, target.family)
+        if address is not None:
+            self._unresolved_ns.pop(target.tid, None)
+            return address
+        now_ns = self._clock.mono_ns()
+        since_ns = self._unresolved_ns.setdefault(target.tid, now_ns)
+        if now_ns - since_ns < NAME_GRACE_NS:
+            if self.board is not None:
+                self.board.resolving(target.tid, True)
+            self._schedule.put_off(target.tid, now_ns + NAME_RETRY_NS)
+            return None
+        started = _Started(self._clock, "", reason, self._transport.name)
+        self._finish(target, started, Outcome(Ending.ERROR, str(ProbeError("unknown_host", target.host)), None, (), 0, 0, 0))
+        return None
+
+    def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:
+        """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
+        binding = self._oracle.effective(self._sources.get(target.source, Binding()), 6 if ":" in address else 4)
+        kernel_route = self._oracle.lookup(address, binding)
+        flow = self._transport.flow(address, target.method, target.port, binding, target.dscp << 2, target.size)
+        return binding, kernel_route, flow
+
+    def _finish(self, target: Target, started: "_Started", outcome: Outcome) -> None:
+        trace = started.trace(target, outcome, self._clock)
+        detector = self._detectors[target.tid]
+        first_no = detector.state.change_no + 1
+        verdict = detector.on_trace(trace)
+        events: tuple[Event, ...] = tuple(
+            event(self._agent.name, target, change, trace, first_no + n, self._entropy(10)) for n, change in enumerate(verdict.changes)
+        )
+        self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
+        if self.board is not None:
+            self.board.finished(target.tid, fact(detector, trace), self._schedule.next_run_ns(target.tid), events)
+        self._keep(Record(trace, verdict.route, detector.export(), events))
+
+
+class _Started:
+    """A trace that has begun: what must be remembered until it ends."""
+
+    def __init__(self, clock: Clock, address: str, reason: Reason, transport: str) -> None:
+        self.at = clock.wall_ns()
+        self.mono_ns = clock.mono_ns()
+        self.address = address
+        self.reason = reason
+        self.transport = transport
+        self.kernel_route: KernelRoute | None = None
+        self.flow: Flow | None = None
+
+    def trace(self, target: Target, outcome: Outcome, clock: Clock) -> Trace:
+        """The finished trace."""
+        af = 6 if ":" in self.address else 4
+        flow = self.flow or Flow(af, target.method, "", self.address, 0, target.port, 0, 0, target.size)
+        return Trace(
+            target=target.tid,
+            address=self.address,
+            flow=flow,
+            source=target.source,
+            kernel_route=self.kernel_route,
+            transport=self.transport,
+            reason=self.reason,
+            at=self.at,
+            mono_ns=self.mono_ns,
+            duration_ns=clock.mono_ns() - self.mono_ns,
+            clock_synced=clock.synced(),
+            ending=outcome.ending,
+            error=outcome.error,
+            reached_ttl=outcome.reached_ttl,
+            hops=outcome.hops,
+            probes=outcome.probes,
+            late=outcome.late,
+            duplicates=outcome.duplicates,
+        )
+
+
+def fact(detector: Detector, trace: Trace | None) -> Fact:
+    """What the board shows of a detector."""
+    state = detector.state
+    return Fact(trace, detector.route, detector.usual, state.route_since, state.reach.answered, state.reach.lost, detector.learning)

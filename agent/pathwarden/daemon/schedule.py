@@ -1,0 +1,96 @@
+"""When each target is traced next.
+
+Rules:
+1. A target's traces keep their own phase: the next is due one interval after the last was due, give or take its jitter, never sooner
+   than a second after the last one ended.
+2. The first traces are spread over the first seconds, so that a start is no burst.
+3. What a person asked for goes first, then re-traces that settle a suspicion, then the schedule.
+4. A target is never traced twice at once.
+5. A trace that cannot begin yet is put off; nothing of the target is due before.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from pathwarden.model.settings import Target
+from pathwarden.model.trace import Reason
+
+START_SPREAD_NS = 4_000_000_000  # a first result should be seen within ten seconds
+LEAST_PAUSE_NS = 1_000_000_000
+PRIORITY = {Reason.COMMAND: 0, Reason.CONFIRM: 1, Reason.SCHEDULE: 2}
+
+
+@dataclass(slots=True)
+class _Slot:
+    target: Target
+    due_ns: int
+    again_ns: int | None = None
+    asked: bool = False
+    running: bool = False
+    put_off_ns: int = 0
+
+    def when(self) -> tuple[int, Reason]:
+        if self.asked:
+            return self.put_off_ns, Reason.COMMAND
+        if self.again_ns is not None and self.again_ns < self.due_ns:
+            return max(self.again_ns, self.put_off_ns), Reason.CONFIRM
+        return max(self.due_ns, self.put_off_ns), Reason.SCHEDULE
+
+
+class Schedule:
+    """Due times on the monotonic clock. Not thread-safe: the prober's thread alone calls it."""
+
+    def __init__(self, targets: tuple[Target, ...], random: Random, mono_ns: int) -> None:
+        self._random = random
+        enabled = [target for target in targets if target.enabled]
+        step_ns = START_SPREAD_NS // max(len(enabled), 1)
+        self._slots = {t.tid: _Slot(t, mono_ns + min(n * step_ns, t.interval_s * 10**9)) for n, t in enumerate(enabled)}
+
+    def due(self, mono_ns: int, most: int) -> list[tuple[Target, Reason]]:
+        """The targets to trace now, at most so many; they count as running until `finished`."""
+        waiting = []
+        for slot in self._slots.values():
+            if not slot.running:
+                when_ns, reason = slot.when()
+                if when_ns <= mono_ns:
+                    waiting.append((PRIORITY[reason], when_ns, slot.target.tid, reason))
+        chosen = sorted(waiting)[:most]
+        for _, _, tid, _ in chosen:
+            self._slots[tid].running = True
+        return [(self._slots[tid].target, reason) for _, _, tid, reason in chosen]
+
+    def finished(self, tid: str, reason: Reason, mono_ns: int, again_after_ns: int | None) -> None:
+        """A trace ended; `again_after_ns` asks for a re-trace after this pause."""
+        slot = self._slots[tid]
+        slot.running = False
+        slot.again_ns = None if again_after_ns is None else mono_ns + again_after_ns
+        if reason is Reason.COMMAND:
+            slot.asked = False
+        if reason is Reason.SCHEDULE:
+            interval_ns = slot.target.interval_s * 10**9
+            jitter_ns = round(interval_ns * slot.target.jitter_pct / 100 * self._random.uniform(-1, 1))
+            missed = max((mono_ns - slot.due_ns) // interval_ns, 0)
+            slot.due_ns = max(slot.due_ns + (missed + 1) * interval_ns + jitter_ns, mono_ns + LEAST_PAUSE_NS)
+
+    def put_off(self, tid: str, until_ns: int) -> None:
+        """A trace handed out by `due` could not begin; hand it out again then."""
+        slot = self._slots[tid]
+        slot.running = False
+        slot.put_off_ns = until_ns
+
+    def ask(self, tid: str) -> bool:
+        """Trace a target as soon as possible; False if there is no such target, or it is disabled."""
+        slot = self._slots.get(tid)
+        if slot is None:
+            return False
+        slot.asked = True
+        return True
+
+    def next_ns(self) -> int | None:
+        """When something is due next; None if everything runs already or nothing is scheduled."""
+        return min((slot.when()[0] for slot in self._slots.values() if not slot.running), default=None)
+
+    def next_run_ns(self, tid: str) -> int | None:
+        """When a target's next scheduled trace is due; None if it is not scheduled."""
+        slot = self._slots.get(tid)
+        return slot.due_ns if slot else None

@@ -1,0 +1,194 @@
+"""The running agent in JSON-ready dicts: the `state`, `path` and `info` topics, and the sentence on top of the page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pathwarden.model.history import Route, StoredEvent
+from pathwarden.model.settings import Target
+from pathwarden.model.trace import Ending, Trace
+from pathwarden.present import hops
+from pathwarden.present.instants import rfc3339
+
+DEGRADED_LOSS_PCT = 10.0  # smoothed; calls and games suffer from there on
+STALE_INTERVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """What the agent knows of a target: its newest trace, the route in force and the usual one, and what the detector thinks.
+
+    `answered` tells whether the destination ever did, `lost` that it is now called unreachable. Instants are wall-clock ns.
+    """
+
+    target: Target
+    trace: Trace | None
+    route: Route | None
+    usual: Route | None
+    route_since: int
+    answered: bool
+    lost: bool
+    learning: bool
+    running: bool
+    resolving: bool
+    next_run_at: int | None
+    changes_24h: int
+    changes_total: int
+    last_change: StoredEvent | None
+    stability_pct_7d: float | None
+
+
+def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object]:
+    """The `state` topic of one target; every key always there, None when unknown."""
+    target, trace = view.target, view.trace
+    figures = hops.destination(trace) if trace else None
+    rtts = trace.destination_rtts_ns if trace else ()
+    word = state_word(view)
+    return {
+        "v": 1,
+        "agent": agent,
+        "target": target.tid,
+        "name": target.label or target.host,
+        "address": trace.address if trace and trace.address else None,
+        "af": trace.flow.af if trace and trace.address else None,
+        "proto": target.method.value,
+        "method": target.method.value,
+        "source": target.source,
+        "ts": rfc3339(now),
+        "clock_synced": clock_synced,
+        "measured_at": rfc3339(trace.at) if trace else None,
+        "state": word,
+        "verdict": verdict(view, word),
+        "error": trace_error(view),
+        "reached": trace.reached_ttl is not None if trace else None,
+        "rtt_ms": figures.rtt_ms if figures else None,
+        "rtt_min_ms": figures.rtt_min_ms if figures else None,
+        "rtt_max_ms": figures.rtt_max_ms if figures else None,
+        "jitter_ms": _jitter_ms(rtts),
+        "loss_pct": figures.loss_pct if figures else None,
+        "hop_count": figures.hop_count if figures else None,
+        "silent_hops": _silent_hops(trace) if trace else None,
+        "path_id": view.route.route_id if view.route else None,
+        "path_label": view.route.label if view.route else None,
+        "path_since": rfc3339(view.route_since) if view.route else None,
+        "usual_path": view.usual.label if view.usual else None,
+        "kernel_route": trace.kernel_route._asdict() if trace and trace.kernel_route else None,
+        "changes_24h": view.changes_24h,
+        "changes_total": view.changes_total,
+        "stability_pct_7d": view.stability_pct_7d,
+        "last_change_at": rfc3339(view.last_change.at) if view.last_change else None,
+        "last_event_id": view.last_change.event_id if view.last_change else None,
+        "next_run_at": rfc3339(view.next_run_at) if view.next_run_at else None,
+        "stale_after_s": STALE_INTERVALS * target.interval_s,
+        "learning": view.learning,
+        "running": view.running,
+    }
+
+
+def state_word(view: TargetView) -> str:
+    """One of the closed set: ok degraded unreachable paused error unknown."""
+    if not view.target.enabled:
+        return "paused"
+    if view.trace is None:
+        return "unknown"
+    if view.trace.ending is Ending.ERROR:
+        return "error"
+    if view.lost:
+        return "unreachable"
+    if not view.answered:
+        return "unknown"
+    return "degraded" if view.route and view.route.loss_pct >= DEGRADED_LOSS_PCT else "ok"
+
+
+def verdict(view: TargetView, word: str) -> str:
+    """Where the fault is, as far as one target's newest trace tells: ok local isp destination unknown."""
+    if word in ("ok", "degraded"):
+        return "ok"
+    if word == "paused" or view.trace is None:
+        return "unknown"
+    if word == "error":
+        return "local"
+    last = len(view.trace.path.hops)
+    if last <= 1:
+        return "isp" if last else "local"
+    length = view.route.length if view.route else None
+    return "destination" if length and last >= length - 1 else "unknown"
+
+
+def trace_error(view: TargetView) -> str | None:
+    """Why no probe could leave, in words; None if probes leave."""
+    if view.trace is not None and view.trace.ending is Ending.ERROR:
+        return view.trace.error
+    return "the name is being resolved" if view.resolving and view.trace is None else None
+
+
+def path(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object] | None:
+    """The `path` topic: the hops of the newest trace on the confirmed route; None before the first trace."""
+    trace = view.trace
+    if trace is None:
+        return None
+    rows = hops.rows(trace)
+    return {
+        "v": 1,
+        "agent": agent,
+        "target": view.target.tid,
+        "name": view.target.label or view.target.host,
+        "address": trace.address or None,
+        "af": trace.flow.af if trace.address else None,
+        "proto": view.target.method.value,
+        "ts": rfc3339(now),
+        "clock_synced": clock_synced,
+        "path_id": view.route.route_id if view.route else None,
+        "path_label": view.route.label if view.route else None,
+        "since": rfc3339(view.route_since) if view.route else None,
+        "usual": bool(view.route and view.usual and view.route.route_id == view.usual.route_id),
+        "hop_count": len(rows),
+        "reached": trace.reached_ttl is not None,
+        "hops": rows,
+        "truncated": False,
+    }
+
+
+def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
+    """The verdict over all targets, and one sentence that a person understands."""
+    active = [s for s in states if s["state"] != "paused"]
+    if not active:
+        return "unknown", "No target is being watched."
+    failing = [s for s in active if s["state"] in ("unreachable", "error") or (s["state"] == "unknown" and s["measured_at"])]
+    if all(s["measured_at"] is None for s in active):
+        return "unknown", "Measuring: the first results come within seconds."
+    if not failing:
+        answering = sum(s["state"] in ("ok", "degraded") for s in active)
+        return "ok", f"All {answering} targets answer." if answering > 1 else "The target answers."
+    if all(s["state"] == "error" for s in active):
+        return "local", f"No probe can leave: {failing[0]['error']}."
+    if all(s["verdict"] == "local" for s in failing) and len(failing) == len(active):
+        return "local", "Nothing answers, not even the first hop."
+    beyond = [s for s in active if not _is_first_hop(s)]
+    if beyond and all(s in failing for s in beyond):
+        home_ok = len(beyond) < len(active) or any(s["verdict"] == "isp" for s in failing)
+        return ("isp", "Home: ok, ISP: no answer.") if home_ok else ("unknown", "No target answers.")
+    names = ", ".join(str(s["name"]) for s in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
+    verdicts = {s["verdict"] for s in failing}
+    rest = len(active) - len(failing)
+    others = "the other target does" if rest == 1 else f"{rest} others do"
+    kind = str(verdicts.pop()) if len(verdicts) == 1 else "unknown"
+    return kind, f"{names} {'does' if len(failing) == 1 else 'do'} not answer; {others}."
+
+
+def _is_first_hop(target_state: Mapping[str, object]) -> bool:
+    """Whether a target is on our own network: its address is the first and only hop."""
+    return target_state["hop_count"] == 1 and bool(target_state["reached"])
+
+
+def _jitter_ms(rtts_ns: Sequence[int]) -> float | None:
+    """Mean absolute difference of successive round-trip times, in ms; None for fewer than two."""
+    if len(rtts_ns) < 2:
+        return None
+    steps = [abs(b - a) for a, b in pairwise(rtts_ns)]
+    return round(sum(steps) / len(steps) / 1e6, 3)
+
+
+def _silent_hops(trace: Trace) -> int:
+    """Silent hops before the last one that answered."""
+    return sum(not hop for hop in trace.path.hops)
