@@ -1,0 +1,129 @@
+"""What the history holds, as JSON-ready dicts. All keys are always there; None means unknown."""
+
+from typing import TypedDict
+
+from pathwarden.model.history import Route, Series, StoredTrace
+from pathwarden.model.trace import Answer, Trace
+from pathwarden.present import hops
+from pathwarden.present.instants import rfc3339
+
+
+class Columns(TypedDict):
+    """A series as columns of equal length; see `model.history.Series`. `path_id` names the route."""
+
+    at_s: list[int]
+    rtt_min_ms: list[float | None]
+    rtt_median_ms: list[float | None]
+    rtt_max_ms: list[float | None]
+    sent: list[int]
+    lost: list[int]
+    path_id: list[str | None]
+
+
+def trace(stored: StoredTrace, label: str | None, full: bool) -> dict[str, object]:
+    """A stored trace. `path_id` and `path_label` name the route it belongs to; `hops` is there only when `full`.
+
+    `address` and `af` are None if the name did not resolve. `rtt_ms` is the median to the destination, `loss_pct` the loss there,
+    `hop_count` its ttl or that of the last hop that answered.
+    """
+    seen = stored.trace
+    target = hops.destination(seen)
+    result: dict[str, object] = {
+        "id": stored.trace_id,
+        "target": seen.target,
+        "at": rfc3339(seen.at),
+        "clock_synced": seen.clock_synced,
+        "duration_ms": round(seen.duration_ns / 1e6, 3),
+        "address": seen.address or None,
+        "af": seen.flow.af if seen.address else None,
+        "proto": seen.flow.method.value,
+        "method": seen.flow.method.value,
+        "source": seen.source,
+        "kernel_route": None if seen.kernel_route is None else seen.kernel_route._asdict(),
+        "transport": seen.transport,
+        "reason": seen.reason.value,
+        "ending": seen.ending.value,
+        "error": seen.error or None,
+        "reached": seen.reached_ttl is not None,
+        "reached_ttl": seen.reached_ttl,
+        "hop_count": target.hop_count,
+        "rtt_ms": target.rtt_ms,
+        "loss_pct": target.loss_pct,
+        "path_id": stored.route_id,
+        "path_label": label,
+        "probes": seen.probes,
+        "late": seen.late,
+        "duplicates": seen.duplicates,
+    }
+    if full:
+        result["hops"] = _hops(seen)
+    return result
+
+
+def route(known: Route, *, share_pct: float | None, usual: bool, current: bool) -> dict[str, object]:
+    """A route. `share_pct` is its part of the time that all routes of the target were in force."""
+    return {
+        "path_id": known.route_id,
+        "target": known.target,
+        "label": known.label,
+        "address": known.address,
+        "epoch": known.epoch,
+        "hops": [list(responders) for responders in known.hops],
+        "length": known.length,
+        "first_at": rfc3339(known.first_at),
+        "last_at": rfc3339(known.last_at),
+        "held_s": known.held_s,
+        "share_pct": None if share_pct is None else round(share_pct, 1),
+        "traces": known.traces,
+        "rtt_ms": None if known.rtt_ms is None else round(known.rtt_ms, 3),
+        "loss_pct": round(known.loss_pct, 1),
+        "usual": usual,
+        "current": current,
+    }
+
+
+def series(target: str, samples: Series) -> dict[str, object]:
+    """A target's samples as columns."""
+    columns: Columns = {
+        "at_s": samples.at_s,
+        "rtt_min_ms": _rounded(samples.rtt_min_ms),
+        "rtt_median_ms": _rounded(samples.rtt_median_ms),
+        "rtt_max_ms": _rounded(samples.rtt_max_ms),
+        "sent": samples.sent,
+        "lost": samples.lost,
+        "path_id": samples.routes,
+    }
+    return {"target": target, "columns": columns}
+
+
+def spark(samples: Series) -> dict[str, object]:
+    """The few columns that a sparkline draws: start of the bucket, median RTT, destination probes lost."""
+    return {"at_s": samples.at_s, "rtt_ms": _rounded(samples.rtt_median_ms), "lost": samples.lost}
+
+
+def _hops(seen: Trace) -> list[dict[str, object]]:
+    return [
+        {
+            "ttl": hop.ttl,
+            "answers": [_answer(answer, seen.flow.af) for answer in hop.answers],
+            **{key: row[key] for key in ("responders", "loss_pct", "rtt_ms", "adds_ms", "note")},
+        }
+        for hop, row in zip(seen.hops, hops.rows(seen), strict=True)
+    ]
+
+
+def _answer(answer: Answer, af: int) -> dict[str, object]:
+    """One probe's answer; ttls that are 0 inside (unknown) are None outside."""
+    return {
+        "responder": answer.responder,
+        "rtt_ms": None if answer.rtt_ns is None else round(answer.rtt_ns / 1e6, 3),
+        "kind": None if answer.kind is None else answer.kind.value,
+        "annotation": "" if answer.kind is None else hops.annotation(af, answer.icmp_type, answer.icmp_code),
+        "reply_ttl": answer.reply_ttl or None,
+        "quoted_ttl": answer.quoted_ttl or None,
+        "mpls": hops.labels(answer.mpls),
+    }
+
+
+def _rounded(column: list[float | None]) -> list[float | None]:
+    return [None if value is None else round(value, 3) for value in column]

@@ -1,0 +1,160 @@
+"""Honest hop statistics: what a trace tells about each hop, and what it does not.
+
+A router may answer seldom or late and still forward everything in time. So a hop's loss and latency count only as far as the hops
+behind it show them too: what does not persist to the end is the router's own habit, not the network's fault.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pathwarden.model.probe import MplsLabel
+from pathwarden.model.trace import Hop, Trace
+
+QUIET = "quiet"
+RATE_LIMITED = "rate_limited"
+
+# ICMP destination unreachable as traceroute(8) marks it; a port unreachable is an arrival and has no mark.
+_UNREACHABLE4 = {
+    0: "!N",
+    1: "!H",
+    2: "!P",
+    3: "",
+    4: "!F",
+    5: "!S",
+    6: "!N",
+    7: "!H",
+    8: "!N",
+    9: "!X",
+    10: "!X",
+    11: "!N",
+    12: "!H",
+    13: "!X",
+    14: "!V",
+    15: "!C",
+}
+_UNREACHABLE6 = {0: "!N", 1: "!X", 2: "!H", 3: "!H", 4: ""}
+# Address family -> (type of destination unreachable, its marks, marks of other types by (type, code)).
+_MARKS = {
+    4: (3, _UNREACHABLE4, {(11, 0): "", (0, 0): ""}),
+    6: (1, _UNREACHABLE6, {(3, 0): "", (129, 0): "", (2, 0): "!F", (4, 1): "!P"}),
+}
+
+
+class Destination(NamedTuple):
+    """What a trace says about the target itself.
+
+    `hop_count` is the ttl of the destination, or of the last hop that answered. RTTs in ms, None if the destination did not answer;
+    `loss_pct` is 100 then, and None if no probe could leave.
+    """
+
+    hop_count: int
+    rtt_ms: float | None
+    rtt_min_ms: float | None
+    rtt_max_ms: float | None
+    loss_pct: float | None
+
+
+def annotation(af: int, icmp_type: int, icmp_code: int) -> str:
+    """The mark of an ICMP answer as in traceroute(8): `!N`, `!H`, `!P`, `!S`, `!F`, `!X`, `!V`, `!C`, `!<code>`, `!<type-code>`, or ''.
+
+    `af` is 4 or 6; codes from RFC 792, 1122, 1812 and 4443. `!F` comes without the MTU, which answers do not keep.
+    """
+    unreachable, codes, others = _MARKS[af]
+    if icmp_type == unreachable:
+        return codes.get(icmp_code, f"!<{icmp_code}>")
+    return others.get((icmp_type, icmp_code), f"!<{icmp_type}-{icmp_code}>")
+
+
+def destination(trace: Trace) -> Destination:
+    """The target's own figures."""
+    rtts = trace.destination_rtts_ns
+    if trace.reached_ttl is None:
+        return Destination(len(trace.path.hops), None, None, None, 100.0 if trace.probes else None)
+    sent = next((len(hop.answers) for hop in trace.hops if hop.ttl == trace.reached_ttl), 0)
+    loss = _percent(1 - len(rtts) / sent) if sent else None
+    return Destination(trace.reached_ttl, median_ms(rtts), _ms(min(rtts, default=None)), _ms(max(rtts, default=None)), loss)
+
+
+def rows(trace: Trace) -> list[dict[str, object]]:
+    """One row per hop, as the `path` topic and the API show it.
+
+    `loss_pct` is the smallest loss from this hop to the last, `adds_ms` the latency that this hop adds and all deeper ones keep
+    (None if it never answered; what silent hops add counts for the next that answers). `note` is `quiet` for a hop that never
+    answered while a deeper one did, `rate_limited` for one that answered less than a deeper one, else ''. `mpls` is the first label
+    stack seen, as [label, traffic class, bottom, ttl].
+    """
+    losses = [_loss(hop) for hop in trace.hops]
+    medians = [median_ns(hop.rtts_ns) for hop in trace.hops]
+    honest_losses = _smallest_from_here(losses)
+    honest_medians = _smallest_from_here(medians)
+    result = []
+    reached_ns = 0.0
+    for hop, loss, median, honest_loss, honest_median in zip(trace.hops, losses, medians, honest_losses, honest_medians, strict=True):
+        adds_ns = None
+        if median is not None and honest_median is not None:
+            adds_ns, reached_ns = honest_median - reached_ns, honest_median
+        result.append(
+            {
+                "ttl": hop.ttl,
+                "responders": list(hop.responders),
+                "silent": median is None,
+                "rtt_ms": _ms(median),
+                "rtt_min_ms": _ms(min(hop.rtts_ns, default=None)),
+                "rtt_max_ms": _ms(max(hop.rtts_ns, default=None)),
+                "sent": len(hop.answers),
+                "lost": len(hop.answers) - len(hop.rtts_ns),
+                "loss_pct": None if honest_loss is None else _percent(honest_loss),
+                "adds_ms": _ms(adds_ns),
+                "note": _note(loss, honest_loss),
+                "mpls": labels(next((answer.mpls for answer in hop.answers if answer.mpls), ())),
+            }
+        )
+    return result
+
+
+def labels(mpls: Sequence[MplsLabel]) -> list[list[int | bool]]:
+    """An MPLS label stack as lists of [label, traffic class, bottom, ttl]."""
+    return [[entry.label, entry.traffic_class, entry.bottom, entry.ttl] for entry in mpls]
+
+
+def median_ms(rtts_ns: Sequence[int]) -> float | None:
+    """The median in ms, 3 decimals; None without samples."""
+    return _ms(median_ns(rtts_ns))
+
+
+def median_ns(rtts_ns: Sequence[int]) -> float | None:
+    """The median; None without samples. Ours, since the standard library's brings decimals, fractions and randomness along."""
+    if not rtts_ns:
+        return None
+    ordered = sorted(rtts_ns)
+    middle = len(ordered) // 2
+    return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _loss(hop: Hop) -> float | None:
+    return 1 - len(hop.rtts_ns) / len(hop.answers) if hop.answers else None
+
+
+def _smallest_from_here(values: Sequence[float | None]) -> list[float | None]:
+    """For each place the smallest value from there to the end; None where none is left."""
+    result: list[float | None] = []
+    smallest: float | None = None
+    for value in reversed(values):
+        if value is not None and (smallest is None or value < smallest):
+            smallest = value
+        result.append(smallest)
+    return result[::-1]
+
+
+def _note(loss: float | None, honest_loss: float | None) -> str:
+    if loss is None or honest_loss is None or loss <= honest_loss:
+        return ""
+    return QUIET if loss == 1 else RATE_LIMITED
+
+
+def _ms(duration_ns: float | None) -> float | None:
+    return None if duration_ns is None else round(duration_ns / 1e6, 3)
+
+
+def _percent(ratio: float) -> float:
+    return round(ratio * 100, 1)

@@ -1,0 +1,132 @@
+"""OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/), and the agent's metrics in it.
+
+Base units; RTT series carry no addresses, so that a target that moves keeps its series. What is unknown is left out.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_LABEL_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_SUFFIX = {"counter": "_total", "info": "_info"}  # what a sample's name has more than its family's
+
+Sample = tuple[Mapping[str, object], object]
+
+
+class Family(NamedTuple):
+    """A metric family: `name` as its TYPE line has it (a counter without `_total`), samples as (labels, value)."""
+
+    name: str
+    kind: str
+    help: str
+    samples: tuple[Sample, ...]
+    unit: str = ""
+
+
+def gauge(name: str, text: str, samples: Iterable[Sample], unit: str = "") -> Family:
+    """A value that goes up and down; with a unit, the name must end in it."""
+    return Family(name, "gauge", text, _known(samples), unit)
+
+
+def counter(name: str, text: str, samples: Iterable[Sample]) -> Family:
+    """A value that only grows while the agent runs; `name` without `_total`."""
+    return Family(name, "counter", text, _known(samples))
+
+
+def info(name: str, text: str, labels: Iterable[Mapping[str, object]]) -> Family:
+    """Facts as labels of a constant 1; `name` without `_info`. Labels that are None are left out."""
+    return Family(name, "info", text, tuple(({k: v for k, v in each.items() if v is not None}, 1) for each in labels))
+
+
+def expose(families: Iterable[Family]) -> str:
+    """The whole text; families without samples are left out."""
+    lines: list[str] = []
+    for family in families:
+        if not family.samples:
+            continue
+        lines.append(f"# TYPE {family.name} {family.kind}")
+        if family.unit:
+            lines.append(f"# UNIT {family.name} {family.unit}")
+        lines.append(f"# HELP {family.name} {family.help.translate(_LABEL_ESCAPES)}")
+        lines += (f"{family.name}{_SUFFIX.get(family.kind, '')}{_labels(labels)} {_number(v)}" for labels, v in family.samples)
+    lines.append("# EOF\n")
+    return "\n".join(lines)
+
+
+def render(agent: Mapping[str, object], states: Iterable[Mapping[str, object]]) -> str:
+    """The agent's metrics from its `info` object and its targets' `state` objects.
+
+    `counters.probes_sent`, `counters.replies` and `rounds` may map a label's value to a count, or be one number without label.
+    `pathwarden_path_changes_total` comes from a state's `changes_total`, the number of path changes that the target ever had.
+    """
+    return expose([*_agent_families(agent), *_target_families(list(states))])
+
+
+def _agent_families(agent: Mapping[str, object]) -> list[Family]:
+    counters, mqtt, db = (_mapping(agent.get(key)) for key in ("counters", "mqtt", "db"))
+    on = mqtt.get("enabled") is True  # a broker that nobody asked for is not a lost one
+    return [
+        info("pathwarden_agent", "The agent.", [{"version": agent.get("version"), "agent": agent.get("agent")}]),
+        counter("pathwarden_probes_sent", "Probes sent.", _by("kind", counters.get("probes_sent"))),
+        counter("pathwarden_replies", "Replies received.", _by("kind", counters.get("replies"))),
+        counter("pathwarden_rounds", "Rounds finished.", _by("result", agent.get("rounds"))),
+        gauge("pathwarden_mqtt_connected", "Whether the broker is connected.", [({}, mqtt.get("connected") if on else None)]),
+        gauge("pathwarden_mqtt_outbox_messages", "Events the broker has not acknowledged.", [({}, mqtt.get("outbox") if on else None)]),
+        gauge("pathwarden_db_size_bytes", "Size of the history.", [({}, db.get("size_bytes"))], "bytes"),
+    ]
+
+
+def _target_families(states: list[Mapping[str, object]]) -> list[Family]:
+    rtts = (("median", "rtt_ms"), ("min", "rtt_min_ms"), ("max", "rtt_max_ms"))
+    about = ("target", "name", "address", "af", "proto", "method", "source")
+    return [
+        info("pathwarden_target", "A target.", [{key: state.get(key) for key in about} for state in states]),
+        gauge("pathwarden_target_up", "Whether the target answered last.", _of(states, "reached")),
+        gauge(
+            "pathwarden_target_rtt_seconds",
+            "Round-trip time of the last trace.",
+            [({"target": state.get("target"), "stat": stat}, _scaled(state.get(key), 1000)) for state in states for stat, key in rtts],
+            "seconds",
+        ),
+        gauge(
+            "pathwarden_target_loss_ratio",
+            "Share of probes to the target that were lost, 0 to 1.",
+            [(labels, _scaled(value, 100)) for labels, value in _of(states, "loss_pct")],
+            "ratio",
+        ),
+        gauge("pathwarden_target_hops", "Hops to the target.", _of(states, "hop_count")),
+        counter("pathwarden_path_changes", "Path changes of the target.", _of(states, "changes_total")),
+    ]
+
+
+def _of(states: Iterable[Mapping[str, object]], key: str) -> list[Sample]:
+    return [({"target": state.get("target")}, state.get(key)) for state in states]
+
+
+def _by(label: str, value: object) -> list[Sample]:
+    if isinstance(value, Mapping):
+        return [({label: key}, count) for key, count in value.items()]
+    return [({}, value)]
+
+
+def _known(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    return tuple((labels, value) for labels, value in samples if isinstance(value, int | float))
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _scaled(value: object, divisor: int) -> float | None:
+    return round(value / divisor, 9) if isinstance(value, int | float) else None  # 9: whole nanoseconds, no binary tail
+
+
+def _labels(labels: Mapping[str, object]) -> str:
+    if not labels:
+        return ""
+    pairs = (f'{key}="{str(value).translate(_LABEL_ESCAPES)}"' for key, value in labels.items())
+    return "{" + ",".join(pairs) + "}"
+
+
+def _number(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
