@@ -35,7 +35,7 @@ def _ask() -> bool:
     import ctypes  # late: only the daemon asks, and it has pyroute2, which loads ctypes anyway
 
     try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))
+        state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX)))
     except (OSError, AttributeError):
         return False
     return 0 <= state < _UNSYNCHRONISED

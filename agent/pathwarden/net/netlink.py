@@ -1,0 +1,214 @@
+"""Asks the kernel where packets would go. The only importer of pyroute2, which costs 22 MB and is loaded at the first question.
+
+One destination is asked for (RTM_GETROUTE), never a whole table, which may hold a million kernel routes.
+"""
+
+import errno
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pathwarden.errors import ProbeError
+from pathwarden.model.probe import Binding
+from pathwarden.model.trace import KernelRoute
+from pathwarden.net.events import KernelEvents
+from pathwarden.net.rules import Rule, leading, line_to_add
+from pathwarden.net.sockets import DOMAINS, cannot_connect, device_state
+from pathwarden.wire.address import af_of
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+_SAY_TABLE = 0x1000  # RTM_F_LOOKUP_TABLE: else IPv4 always answers 'main'
+_LOCAL = 255  # the table of our own addresses, which every rule set looks up first
+_REMEMBERED = 1024  # (target, source) pairs; more than any configuration has
+_SOMEWHERE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # addresses that only a default route leads to
+
+_LOOK_UP = 1  # FR_ACT_TO_TBL
+_NOT = 2  # FIB_RULE_INVERT
+_NO_SUPPRESSION = 0xFFFFFFFF
+# A rule with any other condition is passed over. Attributes that pyroute2 does not know do not count: the lookup tells.
+_UNDERSTOOD = frozenset({
+    "FRA_TABLE", "FRA_PRIORITY", "FRA_PROTOCOL", "FRA_SUPPRESS_PREFIXLEN", "FRA_SRC", "FRA_FWMARK", "FRA_FWMASK",
+    "FRA_OIFNAME", "FRA_IIFNAME", "FRA_PAD", "UNKNOWN",
+})  # fmt: skip
+
+
+class KernelRoutes:
+    """A `RouteOracle`. Answers are remembered only while `watch` runs, and dropped at any change. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ip: IPRoute | None = None
+        self._events: KernelEvents | None = None
+        self._generation = 0  # grows at every change, so that an answer from before is not remembered after
+        self._known: dict[tuple[str, Binding], KernelRoute] = {}
+        self._effective: dict[tuple[Binding, int], Binding] = {}
+
+    def watch(self, on_change: Callable[[str], None]) -> None:
+        """Begin to remember answers, and tell of changes: 'link', 'address', 'route' or 'rule', from a thread of its own."""
+        self._events = KernelEvents(self._forget, on_change)
+
+    def close(self) -> None:
+        """Release every socket and end the thread."""
+        if self._events:
+            self._events.close()
+            self._events = None
+        self._forget()
+        with self._lock:
+            if self._ip:
+                self._ip.close()
+                self._ip = None
+
+    def lookup(self, dst: str, binding: Binding) -> KernelRoute:
+        """The kernel's answer for a destination under a binding. A table is reached through a rule. Raises ProbeError."""
+        key = (dst, binding)
+        known = self._known.get(key)
+        if known:
+            return known
+        generation = self._generation
+        route = self._look_up(dst.partition("%")[0], binding)
+        self._remember(self._known, key, route, generation)
+        return route
+
+    def effective(self, binding: Binding, af: int) -> Binding:
+        """The binding for sockets: with the mark, address or device by which a rule leads to its table.
+
+        Without a table it is the same. Raises ProbeError 'no_table_rule', whose detail is the command that adds one.
+        """
+        if not binding.table:
+            return binding
+        key = (binding, af)
+        known = self._effective.get(key)
+        if known:
+            return known
+        generation = self._generation
+        found = leading(self._rules(af), binding, self._addresses(af, binding.device))
+        if not found:
+            raise ProbeError("no_table_rule", line_to_add(binding, af))
+        self._remember(self._effective, key, found, generation)
+        return found
+
+    def default_gateway(self, af: int) -> str | None:
+        """The gateway of the default route; None if there is none, or if it needs none (a point-to-point link)."""
+        try:
+            return self.lookup(_SOMEWHERE[af], Binding()).gateway or None
+        except ProbeError:
+            return None
+
+    def has_route(self, dst: str) -> bool:
+        """Whether the kernel would send to this address at all."""
+        try:
+            self.lookup(dst, Binding())
+        except ProbeError:
+            return False
+        return True
+
+    def _remember(self, memory: dict[Any, Any], key: object, value: object, generation: int) -> None:
+        if self._events and generation == self._generation:
+            if len(memory) >= _REMEMBERED:
+                memory.clear()
+            memory[key] = value
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._known.clear()
+        self._effective.clear()
+
+    def _look_up(self, dst: str, binding: Binding) -> KernelRoute:
+        binding = self.effective(binding, af_of(dst))
+        index = _index_of(binding.device)
+        asked: dict[str, object] = {"dst": dst, "flags": _SAY_TABLE}
+        asked |= {"oif": index} if index else {}
+        asked |= {"mark": binding.fwmark} if binding.fwmark else {}
+        source = {"src": binding.address} if binding.address else {}
+        found = self._get(asked | source, binding)
+        if index and found.get("RTA_OIF") != index:
+            # IPv6 takes the device as a wish where a source is named, as it does not for a bound socket; without, it obeys.
+            found = self._get(asked, binding)
+        table = int(found.get("RTA_TABLE", 0))
+        if binding.table and table not in (binding.table, _LOCAL):
+            raise ProbeError("no_route", f"routing table {binding.table} has none")
+        via = found.get("RTA_VIA")
+        return KernelRoute(
+            device=binding.device or _name_of(int(found.get("RTA_OIF", 0))),
+            source=binding.address or str(found.get("RTA_PREFSRC", "")),
+            gateway=str(via["addr"] if via else found.get("RTA_GATEWAY", "")),
+            table=table,
+        )
+
+    def _get(self, asked: dict[str, object], binding: Binding) -> dict[str, Any]:
+        from pyroute2 import NetlinkError
+
+        try:
+            with self._lock:
+                answer = self._netlink().route("get", **asked)
+                return dict(next(iter(answer))["attrs"])
+        except NetlinkError as error:
+            raise cannot_connect(OSError(error.code, str(error.args[-1])), binding) from error
+
+    def _rules(self, af: int) -> list[Rule]:
+        with self._lock:
+            found = [_rule(message) for message in self._netlink().get_rules(family=int(DOMAINS[af]))]
+        return [rule for rule in found if rule]
+
+    def _addresses(self, af: int, device: str) -> Sequence[str]:
+        wanted = {"index": _index_of(device)} if device else {}
+        with self._lock:
+            found = [dict(message["attrs"]) for message in self._netlink().get_addr(family=int(DOMAINS[af]), **wanted)]
+        # Of a point-to-point link IFA_ADDRESS is the other end.
+        return [str(attrs.get("IFA_LOCAL") or attrs["IFA_ADDRESS"]) for attrs in found]
+
+    def _netlink(self) -> "IPRoute":
+        if self._ip is None:
+            from pyroute2 import IPRoute
+
+            self._ip = IPRoute()
+        return self._ip
+
+
+def _index_of(device: str) -> int:
+    """The device's index, 0 for ''. Raises ProbeError when it is absent or down."""
+    if not device:
+        return 0
+    state = device_state(device)
+    if state:
+        raise ProbeError(state, device)
+    try:
+        return socket.if_nametoindex(device)
+    except OSError as error:  # it went in this moment
+        raise ProbeError("device_absent", device) from error
+
+
+def _name_of(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError as error:
+        if error.errno in {errno.ENXIO, errno.ENODEV}:  # it went in this moment
+            return ""
+        raise
+
+
+def _rule(message: Any) -> Rule | None:  # noqa: ANN401 - a netlink message of pyroute2, which has no types
+    """The rule in a netlink message; None if it leads nowhere or asks for what a binding cannot say."""
+    attrs = dict(message["attrs"])
+    plain = (
+        message["action"] == _LOOK_UP
+        and not message["flags"] & _NOT
+        and not message["dst_len"]
+        and not message["tos"]
+        and attrs.get("FRA_SUPPRESS_PREFIXLEN", _NO_SUPPRESSION) == _NO_SUPPRESSION
+        and attrs.get("FRA_IIFNAME", "lo") == "lo"  # what we send ourselves comes in through lo
+        and attrs.keys() <= _UNDERSTOOD
+    )
+    if not plain:
+        return None
+    source = f"{attrs['FRA_SRC']}/{message['src_len']}" if "FRA_SRC" in attrs else ""
+    return Rule(
+        attrs.get("FRA_TABLE", message["table"]),
+        source,
+        attrs.get("FRA_FWMARK", 0),
+        attrs.get("FRA_FWMASK", 0),
+        attrs.get("FRA_OIFNAME", ""),
+    )
