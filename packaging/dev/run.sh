@@ -89,7 +89,6 @@ if [ -z "$config" ]; then
 
 config agent 'agent'
 	option db $(quoted "$here/history.db")
-	option live_dir $(quoted "$here/live")
 $mqtt
 
 config web 'web'

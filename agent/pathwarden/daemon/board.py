@@ -71,6 +71,10 @@ class Board:
             row.events = reader.events(target=tid, limit=REMEMBERED_EVENTS)[::-1]
             row.changes_total = reader.count_events(tid, 0, PATH_EVENTS)
 
+    def restored(self, tid: str, fact: Fact) -> None:
+        """What is known of a target from before the start."""
+        self._rows[tid].fact = fact
+
     def started(self, tid: str) -> None:
         """A trace of this target runs."""
         self._rows[tid].running = True

@@ -8,7 +8,7 @@ Rules:
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from pathwarden.errors import OperatorError
@@ -35,11 +35,11 @@ class Store(HistoryWriter, Protocol):
 class Keeper:
     """Takes records and acknowledgements from any thread and writes them in its own."""
 
-    def __init__(self, open_store: Callable[[], Store]) -> None:
+    def __init__(self, store: Store) -> None:
         self.notice = ""
         self.dropped = 0
         self.publisher: Publisher | None = None
-        self._open_store = open_store
+        self._store = store
         self._records: deque[Record] = deque()
         self._outbox: deque[tuple[int, str]] = deque()
         self._condition = threading.Condition()
@@ -90,14 +90,13 @@ class Keeper:
                 return
 
     def _run(self) -> None:
-        store = self._open_store()
         try:
-            while self._work(store):
+            while self._work():
                 pass
         finally:
-            store.close()
+            self._store.close()
 
-    def _work(self, store: Store) -> bool:
+    def _work(self) -> bool:
         """Wait for something and write it; False when all is done and nothing more will come."""
         with self._condition:
             self._condition.wait_for(lambda: self._records or self._outbox or self._stopping)
@@ -105,7 +104,7 @@ class Keeper:
             records, notes = list(self._records), list(self._outbox)
             stopping = self._stopping
         try:
-            self._write(store, records, notes)
+            self._write(records, notes)
         except OperatorError as error:
             self.notice = str(error)
             with self._condition:
@@ -116,18 +115,18 @@ class Keeper:
         self._tell(records)
         return not (stopping and not self._records and not self._outbox)
 
-    def _write(self, store: Store, records: list[Record], notes: list[tuple[int, str]]) -> None:
+    def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
         if records:
-            store.save(records)
+            self._store.save(records)
             with self._condition:
                 # Newer ones may have come, and old ones been dropped, while the disk worked.
                 written = set(map(id, records))
                 self._records = deque(r for r in self._records if id(r) not in written)
         if notes:
-            store.acknowledge([seq for seq, reason in notes if not reason])
+            self._store.acknowledge([seq for seq, reason in notes if not reason])
             for seq, reason in notes:
                 if reason:
-                    store.fail(seq, reason)
+                    self._store.fail(seq, reason)
             with self._condition:
                 for _ in notes:
                     self._outbox.popleft()

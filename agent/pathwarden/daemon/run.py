@@ -1,0 +1,97 @@
+"""The daemon's life: start, reload, stop."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from pathwarden import __version__
+from pathwarden.daemon.runtime import Runtime
+from pathwarden.errors import OperatorError
+from pathwarden.model.settings import Settings
+
+log = logging.getLogger("pathwarden")
+
+EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h: a fault of ours; the supervisor starts the agent again
+
+
+class _Life:
+    """What signals and dying threads ask of the main thread."""
+
+    def __init__(self) -> None:
+        self.wanted = threading.Event()
+        self.stop = False
+        self.reload = False
+        self.fault: threading.ExceptHookArgs | None = None
+
+    def on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop = True
+        self.wanted.set()
+
+    def on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload = True
+        self.wanted.set()
+
+    def on_fault(self, args: threading.ExceptHookArgs) -> None:
+        self.fault = args
+        self.wanted.set()
+
+
+def run(load: Callable[[], Settings]) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP calls `load` again. Returns the exit code; raises `OperatorError` if it cannot start."""
+    life = _Life()
+    signal.signal(signal.SIGTERM, life.on_stop)
+    signal.signal(signal.SIGINT, life.on_stop)
+    signal.signal(signal.SIGHUP, life.on_reload)
+    threading.excepthook = life.on_fault
+    runtime = Runtime(load())
+    runtime.start()
+    _say(runtime)
+    while True:
+        life.wanted.wait()
+        life.wanted.clear()
+        if life.fault is not None or life.stop:
+            break
+        if life.reload:
+            life.reload = False
+            runtime = _reload(runtime, load)
+    runtime.stop()
+    if life.fault is not None:
+        fault = life.fault
+        log.critical("a thread died", exc_info=(fault.exc_type, fault.exc_value or fault.exc_type(), fault.exc_traceback))
+        return EXIT_FAULT
+    log.info("stopped")
+    return 0
+
+
+def _reload(old: Runtime, load: Callable[[], Settings]) -> Runtime:
+    """The runtime of the new configuration; if it cannot be, that of the old one goes on."""
+    try:
+        settings = load()
+    except OperatorError as error:
+        log.error("reload: the old configuration stays: %s", error)
+        return old
+    old.stop()
+    new = Runtime(settings)
+    try:
+        new.start()
+    except OperatorError as error:
+        log.error("reload: back to the old configuration: %s", error)
+        new = Runtime(old.settings)
+        new.start()
+    else:
+        log.info("reloaded")
+    _say(new)
+    return new
+
+
+def _say(runtime: Runtime) -> None:
+    settings = runtime.settings
+    log.info("pathwarden %s watches %d targets, history in %s", __version__, len(settings.targets), settings.agent.db)
+    mqtt = settings.mqtt
+    log.info("events: %s", f"mqtt://{mqtt.host}:{mqtt.port}/{mqtt.prefix}" if mqtt.host else "MQTT is off; set mqtt.host to switch it on")
+    for page in runtime.pages:
+        sys.stdout.write(f"The page: {page}\n")
+    sys.stdout.flush()

@@ -1,0 +1,219 @@
+"""Everything that runs for one configuration, wired together; a reload makes a new one."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+
+from pathwarden.config.load import default_target
+from pathwarden.daemon.board import Board
+from pathwarden.daemon.drive import Driver
+from pathwarden.daemon.keeper import Keeper
+from pathwarden.daemon.prober import Prober, fact
+from pathwarden.detect.detector import Detector
+from pathwarden.engine.correlator import LAST_IDENT, Correlator
+from pathwarden.engine.pacing import TokenBucket
+from pathwarden.errors import OperatorError
+from pathwarden.model.protocols import HistoryReader
+from pathwarden.model.settings import Settings, Target
+from pathwarden.mqtt.client import MqttClient
+from pathwarden.mqtt.publisher import MqttPublisher
+from pathwarden.mqtt.topics import topics
+from pathwarden.net.choose import open_transport
+from pathwarden.net.clock import SystemClock
+from pathwarden.net.netlink import KernelRoutes
+from pathwarden.net.resolver import ThreadResolver
+from pathwarden.store.lock import hold
+from pathwarden.store.reader import Reader
+from pathwarden.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+SOURCE_PORT_KEY = "source_port"  # kept in the history: flows stay the same over restarts
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+STOP_S = 2.0
+IPV6_TARGET = "2606:4700:4700::1111"
+
+
+class Runtime:
+    """The agent with one configuration. `start` raises `OperatorError` and leaves nothing behind; `stop` writes what waits."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pages: tuple[str, ...] = ()
+        self._undo: list[tuple[str, Callable[[], object]]] = []
+
+    def start(self) -> None:
+        """Open everything and begin to probe."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End every part, in the order that loses nothing: no new traces, farewell to the broker, then the disk."""
+        while self._undo:
+            name, close = self._undo.pop()
+            try:
+                close()
+            except OperatorError as error:
+                log.error("%s: %s", name, error)
+
+    def _start(self) -> None:
+        clock = SystemClock()
+        path = Path(self.settings.agent.db)
+        self._undo.append(("lock", hold(path).release))
+        writer = Writer(path, max_mb=self.settings.agent.db_max_mb, boot_id=_boot_id())
+        writer_closer = ("history", writer.close)
+        self._undo.append(writer_closer)
+        reader = Reader(path)
+        self._undo.append(("reader", reader.close))
+        oracle = KernelRoutes()
+        self._undo.append(("netlink", oracle.close))
+        if self.settings.default_targets:
+            self.settings = _with_default_targets(self.settings, oracle)
+        transport, how = open_transport(int(writer.meta_get(SOURCE_PORT_KEY) or 0), seed=int(_seed(writer), 16))
+        self._undo.append(("transport", transport.close))
+        if writer.meta_get(SOURCE_PORT_KEY) != str(transport.source_port):
+            writer.meta_set(SOURCE_PORT_KEY, str(transport.source_port))
+        resolver = ThreadResolver(lambda _host: transport.wake())
+        self._undo.append(("resolver", resolver.close))
+        random = Random()  # noqa: S311 - jitter and order, no secret
+        correlator = Correlator(random.randint(1, LAST_IDENT))
+        driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
+        detectors = restore_detectors(self.settings, reader)
+        keeper = Keeper(writer)
+        prober = Prober(self.settings, transport, clock, oracle, resolver, driver, detectors, keeper.put, os.urandom, random)
+        facts = {"name": transport.name, "detail": how}
+
+        def parts() -> Mapping[str, object]:
+            mqtt = publisher.snapshot()
+            stats = reader.stats()
+            db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events")}
+            trouble = keeper.notice or writer.notice
+            return {
+                "transport": facts,
+                "mqtt": mqtt,
+                "db": {**db, "waiting": keeper.waiting(), "notice": trouble},
+                "counters": counters(correlator, {**transport.counters(), "records_dropped": keeper.dropped}),
+                "notices": notices(facts, mqtt, trouble),
+            }
+
+        board = Board(self.settings, clock, reader, prober.ask, parts)
+        for tid, detector in detectors.items():
+            latest = reader.latest(tid)
+            board.restored(tid, fact(detector, latest.trace if latest else None))
+        prober.board = board
+        mqtt, named = self.settings.mqtt, topics(self.settings.mqtt.prefix, self.settings.agent.name)
+        publisher = MqttPublisher(
+            lambda wake: MqttClient(mqtt, named, _read_password, wake), named, board, reader, keeper.acknowledge, keeper.fail
+        )
+        keeper.publisher = publisher
+        self._serve(board, reader, clock)
+        self._undo.remove(writer_closer)  # from here on the keeper closes it
+        keeper.start()
+        self._undo.append(("store", lambda: keeper.stop(STOP_S)))
+        publisher.start()
+        self._undo.append(("mqtt", publisher.stop))
+        thread = threading.Thread(target=prober.run, name="prober", daemon=True)
+        thread.start()
+
+        def stop_prober() -> None:
+            prober.stop()
+            thread.join(STOP_S)
+
+        self._undo.append(("prober", stop_prober))
+
+        def kernel_changed(_kind: str) -> None:
+            transport.forget()
+            transport.wake()
+
+        oracle.watch(kernel_changed)
+
+    def _serve(self, board: Board, reader: Reader, clock: SystemClock) -> None:
+        if not self.settings.web.listen:
+            return
+        from pathwarden.api.app import make_app
+        from pathwarden.api.server import Server
+
+        server = Server(make_app(board, reader, self.settings, clock), self.settings.web.listen)
+        server.start()
+        self._undo.append(("page", server.stop))
+        self.pages = tuple(f"http://{address}/" for address in server.addresses)
+
+
+def restore_detectors(settings: Settings, reader: HistoryReader) -> dict[str, Detector]:
+    """One detector per target, as it was when the history was last written."""
+    learn_s = round(settings.agent.learn_h * 3600)
+    states = reader.states()
+    detectors = {}
+    for target in settings.targets:
+        routes = tuple(reader.routes(target.tid))
+        text = states.get(target.tid)
+        detectors[target.tid] = Detector(target.tid, learn_s, routes=routes)
+        if text is not None:
+            try:
+                detectors[target.tid] = Detector.restore(target.tid, learn_s, text, routes)
+            except (ValueError, TypeError, KeyError):
+                log.error("the state of target %s in the history is unreadable: its route is learned anew", target.tid)
+    return detectors
+
+
+def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, object]:
+    """Everything counted since start, for `info` and the metrics."""
+    return {
+        "probes_sent": correlator.probes,
+        "replies": {kind.value: count for kind, count in correlator.replies.items()},
+        "late": correlator.late,
+        "duplicate": correlator.duplicates,
+        "foreign": correlator.foreign,
+        **more,
+    }
+
+
+def notices(transport: Mapping[str, object], mqtt: Mapping[str, object], trouble: str) -> list[dict[str, str]]:
+    """What the operator should know, worst first."""
+    found = []
+    if trouble:
+        found.append({"level": "error", "text": trouble})
+    if mqtt["detail"]:
+        found.append({"level": "warning", "text": str(mqtt["detail"])})
+    if transport["name"] == "rootless":
+        found.append({"level": "info", "text": f"Probing {transport['detail']}."})
+    if not mqtt["enabled"]:
+        found.append({"level": "info", "text": "MQTT is off; set mqtt.host to switch it on."})
+    return found
+
+
+def _with_default_targets(settings: Settings, oracle: KernelRoutes) -> Settings:
+    """The agent's own choice for an owner who named none: the way out, two well-known resolvers, and IPv6 if there is a route."""
+    from dataclasses import replace
+
+    chosen: list[Target] = []
+    gateway = oracle.default_gateway(4) or oracle.default_gateway(6)
+    if gateway:
+        chosen.append(default_target("gateway", gateway, "Gateway", 0))
+    chosen.append(default_target("cloudflare", "1.1.1.1", "Cloudflare DNS", 4))
+    chosen.append(default_target("quad9", "9.9.9.9", "Quad9 DNS", 4))
+    if oracle.has_route(IPV6_TARGET):
+        chosen.append(default_target("cloudflare6", IPV6_TARGET, "Cloudflare DNS (IPv6)", 6))
+    return replace(settings, targets=tuple(chosen))
+
+
+def _read_password(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def _boot_id() -> str:
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
+
+
+def _seed(writer: Writer) -> str:
+    """Where the search for a source port starts: different for each history, the same for one."""
+    return (writer.meta_get("database_id") or "0").replace("-", "")[:8]
