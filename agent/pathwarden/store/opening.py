@@ -1,0 +1,133 @@
+"""Opening the database for writing: make it, check it, bring it up to date, and set a damaged one aside."""
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from pathwarden.store import migrate
+from pathwarden.store.faults import is_damage, told, unreachable
+
+# A reader holds the file for milliseconds and a flush to a slow card takes seconds: whoever waits longer has met something stuck.
+BUSY_S = 10.0
+PAGE_SIZE = 1024  # bytes; small pages wear flash least: 1.0-1.4 MB a day against 2.7-3.5 with 4096
+CACHE_KIB = 512  # the newest pages of table and index of some tens of targets; SQLite's own choice is 2000
+_DAMAGED_KEPT = 2  # they are as large as the history, and a router's flash is small
+
+# Keys in meta.
+LIMIT_KEY = "limit_bytes"  # the writer's limit, for readers
+_CLEAN = "clean_end"  # there only while nobody writes
+
+
+class _Damaged(Exception):
+    """The file's content is broken."""
+
+
+def connect(uri: str) -> sqlite3.Connection:
+    """A connection in autocommit mode, for one thread at a time; `uri` as `uri_of` makes it."""
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def uri_of(path: Path, mode: str) -> str:
+    """The SQLite URI of a file, whatever characters its path has; `mode` is ro, rw or rwc."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
+    """The database ready to be written, and what the operator must know about it ('' if nothing).
+
+    A file that is damaged moves to `<name>.damaged-<n>`, its journal with it, and a new one is started. Raises `OperatorError` if
+    the place cannot be used, and if the file is of another program or of a newer Pathwarden.
+    """
+    with told(path):
+        try:
+            return _open(path), ""
+        except _Damaged as damage:
+            aside = _set_aside(path)
+            notice = f"the history {path} was damaged ({damage}): it was set aside as {aside}, and a new history was started"
+            return _open(path), notice
+
+
+def close_after_writing(db: sqlite3.Connection, *, clean: bool) -> None:
+    """Close the database; if it ended clean, note that, so that the next opening need not read all of it."""
+    if clean:
+        # If the note cannot be written, the next opening checks the file: that is the safe side.
+        with suppress(sqlite3.Error):
+            db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, '')", (_CLEAN,))
+    db.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    _make_file(path)
+    db = connect(uri_of(path, "rw"))
+    try:
+        _prepare(db, path)
+    except BaseException as error:
+        db.close()
+        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+            raise _Damaged(str(error)) from error
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    schema = migrate.check(db, path)
+    if schema == 0:
+        # Both must stand before the first table.
+        db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    else:
+        _check_after_unclean_end(db)
+    db.execute("PRAGMA journal_mode = DELETE").fetchone()
+    # Not FULL: with a deleted journal a power cut right after a commit can bring the journal back and undo the commit. EXTRA flushes
+    # the folder too (sqlite.org/pragma.html#pragma_synchronous).
+    db.execute("PRAGMA synchronous = EXTRA")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    migrate.migrate(db, schema)
+    db.execute("DELETE FROM meta WHERE key = ?", (_CLEAN,))
+
+
+def _check_after_unclean_end(db: sqlite3.Connection) -> None:
+    """Read all of the file, but only if its last writer was killed or lost its power: on a slow card it takes a second or two."""
+    if db.execute("SELECT 1 FROM meta WHERE key = ?", (_CLEAN,)).fetchone():
+        return
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise _Damaged(" ".join(verdict.split()))
+
+
+def _make_file(path: Path) -> None:
+    """Make folder and file for their owner alone."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Only if it is not there: closing a descriptor of a database drops every lock that this process holds on it (POSIX).
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise unreachable(path, error) from error
+
+
+def _set_aside(path: Path) -> Path:
+    numbers = sorted(int(file.suffix.removeprefix(".damaged-")) for file in _damaged(path))
+    aside = path.with_name(f"{path.name}.damaged-{numbers[-1] + 1 if numbers else 1}")
+    try:
+        path.rename(aside)
+        # The journal belongs to the damaged file; beside a new one SQLite would play it into that.
+        with suppress(FileNotFoundError):
+            _journal(path).rename(_journal(aside))
+        for number in numbers[: -(_DAMAGED_KEPT - 1)]:
+            old = path.with_name(f"{path.name}.damaged-{number}")
+            old.unlink()
+            _journal(old).unlink(missing_ok=True)
+    except OSError as error:
+        raise unreachable(path, error) from error
+    return aside
+
+
+def _damaged(path: Path) -> list[Path]:
+    prefix = f"{path.name}.damaged-"
+    return [file for file in path.parent.iterdir() if file.name.startswith(prefix) and file.name.removeprefix(prefix).isdecimal()]
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(path.name + "-journal")
