@@ -126,7 +126,7 @@ def test_flags_in_the_wrong_byte_order_are_no_fragment():
 def test_ip_options_before_and_padding_after_the_answer():
     message = icmp4.build_error(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP), structure=STRUCTURE)
     packet = ipv4.build(ROUTER[4], SRC[4], ipv4.ICMP, message, ttl=250, options=b"\1\1\1\0")
-    assert decode4(packet + b"\xaa" * 18, AT_NS) == time_exceeded(4, Method.UDP)._replace(mpls=STACK)
+    assert decode4(packet + b"\x01" * 18, AT_NS) == time_exceeded(4, Method.UDP)._replace(mpls=STACK)
 
 
 # -- kinds
