@@ -1,0 +1,231 @@
+"""One class behind which paho-mqtt 1.6 and 2.x are the same; the only importer of paho, and only when a connection is opened.
+
+Rules.
+1. One paho client serves one connection and never reconnects by itself: on a reconnect paho would send again what it holds,
+   while others already publish, so that an old state could overtake a new one. What is unanswered is the caller's to send again.
+2. `tend` drives everything: it opens, sees the end (a callback said so, or paho's thread is dead) and opens again after a wait that
+   doubles up to a limit, with jitter. The wait starts anew after a connection that held for a keepalive time.
+3. MQTT 5 first. A broker that refuses it is asked for 3.1.1 at once; one that twice hangs up without a word, the third time.
+4. Whatever a callback does, paho's thread goes on: the fault is logged and ends the connection.
+"""
+
+import logging
+import random
+import sys
+from collections import deque
+from collections.abc import Callable
+
+from pathwarden.errors import OperatorError
+from pathwarden.model.settings import MqttSettings
+from pathwarden.mqtt.connection import Answer, Connection, Paho
+from pathwarden.mqtt.faults import TAKEN_OVER, Ending, explain
+from pathwarden.mqtt.topics import Topics
+
+_LOG = logging.getLogger(__name__)
+_KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
+_SETTLED_NS = _KEEPALIVE_S * 1_000_000_000
+_WATCH_NS = 5_000_000_000  # a dead thread of paho is noticed after this time at most
+_STRAYS = 3  # so many short connections in a row are no accident
+_CLOSE_S = 0.5
+
+_V5_UNSUPPORTED = 0x84
+
+
+class _Refused(Exception):
+    """No connection can be tried now; the text is the detail."""
+
+
+class MqttClient:
+    """A connection to the broker that is kept up. `tend`, `publish`, `take_answers` and `close` belong to one thread.
+
+    `read_text` reads the password file at each attempt, so that a mended file is enough. `wake` is called from paho's thread whenever
+    `tend` or `take_answers` has something to do. `retry_s`: shortest and longest wait between attempts.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        topics: Topics,
+        read_text: Callable[[str], str],
+        wake: Callable[[], None],
+        retry_s: tuple[float, float] = (1.0, 60.0),
+    ) -> None:
+        self.settings = settings
+        self.client_id = f"pathwarden-{topics.agent}"
+        self._topics = topics
+        self._read_text = read_text
+        self._wake = wake
+        self._retry_s = retry_s
+        self._connection: Connection | None = None
+        self._answers: deque[Answer] = deque()  # at most a window for each connection since the last `take_answers`
+        self._number = 0
+        self._protocol = "5"
+        self._up_ns = 0
+        self._retry_ns = 0
+        self._tries = 0
+        self._silent = 0
+        self._strays = 0
+        self._detail = ""
+
+    @property
+    def session(self) -> int:
+        """Number of the connection that is up; 0 if none is."""
+        connection = self._connection
+        return connection.number if connection and connection.up and not connection.ended else 0
+
+    @property
+    def protocol(self) -> str | None:
+        """`5` or `3.1.1`; None without a connection. From any thread."""
+        connection = self._connection
+        return connection.protocol if connection and connection.up and not connection.ended else None
+
+    @property
+    def detail(self) -> str:
+        """One line on what is wrong, '' if nothing is. From any thread."""
+        return self._detail
+
+    def tend(self, mono_ns: int) -> int:
+        """Open, watch and open again; the monotonic instant when this must be called next."""
+        connection = self._connection
+        if connection and connection.over:
+            self._lost(connection, mono_ns)
+            connection = self._connection
+        if connection is None:
+            if mono_ns < self._retry_ns:
+                return self._retry_ns
+            self._open(mono_ns)
+        elif connection.up:
+            self._held(mono_ns)
+        return mono_ns + _WATCH_NS if self._connection else self._retry_ns
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+        """Hand over a QoS 1 message; its message id, or None if there is no connection or the window is full."""
+        connection = self._connection
+        if connection is None or not self.session:
+            return None
+        with connection.lock:
+            if connection.pending >= connection.window:
+                return None
+            connection.pending += 1
+        info = connection.paho.publish(topic, payload, qos=1, retain=retain)
+        # Code 4 (no connection) counts as taken: paho has it queued, and the end of this connection lets the caller send it again.
+        if info.rc in (0, 4):
+            return int(info.mid)
+        with connection.lock:
+            connection.pending -= 1
+        return None
+
+    def payload_limit(self, topic: str) -> int | None:
+        """What the broker lets a payload of this topic have at most, in bytes; None if it sets no limit."""
+        connection = self._connection
+        if connection is None or connection.max_packet is None:
+            return None
+        # PUBLISH: fixed header up to 5 bytes, topic with its length 2, packet id 2, property length 1.
+        return connection.max_packet - len(topic.encode()) - 10
+
+    def take_answers(self) -> list[Answer]:
+        """Answers since the last call, in their order."""
+        return [self._answers.popleft() for _ in range(len(self._answers))]
+
+    def close(self, *, farewell: bool) -> None:
+        """End for good; with `farewell` the broker sends no will."""
+        connection, self._connection = self._connection, None
+        self._retry_ns = sys.maxsize
+        if connection is None:
+            return
+        if farewell and not connection.over:
+            connection.ended = True
+            connection.paho.disconnect()
+            if connection.thread:
+                connection.thread.join(_CLOSE_S)
+        connection.hang_up()
+
+    def _open(self, mono_ns: int) -> None:
+        self._number += 1
+        self._up_ns = 0
+        connection = Connection(self._number, self._protocol, self._answers, self._wake)
+        try:
+            paho = self._paho()
+        except _Refused as refused:
+            self._retry_later(mono_ns, str(refused))
+            return
+        self._connection = connection
+        connection.open(paho)
+
+    def _paho(self) -> Paho:
+        """A paho client of either generation with will and sign-in. Raises `_Refused`."""
+        from paho.mqtt import client as mqtt
+
+        settings = self.settings
+        try:
+            settings.host.encode("idna")  # the resolver does the same, and its failure is none that paho catches
+        except UnicodeError:
+            raise _Refused(f"mqtt.host: {settings.host!r} is not a host name; check mqtt.host") from None
+        generation = (mqtt.CallbackAPIVersion.VERSION2,) if hasattr(mqtt, "CallbackAPIVersion") else ()
+        protocol = mqtt.MQTTv5 if self._protocol == "5" else mqtt.MQTTv311
+        paho = mqtt.Client(*generation, client_id=self.client_id, protocol=protocol, reconnect_on_failure=False)
+        paho.reconnect_delay_set(0, 0)  # else paho's thread sleeps a second after a failed attempt before it ends
+        if settings.username:
+            paho.username_pw_set(settings.username, self._password())
+        paho.will_set(self._topics.status, b"offline", qos=1, retain=True)
+        paho.connect_async(settings.host, settings.port, _KEEPALIVE_S)
+        return paho
+
+    def _password(self) -> str | None:
+        file = self.settings.password_file
+        if not file:
+            return None
+        try:
+            return self._read_text(file).rstrip("\r\n")
+        except OperatorError as error:
+            raise _Refused(str(error)) from error
+        except OSError as error:
+            raise _Refused(f"mqtt.password_file: {file} cannot be read ({error.strerror}); check mqtt.password_file") from error
+        except UnicodeError as error:
+            raise _Refused(f"mqtt.password_file: {file} is not UTF-8 text; check mqtt.password_file") from error
+
+    def _held(self, mono_ns: int) -> None:
+        if not self._up_ns:
+            self._up_ns = mono_ns
+            self._silent = 0
+            _LOG.info("connected to %s:%s with MQTT %s", self.settings.host, self.settings.port, self.protocol)
+            if self._strays < _STRAYS:  # else the next end is near, and the line must not flicker
+                self._detail = ""
+        elif mono_ns - self._up_ns >= _SETTLED_NS:
+            self._tries = self._strays = 0
+            self._detail = ""
+
+    def _lost(self, connection: Connection, mono_ns: int) -> None:
+        self._connection = None
+        connection.hang_up()
+        if connection.refusal == _V5_UNSUPPORTED and connection.protocol == "5":
+            self._protocol = "3.1.1"
+            self._retry_ns = mono_ns
+            return
+        self._count(connection)
+        # The second and each third wordless end after it: perhaps the broker is so old that it hangs up on MQTT 5.
+        self._protocol = "3.1.1" if self._silent % 3 == 2 else "5"
+        self._retry_later(mono_ns, explain(self._ending(connection), self.settings.host, self.settings.port, self.client_id))
+
+    def _count(self, connection: Connection) -> None:
+        wordless = not (connection.up or connection.refusal or connection.error or connection.fault)
+        self._silent = self._silent + 1 if wordless else 0
+        if connection.reason == TAKEN_OVER:
+            self._strays = _STRAYS
+        elif connection.up and not connection.reason:
+            self._strays += 1
+        else:
+            self._strays = 0  # a broker that is away, or that says what it minds, is no clash
+
+    def _ending(self, connection: Connection) -> Ending:
+        clash = self._strays >= _STRAYS
+        return Ending(connection.up, connection.refusal, connection.reason, connection.error, connection.fault, clash)
+
+    def _retry_later(self, mono_ns: int, detail: str) -> None:
+        shortest, longest = self._retry_s
+        wait_s = min(longest, shortest * 2 ** min(self._tries, 30)) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads agents, guards nothing
+        self._tries += 1
+        self._retry_ns = mono_ns + int(wait_s * 1e9)
+        if detail != self._detail:
+            self._detail = detail
+            _LOG.warning("%s", detail)

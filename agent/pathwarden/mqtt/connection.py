@@ -1,0 +1,125 @@
+"""One connection: a paho client of either generation, and what its callbacks saw."""
+
+import logging
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+_LOG = logging.getLogger(__name__)
+_WINDOW = 20  # paho's and mosquitto's own limit of messages in flight
+# Return codes of MQTT 3.1.1 (table 3.1) as MQTT 5 reason codes; paho 1.6 hands over the former, paho 2 translates.
+_CONNACK_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
+
+Paho = Any  # paho 1.6 has no types, and those of 2.x differ from what 1.6 does
+
+
+class Answer(NamedTuple):
+    """What the broker answered to a message: an MQTT 5 reason code; 0 where the protocol has none (3.1.1)."""
+
+    session: int
+    mid: int
+    code: int
+
+
+class Connection:
+    """One paho client, and what its callbacks saw. The callbacks run in paho's thread and only note things down."""
+
+    def __init__(self, number: int, protocol: str, answers: deque[Answer], wake: Callable[[], None]) -> None:
+        self.number = number
+        self.protocol = protocol
+        self.paho: Paho = None
+        self.thread: threading.Thread | None = None
+        self.up = False
+        self.ended = False
+        self.refusal: int | None = None  # CONNACK
+        self.reason: int | None = None  # DISCONNECT
+        self.error: OSError | None = None
+        self.fault = ""
+        self.window = _WINDOW
+        self.max_packet: int | None = None
+        self.pending = 0
+        self.lock = threading.Lock()
+        self._answers = answers
+        self._wake = wake
+
+    def open(self, paho: Paho) -> None:
+        """Start paho's thread."""
+        self.paho = paho
+        paho.on_connect = self._guarded(self._on_connect)
+        paho.on_connect_fail = self._guarded(self._on_connect_fail)
+        paho.on_disconnect = self._guarded(self._on_disconnect)
+        paho.on_publish = self._guarded(self._on_publish)
+        paho.loop_start()
+        # Both generations keep their thread here; no public name tells whether it lives.
+        self.thread = paho._thread  # noqa: SLF001 - see above
+
+    @property
+    def over(self) -> bool:
+        """Whether this connection has ended, or its thread has."""
+        return self.ended or self.thread is None or not self.thread.is_alive()
+
+    def hang_up(self) -> None:
+        """End without a farewell: the broker sends the will."""
+        self.ended = True
+        paho, self.paho = self.paho, None  # else both would live, with paho's sockets, until the garbage collector finds the cycle
+        _shut(paho)
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            try:
+                callback(*arguments)
+                self._wake()
+            except Exception as fault:
+                # An exception would end paho's thread while is_connected() stays true.
+                _LOG.exception("fault in an MQTT callback")
+                self.fault = f"{type(fault).__name__}: {fault}"
+                self.ended = True
+                with suppress(Exception):
+                    self._wake()
+
+        return call
+
+    def _on_connect(self, client: Paho, _userdata: object, _flags: object, reason: Paho, properties: Paho = None) -> None:
+        code = reason if isinstance(reason, int) else reason.value
+        if code:
+            self.refusal = _CONNACK_311.get(code, code)
+            return
+        self.window = min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW))
+        self.max_packet = getattr(properties, "MaximumPacketSize", None)
+        self.up = True
+        if self.ended:  # stopped while the connection was being made
+            _shut(client)
+
+    def _on_connect_fail(self, _client: Paho, _userdata: object) -> None:
+        error = sys.exc_info()[1]  # both generations call this while they handle the exception
+        self.error = error if isinstance(error, OSError) else OSError("no connection")
+        self.ended = True
+
+    def _on_disconnect(self, _client: Paho, _userdata: object, *rest: Paho) -> None:
+        # paho 2: flags, reason, properties. paho 1.6: an error number of its own, or the broker's reason, then perhaps properties.
+        flags, reason = (rest[0], rest[1]) if len(rest) == 3 else (None, rest[0])
+        if getattr(flags, "is_disconnect_packet_from_server", True):
+            self.reason = getattr(reason, "value", None)
+        self.ended = True
+
+    def _on_publish(self, client: Paho, _userdata: object, mid: int, reason: Paho = None, _properties: Paho = None) -> None:
+        if reason is not None:
+            code = reason.value
+        else:
+            # paho 1.6 hands no reason over, but the PUBACK is still in its buffer: two bytes of packet id, then the reason if it is not 0.
+            packet = client._in_packet["packet"]  # noqa: SLF001 - see above; 1.6.1 is the last of its line
+            code = packet[2] if len(packet) > 2 else 0
+        with self.lock:
+            self.pending -= 1
+        self._answers.append(Answer(self.number, mid, code))
+
+
+def _shut(paho: Paho) -> None:
+    sock = paho.socket()
+    if sock is not None:
+        with suppress(OSError):  # it may have ended already
+            sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,357 @@
+"""What subscribers are told: status, info, states and paths as retained messages, and the outbox.
+
+Rules.
+1. One thread does everything; `state_changed` and `event_stored` only leave a note for it and never wait.
+2. While the broker is away, nothing is kept: a new connection is told everything again, then gets the outbox from its oldest row.
+3. A retained message is built when it is sent, so it is the newest; one that is refused is counted, and the next round's is the retry.
+4. No lock is held while the client is called, since paho's thread calls back with locks of its own.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from pathwarden.model.protocols import Acknowledge, Agent
+from pathwarden.model.settings import MqttSettings
+from pathwarden.mqtt.connection import Answer
+from pathwarden.mqtt.outbox import REASONS, Fail, Outbox, OutboxReader, Sending
+from pathwarden.mqtt.payload import TooLong, fit
+from pathwarden.mqtt.topics import Topics
+
+_PAYLOAD_BYTES = 8192  # Home Assistant keeps at most 16 KiB of attributes, small subscribers have buffers of 8
+_INFO_NS = 60_000_000_000
+_FAREWELL_NS = 2_000_000_000  # the daemon must end within three seconds
+_NOT_AUTHORIZED = 0x87
+_REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5, section 2.4)
+
+_Job = tuple[str, str]  # kind of retained message, target
+_STATUS: _Job = ("status", "")
+_INFO: _Job = ("info", "")
+
+
+class Link(Protocol):
+    """The part of `MqttClient` that is needed here."""
+
+    settings: MqttSettings
+
+    @property
+    def session(self) -> int:
+        """Number of the connection that is up; 0 if none is."""
+        ...
+
+    @property
+    def protocol(self) -> str | None:
+        """`5` or `3.1.1`; None without a connection."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """One line on what is wrong."""
+        ...
+
+    def tend(self, mono_ns: int) -> int:
+        """Keep the connection up; the monotonic instant of the next call."""
+        ...
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+        """Hand over a message; its id, or None if there is no room."""
+        ...
+
+    def payload_limit(self, topic: str) -> int | None:
+        """The broker's limit in bytes."""
+        ...
+
+    def take_answers(self) -> list[Answer]:
+        """Answers since the last call."""
+        ...
+
+    def close(self, *, farewell: bool) -> None:
+        """End for good."""
+        ...
+
+
+class MqttPublisher:
+    """Keeps subscribers up to date; a `Publisher`. With an empty host it does nothing and starts no thread.
+
+    `connect` makes the client around a function that wakes this publisher. `acknowledge` and `fail` tell the store that an event is done,
+    or why it never will be; they must not block.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[Callable[[], None]], Link],
+        topics: Topics,
+        agent: Agent,
+        reader: OutboxReader,
+        acknowledge: Acknowledge,
+        fail: Fail,
+    ) -> None:
+        self._topics = topics
+        self._agent = agent
+        self._reader = reader
+        self._outbox = Outbox(reader, acknowledge, self._counted(fail))
+        # Shared with other threads, guarded by the condition.
+        self._condition = threading.Condition()
+        self._notes: set[_Job] = set()
+        self._woken = False
+        self._stopping = False
+        self._failed: Counter[str] = Counter()
+        # Written by the one thread, read by `snapshot`.
+        self._session = 0
+        self._published = 0
+        self._refused_topic = ""
+        # The thread's own.
+        self._due: dict[_Job, None] = {}
+        self._flying: dict[int, _Job] = {}
+        self._paths: dict[str, int] = {}
+        self._topic_of: dict[int, str] = {}
+        self._info_ns = 0
+        self._link = connect(self._wake)
+        self._thread = threading.Thread(target=self._run, name="mqtt-publisher", daemon=True)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a broker is configured."""
+        return bool(self._link.settings.host)
+
+    def start(self) -> None:
+        """Begin; returns at once, whether the broker is there or not."""
+        if self.enabled:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Publish `offline` and disconnect; takes at most three seconds. If the broker does not answer, its will says so instead."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread.is_alive():
+            self._thread.join(3.0)
+
+    def state_changed(self, tid: str) -> None:
+        """A target's state and path may have changed."""
+        self._note(("state", tid))
+
+    def event_stored(self) -> None:
+        """The outbox has something new."""
+        self._note(("event", ""))
+
+    def info_changed(self) -> None:
+        """The agent's own state has changed in a way that should not wait for the next minute."""
+        self._note(_INFO)
+
+    def snapshot(self) -> dict[str, object]:
+        """State of the connection; from any thread.
+
+        `outbox` counts events not acknowledged, `published` messages that the broker has accepted since start, `failed` refusals by reason.
+        """
+        settings = self._link.settings
+        detail = self._link.detail
+        if not detail and self._refused_topic:
+            detail = f"mqtt.username: the broker refuses messages to {self._refused_topic}; check its access list"
+        with self._condition:
+            failed = dict(self._failed)
+        return {
+            "enabled": self.enabled,
+            "connected": self._session != 0 and self._session == self._link.session,
+            "protocol": self._link.protocol,
+            "host": settings.host,
+            "port": settings.port,
+            "outbox": self._reader.stats().outbox,
+            "published": self._published,
+            "failed": failed,
+            "detail": detail,
+        }
+
+    def turn(self, mono_ns: int) -> int:
+        """Do what can be done now; the monotonic instant of the next turn, unless something happens before."""
+        with self._condition:
+            notes, self._notes = self._notes, set()
+        next_ns = self._link.tend(mono_ns)
+        self._answers(mono_ns)
+        if self._link.session != self._session:
+            self._greet(self._link.session, mono_ns)
+        if not self._session:
+            return next_ns
+        self._plan(notes, mono_ns)
+        next_ns = min(next_ns, self._info_ns)
+        if self._send_retained() and self._send_events(mono_ns):
+            return min(next_ns, self._outbox.next_wakeup() or next_ns)
+        return next_ns  # the window is full; the next answer wakes us
+
+    def _note(self, job: _Job) -> None:
+        with self._condition:
+            self._notes.add(job)
+            self._woken = True
+            self._condition.notify()
+
+    def _wake(self) -> None:
+        with self._condition:
+            self._woken = True
+            self._condition.notify()
+
+    def _counted(self, fail: Fail) -> Fail:
+        def counting(seq: int, reason: str) -> None:
+            self._count(reason)
+            fail(seq, reason)
+
+        return counting
+
+    def _count(self, reason: str) -> None:
+        with self._condition:
+            self._failed[reason] += 1
+
+    def _run(self) -> None:
+        while self._wait(self.turn(time.monotonic_ns())):
+            pass
+        self._farewell()
+
+    def _wait(self, until_ns: int) -> bool:
+        """Wait for an instant or a wake-up; False once the publisher must stop."""
+        with self._condition:
+            if not self._woken and not self._stopping:
+                self._condition.wait(max(0, until_ns - time.monotonic_ns()) / 1e9)
+            self._woken = False
+            return not self._stopping
+
+    def _greet(self, session: int, mono_ns: int) -> None:
+        """A connection has come up or gone."""
+        self._flying.clear()
+        self._topic_of.clear()
+        self._paths.clear()
+        self._due.clear()
+        self._refused_topic = ""
+        if session:
+            self._outbox.restart()
+            self._due[_STATUS] = None
+            self._due[_INFO] = None
+            self._info_ns = mono_ns + _INFO_NS
+            for state in self._agent.target_states():
+                self._plan_target(str(state["target"]))
+        self._session = session  # last: whoever sees it may rely on what is stored from now on being not delayed
+
+    def _plan(self, notes: set[_Job], mono_ns: int) -> None:
+        for kind, tid in sorted(notes):
+            if kind == "state":
+                self._plan_target(tid)
+            elif kind == "info":
+                self._info_ns = mono_ns
+            else:
+                self._outbox.stored()
+        if mono_ns >= self._info_ns:
+            self._info_ns = mono_ns + _INFO_NS
+            self._due[_INFO] = None
+
+    def _plan_target(self, tid: str) -> None:
+        self._due["state", tid] = None
+        self._due["path", tid] = None
+
+    def _send_retained(self) -> bool:
+        """Send what is due; False if the window is full."""
+        states: dict[str, dict[str, object]] | None = None
+        for job in list(self._due):
+            if job[0] == "state" and states is None:
+                states = {str(state["target"]): state for state in self._agent.target_states()}
+            topic, content = self._message(job, states or {})
+            if content is not None and not self._send_one(job, topic, content):
+                return False
+            del self._due[job]
+        return True
+
+    def _message(self, job: _Job, states: dict[str, dict[str, object]]) -> tuple[str, dict[str, object] | str | None]:
+        kind, tid = job
+        if kind == "status":
+            return self._topics.status, "online"
+        if kind == "info":
+            return self._topics.info, self._agent.info()
+        if kind == "state":
+            return self._topics.state(tid), states.get(tid)
+        return self._topics.path(tid), self._agent.target_path(tid)
+
+    def _send_one(self, job: _Job, topic: str, content: dict[str, object] | str) -> bool:
+        """Hand one retained message over; False if there is no room."""
+        try:
+            payload = content.encode() if isinstance(content, str) else fit(content, self._limit(topic))
+        except TooLong:
+            self._count(REASONS[0x95])
+            return True
+        kind, tid = job
+        if kind == "path":
+            if self._paths.get(tid) == hash(payload):  # the broker holds it
+                return True
+            self._paths[tid] = hash(payload)
+        mid = self._link.publish(topic, payload, retain=True)
+        if mid is None:
+            self._paths.pop(tid, None)
+            return False
+        self._flying[mid] = job
+        self._topic_of[mid] = topic
+        return True
+
+    def _send_events(self, mono_ns: int) -> bool:
+        """Send what the outbox has; False if the window is full."""
+        while sending := self._outbox.next_row(mono_ns):
+            if not self._send_event(sending):
+                return False
+        return True
+
+    def _send_event(self, sending: Sending) -> bool:
+        row = sending.row
+        topic = self._topics.event(row.target)
+        try:
+            payload = fit({**row.body, "delayed": sending.delayed}, self._limit(topic))
+        except TooLong:
+            self._outbox.failed(row, REASONS[0x95])
+            return True
+        mid = self._link.publish(topic, payload, retain=False)
+        if mid is None:
+            return False
+        self._outbox.sent(row, mid)
+        self._topic_of[mid] = topic
+        return True
+
+    def _limit(self, topic: str) -> int:
+        theirs = self._link.payload_limit(topic)
+        return _PAYLOAD_BYTES if theirs is None else min(_PAYLOAD_BYTES, theirs)
+
+    def _answers(self, mono_ns: int) -> None:
+        for session, mid, code in self._link.take_answers():
+            if session == self._session and mid in self._topic_of:
+                self._answered(mid, code, mono_ns)
+
+    def _answered(self, mid: int, code: int, mono_ns: int) -> None:
+        topic = self._topic_of.pop(mid)
+        job = self._flying.pop(mid, None)
+        if code < _REFUSED:
+            self._published += 1
+            if topic == self._refused_topic:
+                self._refused_topic = ""
+        elif code == _NOT_AUTHORIZED:
+            self._refused_topic = topic
+        if job is None:
+            self._outbox.answered(mid, code, mono_ns)
+        elif job[0] == "path" and code >= _REFUSED:
+            self._paths.pop(job[1], None)
+        if code >= _REFUSED and (job is not None or code not in (0x90, 0x95, 0x99)):
+            self._count(REASONS.get(code, f"0x{code:02x}"))
+
+    def _farewell(self) -> None:
+        """Say `offline` and wait until the broker has it; without an answer the connection is cut, and the will says it."""
+        session = self._session
+        deadline_ns = time.monotonic_ns() + _FAREWELL_NS
+        mid = None
+        while session and session == self._link.session and time.monotonic_ns() < deadline_ns:
+            self._answers(time.monotonic_ns())
+            if mid is None:
+                mid = self._link.publish(self._topics.status, b"offline", retain=True)
+                if mid is not None:
+                    self._topic_of[mid] = self._topics.status
+                    self._flying[mid] = _STATUS
+            elif mid not in self._topic_of:
+                break
+            with self._condition:
+                if not self._woken:
+                    self._condition.wait(max(0, deadline_ns - time.monotonic_ns()) / 1e9)
+                self._woken = False
+        self._link.close(farewell=mid is not None and mid not in self._topic_of)

@@ -1,0 +1,200 @@
+"""A real mosquitto on loopback or in a network namespace, and a subscriber that misses nothing."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from equipment.waiting import until
+
+_INSTALL = "apt-get install mosquitto mosquitto-clients"
+_NS_PORT = 1883  # nothing else listens in a namespace that a test made
+
+
+class Broker:
+    """mosquitto with its own configuration, data and log in `folder`.
+
+    `ns` names a network namespace, `bind` the address to listen on there. `users` maps names to passwords (None: no password file).
+    `persistent` keeps subscriptions and their queued messages over a restart. `extra` is further configuration text.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ns: str | None = None,
+        bind: str = "127.0.0.1",
+        port: int = 0,
+        users: dict[str, str] | None = None,
+        allow_anonymous: bool = True,
+        persistent: bool = False,
+        extra: str = "",
+    ) -> None:
+        self.folder = folder
+        self.ns = ns
+        self.bind = bind
+        self.port = port or (_NS_PORT if ns else free_port(bind))
+        self.password_file = folder / "broker.passwords" if users is not None else None
+        self._program = _program("mosquitto")
+        self._log = folder / "broker.log"
+        self._config = folder / "broker.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+        lines = [
+            f"listener {self.port} {bind}",
+            f"allow_anonymous {str(allow_anonymous).lower()}",
+            f"log_dest file {self._log}",
+            "log_type all",
+            f"persistence {str(persistent).lower()}",
+            f"persistence_location {folder}/",
+            "max_queued_messages 100000",  # with 0 (no limit) mosquitto 2.0.11 hangs up after each refused message
+            extra,
+        ]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        if users is not None:
+            self.set_passwords(users)
+            lines.append(f"password_file {self.password_file}")
+        self._config.write_text("\n".join(lines) + "\n")
+
+    def set_passwords(self, users: dict[str, str]) -> None:
+        """Write the password file; takes effect at the next start."""
+        assert self.password_file is not None
+        self.password_file.write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
+        self.password_file.chmod(0o600)
+        subprocess.run([_program("mosquitto_passwd"), "-U", str(self.password_file)], check=True, timeout=30)
+
+    def start(self) -> Self:
+        """Start, and wait until it listens."""
+        assert self._process is None, "the broker runs already"
+        self._starts += 1
+        with (self.folder / "broker.stderr").open("ab") as stderr:
+            command = [*self._inside(), self._program, "-c", str(self._config)]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+        until(self._listens, f"mosquitto listens on {self.bind}:{self.port}: {self.log()[-500:]}")
+        return self
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
+        """End it; SIGTERM lets it say so to its clients and save its data, SIGKILL does not."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.send_signal(sig)
+        process.wait(10)
+
+    def restart(self, sig: signal.Signals = signal.SIGTERM) -> None:
+        """Stop and start on the same port."""
+        self.stop(sig)
+        self.start()
+
+    def pause(self) -> None:
+        """Hold it still: connections stay, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        """What it has logged over all its starts."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def subscribe(self, topic: str, client_id: str, *options: str) -> "Subscriber":
+        """A subscriber whose session outlives the connection; returns when the broker knows it."""
+        before = self.log().count(f" {client_id} 1 {topic}")
+        where = ["-h", self.bind, "-p", str(self.port)]
+        command = [*self._inside(), _program("mosquitto_sub"), *where, "-i", client_id, "-c", "-q", "1", "-t", topic, "-F", "%j", *options]
+        subscriber = Subscriber(command)
+        until(lambda: self.log().count(f" {client_id} 1 {topic}") > before, f"{client_id} has subscribed: {self.log()[-500:]}")
+        return subscriber
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+        self.stop()
+
+    def _inside(self) -> list[str]:
+        return ["ip", "netns", "exec", self.ns] if self.ns else []
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            stderr = (self.folder / "broker.stderr").read_text(errors="replace")
+            raise RuntimeError(f"mosquitto ended with {self._process.returncode}: {stderr[-500:]} {self.log()[-500:]}")
+        return self.log().count(" running\n") >= self._starts
+
+
+class Message(NamedTuple):
+    """One message as a subscriber got it."""
+
+    topic: str
+    retain: bool
+    qos: int
+    payload: str
+
+    @property
+    def json(self) -> Any:
+        """The payload read as JSON."""
+        return json.loads(self.payload)
+
+
+class Subscriber:
+    """mosquitto_sub, read by a thread; it connects again by itself."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._messages: list[Message] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def messages(self, ending: str = "") -> list[Message]:
+        """Messages so far whose topic has this ending."""
+        return [message for message in list(self._messages) if message.topic.endswith(ending)]
+
+    def payloads(self, ending: str) -> list[str]:
+        """Payloads so far of topics with this ending."""
+        return [message.payload for message in self.messages(ending)]
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait(10)
+        self._thread.join(10)
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            got = json.loads(line)
+            self._messages.append(Message(got["topic"], bool(got["retain"]), got["qos"], got["payload"]))
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A TCP port of a loopback address that nothing uses now."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        raise RuntimeError(f"{name} is missing: {_INSTALL}")
+    return path

@@ -1,0 +1,126 @@
+"""An agent and an outbox in memory, and a publisher between them and a broker."""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from equipment.waiting import until
+from pathwarden.model.history import DbStats, OutboxRow
+from pathwarden.model.settings import MqttSettings
+from pathwarden.mqtt.client import MqttClient
+from pathwarden.mqtt.publisher import MqttPublisher
+from pathwarden.mqtt.topics import topics
+
+FAST = (0.02, 0.2)  # waits between attempts, so that a test of many restarts ends soon
+
+
+class MemoryAgent:
+    """What a daemon would show; tests change `rounds`, `targets` and `hops`."""
+
+    def __init__(self, *targets: str) -> None:
+        self.targets = list(targets)
+        self.rounds = 0
+        self.infos = 0
+        self.hops: list[list[str]] = [["192.0.2.1"], [], ["198.51.100.7"]]
+
+    def info(self) -> dict[str, object]:
+        self.infos += 1
+        return {"v": 1, "agent": "box", "infos": self.infos}
+
+    def target_states(self) -> list[dict[str, object]]:
+        return [{"v": 1, "target": tid, "name": "Wohnung 東京", "rounds": self.rounds} for tid in self.targets]
+
+    def target_path(self, tid: str) -> dict[str, object] | None:
+        return {"v": 1, "target": tid, "hops": self.hops} if tid in self.targets else None
+
+    def trace_now(self, tid: str) -> bool:
+        return tid in self.targets
+
+    def metrics(self) -> str:
+        return "# EOF\n"
+
+
+class MemoryOutbox:
+    """The outbox as the store keeps it, with the answers that came; called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[int, OutboxRow] = {}
+        self._last = 0
+        self.acknowledged: list[int] = []
+        self.failed: list[tuple[int, str]] = []
+        self.reads = 0
+
+    def store(self, target: str, **body: Any) -> OutboxRow:
+        with self._lock:
+            self._last += 1
+            event_id = f"01J{self._last:023d}"
+            row = OutboxRow(self._last, event_id, target, {"v": 1, "event_id": event_id, "seq": self._last, "delayed": False, **body})
+            self._rows[row.seq] = row
+        return row
+
+    def outbox(self, after_seq: int, limit: int) -> list[OutboxRow]:
+        with self._lock:
+            self.reads += 1
+            return [row for seq, row in sorted(self._rows.items()) if seq > after_seq][:limit]
+
+    def acknowledge(self, seqs: Iterable[int]) -> None:
+        with self._lock:
+            for seq in seqs:
+                self.acknowledged.append(seq)
+                self._rows.pop(seq, None)
+
+    def fail(self, seq: int, reason: str) -> None:
+        with self._lock:
+            self.failed.append((seq, reason))
+            self._rows.pop(seq, None)
+
+    def stats(self) -> DbStats:
+        with self._lock:
+            return DbStats("", 0, 0, 1, 0, 0, self._last, len(self._rows), None, None)
+
+    def __len__(self) -> int:
+        return self.stats().outbox
+
+
+def mqtt_settings(port: int, *, host: str = "127.0.0.1", username: str = "", password_file: str = "", prefix: str = "pw") -> MqttSettings:
+    """Settings for a broker of a test."""
+    return MqttSettings(host=host, port=port, username=username, password_file=password_file, prefix=prefix)
+
+
+class Rig:
+    """A publisher with its agent and outbox; `start` and `stop` are the context manager's."""
+
+    def __init__(self, settings: MqttSettings, *targets: str, name: str = "box", retry_s: tuple[float, float] = FAST) -> None:
+        self.agent = MemoryAgent(*targets)
+        self.outbox = MemoryOutbox()
+        names = topics(settings.prefix, name)
+
+        def connect(wake: Callable[[], None]) -> MqttClient:
+            self.client = MqttClient(settings, names, lambda file: Path(file).read_text(encoding="utf-8"), wake, retry_s)
+            return self.client
+
+        self.publisher = MqttPublisher(connect, names, self.agent, self.outbox, self.outbox.acknowledge, self.outbox.fail)
+
+    def store(self, target: str, **body: Any) -> OutboxRow:
+        """Store an event and say so, as the daemon does after the commit."""
+        row = self.outbox.store(target, **body)
+        self.publisher.event_stored()
+        return row
+
+    def await_connected(self) -> None:
+        until(lambda: self.publisher.snapshot()["connected"], "connected")
+
+    def await_detail(self, text: str) -> None:
+        until(lambda: text in str(self.publisher.snapshot()["detail"]), f"detail has {text!r}, is {self.publisher.snapshot()['detail']!r}")
+
+    def await_empty(self, timeout_s: float = 20.0) -> None:
+        until(lambda: not len(self.outbox), "outbox empty", timeout_s)
+
+    def __enter__(self) -> Self:
+        self.publisher.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.publisher.stop()
