@@ -1,0 +1,31 @@
+"""A device that goes and comes again under the same name, as ppp0 does at every redial."""
+
+import pytest
+
+from netlab import Lab
+from pathwarden.model.probe import Binding, Method, Probe
+from pathwarden.net.raw import RawTransport
+from pathwarden.net.rootless import RootlessTransport
+
+
+@pytest.mark.parametrize("kind", [RawTransport, RootlessTransport])
+@pytest.mark.parametrize("method", list(Method))
+def test_probes_leave_through_a_device_made_anew(kind, method):
+    with Lab() as lab:
+        lab.nodes(hosts=["agent", "far"])
+        lab.link("agent", "far", "10.1.1.0/24", "fd01::/64", dev_a="ppp0")
+        with lab.enter("agent"):
+            transport = kind()
+            binding = Binding(device="ppp0")
+            for dst in ("10.1.1.2", "fd01::2"):
+                flow = transport.flow(dst, method, 0, binding, 0, 0)
+                assert transport.send(Probe(1, flow, 1, 0), binding)
+                assert len(transport.receive(2_000_000_000)) == 1
+            lab.ip("agent", "link del ppp0")
+            lab.link("agent", "far", "10.1.1.0/24", "fd01::/64", dev_a="ppp0")
+            for dst in ("10.1.1.2", "fd01::2"):
+                flow = transport.flow(dst, method, 0, binding, 0, 0)
+                assert transport.send(Probe(2, flow, 1, 0), binding)
+                replies = transport.receive(2_000_000_000)
+                assert [reply.ident for reply in replies] == [2]
+            transport.close()

@@ -1,0 +1,180 @@
+import itertools
+import queue
+import socket
+import threading
+import time
+
+import pytest
+
+from pathwarden.net.resolver import ThreadResolver, resolve_now
+
+S = 1_000_000_000
+
+
+class NameServer:
+    """A name server that answers when the test lets it."""
+
+    def __init__(self):
+        self.answers = {}
+        self.asked = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def getaddrinfo(self, host, port, *, family, type):  # noqa: A002 - the name that socket.getaddrinfo gives it
+        assert port is None
+        assert type is socket.SOCK_DGRAM
+        assert self.gate.wait(5)
+        self.asked.append((host, family))
+        answer = self.answers.get((host, family), self.answers.get(host))
+        if answer is None:
+            raise socket.gaierror(-2, "Name or service not known")
+        if isinstance(answer, Exception):
+            raise answer
+        return [(family, type, 17, "", (address, 0)) for address in answer]
+
+
+class World:
+    def __init__(self):
+        self.server = NameServer()
+        self.now_ns = S
+        self.changed = queue.SimpleQueue()
+        self.serial = itertools.count()
+        self.tick = threading.Event()
+        self.resolver = ThreadResolver(self.changed.put, refresh_s=900, getaddrinfo=self.server.getaddrinfo, mono_ns=lambda: self.now_ns)
+
+    def asked(self, count):
+        """Wait until the thread is idle, which a last question shows; that many were asked before."""
+        last = (f"idle{next(self.serial)}.invalid", 0)
+        self.resolver._questions.put(last)
+        deadline = time.monotonic() + 5
+        while last not in self.resolver._due_ns:
+            assert time.monotonic() < deadline
+            self.tick.wait(0.001)
+        found = [one for one in self.server.asked if not one[0].endswith(".invalid")]
+        assert len(found) == count, found
+
+
+@pytest.fixture
+def world():
+    made = World()
+    yield made
+    made.server.gate.set()
+    made.resolver.close()
+
+
+def first(world, host="a.example", family=0):
+    world.server.gate.clear()
+    assert world.resolver.lookup(host, family) is None
+    world.server.gate.set()
+    assert world.changed.get(timeout=5) == host
+    return world.resolver.lookup(host, family)
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "address"),
+    [
+        ("192.0.2.1", 0, "192.0.2.1"),
+        ("192.0.2.1", 4, "192.0.2.1"),
+        ("192.0.2.1", 6, None),
+        ("2001:DB8:0::1", 0, "2001:db8::1"),
+        ("2001:db8::1", 6, "2001:db8::1"),
+        ("2001:db8::1", 4, None),
+    ],
+)
+def test_addresses_are_answered_at_once_without_a_thread(world, host, family, address):
+    assert world.resolver.lookup(host, family) == address
+    assert world.resolver._thread is None
+    assert resolve_now(host, family, world.server.getaddrinfo) == address
+    assert world.server.asked == []
+
+
+def test_a_name_is_unknown_until_the_thread_has_asked(world):
+    world.server.answers["a.example"] = ["192.0.2.1", "192.0.2.2"]
+    world.server.gate.clear()
+    assert [world.resolver.lookup("a.example", 0) for _ in range(5)] == [None] * 5
+    world.server.gate.set()
+    assert world.changed.get(timeout=5) == "a.example"
+    assert world.resolver.lookup("a.example", 0) == "192.0.2.1"
+    world.asked(1)
+
+
+def test_families_are_separate_questions(world):
+    world.server.answers["a.example", socket.AF_INET] = ["192.0.2.1"]
+    world.server.answers["a.example", socket.AF_INET6] = ["2001:db8::1"]
+    world.server.answers["a.example", socket.AF_UNSPEC] = ["2001:db8::9"]
+    assert [first(world, family=family) for family in (4, 6, 0)] == ["192.0.2.1", "2001:db8::1", "2001:db8::9"]
+
+
+def test_a_name_is_asked_again_only_when_it_is_due(world):
+    world.server.answers["a.example"] = ["192.0.2.1"]
+    assert first(world) == "192.0.2.1"
+    world.now_ns += 899 * S
+    assert world.resolver.lookup("a.example", 0) == "192.0.2.1"
+    world.asked(1)
+    world.now_ns += S
+    assert world.resolver.lookup("a.example", 0) == "192.0.2.1"
+    world.asked(2)
+
+
+def test_a_shuffled_list_moves_no_target(world):
+    world.server.answers["a.example"] = ["192.0.2.1", "192.0.2.2"]
+    assert first(world) == "192.0.2.1"
+    world.server.answers["a.example"] = ["192.0.2.2", "192.0.2.1"]
+    world.now_ns += 900 * S
+    world.resolver.lookup("a.example", 0)
+    world.asked(2)
+    assert world.resolver.lookup("a.example", 0) == "192.0.2.1"
+    assert world.changed.empty()
+
+
+def test_a_name_that_moved_is_told(world):
+    world.server.answers["a.example"] = ["192.0.2.1"]
+    assert first(world) == "192.0.2.1"
+    world.server.answers["a.example"] = ["198.51.100.1"]
+    world.now_ns += 900 * S
+    assert world.resolver.lookup("a.example", 0) == "192.0.2.1"
+    assert world.changed.get(timeout=5) == "a.example"
+    assert world.resolver.lookup("a.example", 0) == "198.51.100.1"
+
+
+@pytest.mark.parametrize("error", [None, UnicodeError("label too long"), ValueError("embedded null character"), []])
+def test_a_name_that_does_not_resolve_is_asked_again_after_half_a_minute(world, error):
+    world.server.answers["a.example"] = error
+    assert world.resolver.lookup("a.example", 0) is None
+    world.asked(1)
+    world.now_ns += 29 * S
+    assert world.resolver.lookup("a.example", 0) is None
+    world.asked(1)
+    world.now_ns += S
+    world.server.answers["a.example"] = ["192.0.2.1"]
+    assert first(world) == "192.0.2.1"
+
+
+def test_a_failing_name_server_takes_no_address_away(world):
+    world.server.answers["a.example"] = ["192.0.2.1"]
+    assert first(world) == "192.0.2.1"
+    del world.server.answers["a.example"]
+    world.now_ns += 900 * S
+    world.resolver.lookup("a.example", 0)
+    world.asked(2)
+    assert world.resolver.lookup("a.example", 0) == "192.0.2.1"
+    world.now_ns += 30 * S
+    world.resolver.lookup("a.example", 0)
+    world.asked(3)
+    assert world.changed.empty()
+
+
+def test_the_oldest_names_are_forgotten(world, monkeypatch):
+    monkeypatch.setattr("pathwarden.net.resolver._REMEMBERED", 3)
+    for number in range(5):
+        world.server.answers[f"n{number}.example"] = [f"192.0.2.{number}"]
+        assert first(world, f"n{number}.example") == f"192.0.2.{number}"
+    assert len(world.resolver._addresses) == len(world.resolver._due_ns) == 3
+
+
+def test_resolving_for_the_command_line_waits(world):
+    world.server.answers["a.example"] = ["2001:db8::1", "192.0.2.1"]
+    assert resolve_now("a.example", 0, world.server.getaddrinfo) == "2001:db8::1"
+    assert resolve_now("a.example", 4, world.server.getaddrinfo) == "192.0.2.1"
+    assert resolve_now("b.example", 0, world.server.getaddrinfo) is None
+    assert resolve_now("a\0b", 0, world.server.getaddrinfo) is None
