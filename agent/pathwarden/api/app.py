@@ -1,0 +1,138 @@
+"""The HTTP interface as one WSGI application.
+
+A request passes the Host check, for a write the checks of `guard`, then its route; every answer leaves through `_finish`, which
+adds tag, compression and the headers that all share. Everything is JSON in UTF-8: instants are RFC 3339 UTC with milliseconds,
+RTTs ms with at most 3 decimals, all keys present and null when unknown. Errors are problem+json with a stable `code`.
+
+| request | answer |
+|---|---|
+| GET /api/v1/status | the agent's `info` object |
+| GET /api/v1/summary | verdict, notices, and every target's `state` object with a `spark` of 3 hours in at most 36 points |
+| GET /api/v1/targets | `targets`: the `state` objects |
+| GET /api/v1/targets/{id} | `config`, `state`, `path`, `trace` |
+| POST /api/v1/targets/{id}/trace | 202 and Location |
+| GET /api/v1/targets/{id}/traces?before&from&to&limit | `traces` without hops (1 to 200), `next_before` |
+| GET /api/v1/targets/{id}/trace-at?at | the trace in force then |
+| GET /api/v1/targets/{id}/paths | `paths`, most time first |
+| GET /api/v1/targets/{id}/series?from&to&points | `columns` of equal length (at most 600 points) |
+| GET /api/v1/traces/{id}, /api/v1/paths/{id} | one trace, one path |
+| GET /api/v1/changes?since_seq&before_seq&target&limit | `changes` (1 to 200), `last_seq` |
+| GET /metrics, /healthz | OpenMetrics text; `ok` |
+| GET /, /static/... | the page |
+"""
+
+import gzip
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Never
+
+import bottle
+
+from pathwarden.api.guard import HostRule, check_write
+from pathwarden.api.live import LiveRoutes
+from pathwarden.api.pages import Pages
+from pathwarden.api.past import PastRoutes
+from pathwarden.api.problem import Answer, Problem
+from pathwarden.model.protocols import Agent, Clock, HistoryReader
+from pathwarden.model.settings import Settings
+
+SHARED_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
+}
+GZIP_FROM = 1024  # below that, one packet carries it anyway
+GZIP_LEVEL = 4  # level 9 takes more than twice the time for a few per cent
+NOT_COMPRESSIBLE = ("image/png", "image/x-icon")
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+log = logging.getLogger(__name__)
+
+
+def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> WsgiApp:
+    """The application. `reader` is used by several threads at once. Raises `ConfigError` for an unreadable `web.listen`."""
+    routes = bottle.Bottle()
+    routes.catchall = False  # ours to log, and no traceback in an answer
+    routes.default_error_handler = _refuse
+    LiveRoutes(agent, reader, settings, clock).add_to(routes)
+    PastRoutes(agent, reader, settings, clock).add_to(routes)
+    Pages(settings.web.root).add_to(routes)
+    hosts = HostRule(settings.web.listen)
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            hosts.check(environ)
+            if environ["REQUEST_METHOD"] == "POST":
+                check_write(environ)
+            answer = _route(routes, environ)
+        except Problem as problem:
+            answer = problem.answer()
+        except Exception:
+            log.exception("%s %r failed", environ["REQUEST_METHOD"], environ.get("PATH_INFO"))
+            answer = Problem(500, "internal_error", "the agent made a mistake; its log says more").answer()
+        return _finish(environ, answer, start_response)
+
+    return app
+
+
+def add_shared_headers(answer: Answer) -> list[tuple[str, str]]:
+    """An answer's headers with those that all answers have."""
+    length = {} if answer.status == HTTPStatus.NOT_MODIFIED else {"Content-Length": str(len(answer.body))}
+    return list({"Cache-Control": "no-store", **SHARED_HEADERS, **answer.headers, **length}.items())
+
+
+def _refuse(error: bottle.HTTPError) -> Never:
+    """Bottle's own errors are about routes: no such path, or not with this method."""
+    allow = error.headers.get("Allow")
+    detail = "there is nothing at this address" if error.status_code == HTTPStatus.NOT_FOUND else str(error.body)
+    raise Problem(error.status_code, CODES.get(error.status_code, "error"), detail, headers={"Allow": allow} if allow else None)
+
+
+def _route(routes: bottle.Bottle, environ: Environ) -> Answer:
+    """Call the route. HEAD runs as GET, so that its headers are GET's by construction; the server sends no body for it."""
+    method = "GET" if environ["REQUEST_METHOD"] == "HEAD" else environ["REQUEST_METHOD"]
+    heads: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
+        heads.append((status, headers))
+
+    body = b"".join(routes({**environ, "REQUEST_METHOD": method}, start_response))
+    status, headers = heads[-1]
+    return Answer(int(status.split(" ", 1)[0]), dict(headers), body)
+
+
+def _finish(environ: Environ, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    if answer.status == HTTPStatus.OK:
+        # Weak, since it stands for the content in both its forms, plain and compressed (RFC 9110, 8.8.1).
+        tag = f'W/"{hashlib.sha256(answer.body).hexdigest()[:20]}"'
+        kept = {name: value for name, value in answer.headers.items() if name == "Cache-Control"}
+        if _matches(str(environ.get("HTTP_IF_NONE_MATCH", "")), tag):
+            answer = Answer(HTTPStatus.NOT_MODIFIED, kept, b"")
+        elif len(answer.body) > GZIP_FROM and _takes_gzip(environ) and answer.headers["Content-Type"] not in NOT_COMPRESSIBLE:
+            packed = gzip.compress(answer.body, GZIP_LEVEL, mtime=0)
+            answer = Answer(answer.status, {**answer.headers, "Content-Encoding": "gzip"}, packed)
+        answer.headers["ETag"] = tag
+    start_response(f"{int(answer.status)} {HTTPStatus(answer.status).phrase}", add_shared_headers(answer))
+    return [] if environ["REQUEST_METHOD"] == "HEAD" or not answer.body else [answer.body]
+
+
+def _matches(condition: str, tag: str) -> bool:
+    """Weak comparison, as If-None-Match asks for (RFC 9110, 13.1.2)."""
+    given = [each.strip().removeprefix("W/") for each in condition.split(",")]
+    return "*" in given or tag.removeprefix("W/") in given
+
+
+def _takes_gzip(environ: Environ) -> bool:
+    for each in str(environ.get("HTTP_ACCEPT_ENCODING", "")).lower().split(","):
+        coding, _, weight = each.replace(" ", "").partition(";q=")
+        if coding == "gzip":
+            return weight.strip("0.") != "" or not weight
+    return False

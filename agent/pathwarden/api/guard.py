@@ -1,0 +1,76 @@
+"""Who may ask, and for what: the checks before any route is looked at.
+
+A page of a stranger, open in the owner's browser, can send requests to the loopback interface. It cannot choose the Host header, so
+a name that was rebound to our address (DNS rebinding) shows itself there; it cannot send JSON to another origin without asking first
+(which we never grant), and the browser tells the origin of every write.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+
+from pathwarden.api.listen import split_listen
+from pathwarden.api.problem import Problem
+
+BODY_LIMIT = 65_536  # requests carry a few short members
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?::[0-9]{1,5})?", re.ASCII)
+
+Environ = Mapping[str, object]
+
+
+class HostRule:
+    """Which Host headers are ours: `localhost`, a loopback address, or an address we listen on; the port does not matter.
+
+    Where we listen on all addresses (0.0.0.0 or ::), any address will do, but no name: only names can be rebound.
+    """
+
+    def __init__(self, listen: Iterable[str]) -> None:
+        self._ours = {ip_address(split_listen(each)[0]) for each in listen}
+        self._any = any(address.is_unspecified for address in self._ours)
+
+    def check(self, environ: Environ) -> None:
+        """Raises `Problem` 421 for a foreign or missing Host header."""
+        host = str(environ.get("HTTP_HOST", ""))
+        match = _HOST.fullmatch(host)
+        if match is None or not self._is_ours(match[1].strip("[]").lower()):
+            raise Problem(421, "wrong_host", "this server answers to its address or to localhost, not to this Host header")
+
+    def _is_ours(self, name: str) -> bool:
+        if name == "localhost":
+            return True
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or self._any or address in self._ours
+
+
+def check_write(environ: Environ) -> None:
+    """Lets a write pass only from our own page or from a program, and only as a JSON object. Raises `Problem` 403, 413, 415 or 400."""
+    origin = environ.get("HTTP_ORIGIN")
+    ours = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}".lower()
+    if origin is not None and str(origin).lower() != ours:
+        raise Problem(403, "foreign_origin", "writes are accepted from this server's own page only")
+    # "none" is what the user typed or clicked outside of any page; programs send no such header.
+    if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
+        raise Problem(403, "foreign_origin", "writes are accepted from this server's own page only")
+    if str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "not_json", "the body must be JSON with content type application/json")
+    _check_body(environ)
+
+
+def _check_body(environ: Environ) -> None:
+    length = str(environ.get("CONTENT_LENGTH") or "0")
+    if not (length.isascii() and length.isdecimal()):
+        raise Problem(400, "bad_request", "Content-Length is not a number")
+    if int(length) > BODY_LIMIT:
+        raise Problem(413, "body_too_large", f"the body may have {BODY_LIMIT} bytes at most")
+    stream = environ["wsgi.input"]
+    raw = stream.read(int(length))  # type: ignore[attr-defined]  # PEP 3333 promises a file-like object
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):  # deeply nested brackets exhaust the parser's stack
+        body = None
+    if not isinstance(body, dict):
+        raise Problem(400, "bad_body", "the body must be a JSON object such as {}")
