@@ -70,7 +70,7 @@ class TraceSession:
         self.late = 0
         self.duplicates = 0
         self.probes = 0
-        self._correlator = correlator
+        self.correlator = correlator
         self._shuffler = shuffler
         self._cells: dict[int, list[Answer | None]] = {}
         self._queue: deque[tuple[int, int]] = deque()
@@ -96,7 +96,7 @@ class TraceSession:
         budget = min(budget, self.spec.window - self._open)
         while len(slots) < budget and self._queue:
             ttl, query = self._queue.popleft()
-            slot = self._correlator.issue(self, self.spec.flow, ttl, query, mono_ns)
+            slot = self.correlator.issue(self, self.spec.flow, ttl, query, mono_ns)
             if slot is None:
                 self._queue.appendleft((ttl, query))
                 break
@@ -112,7 +112,7 @@ class TraceSession:
 
     def unsent(self, slot: Slot) -> None:
         """Take back a probe that the kernel's full queue refused; it will be asked for again."""
-        self._correlator.withdraw(slot)
+        self.correlator.withdraw(slot)
         self._in_flight.remove(slot)
         self._open -= 1
         self.probes -= 1
@@ -123,7 +123,7 @@ class TraceSession:
         self._error = reason
         self.done = True
         for slot in self._in_flight:
-            self._correlator.withdraw(slot)
+            self.correlator.withdraw(slot)
 
     def on_reply(self, slot: Slot, reply: Reply) -> None:
         """Book the first reply to a probe."""
