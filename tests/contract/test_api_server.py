@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from waitress.trigger import trigger
 
 from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
 from pathwarden.api import server as server_module
@@ -194,6 +195,27 @@ def test_a_request_that_never_ends_does_not_hold_up_the_stop():
         assert time.monotonic() - began < 2
         release.set()
         until(lambda: threads() == set())
+
+
+def test_a_stop_that_is_overtaken_writes_into_no_closed_pipe(monkeypatch):
+    """Another thread wakes the server between the two steps of `stop`: asking to close, and writing to the pipe."""
+    real = trigger._physical_pull
+    written = []
+
+    def overtaken(self):
+        real(self)
+        if threading.current_thread() is threading.main_thread():
+            until(lambda: threads() == {"http"})  # it has begun to close
+            threading.Event().wait(0.1)  # the time in which it would close the pipe, if it did not wait
+            written.append(self._closed)
+            real(self)
+
+    with serving() as server:
+        ask(server)
+        monkeypatch.setattr(trigger, "_physical_pull", overtaken)
+        server.stop()
+        until(lambda: threads() == set())
+    assert written == [False]
 
 
 def test_a_running_request_may_finish():

@@ -45,6 +45,7 @@ class Server:
         self._app = app
         self._listen = tuple(listen)
         self._wake: Any = None
+        self._waking = threading.Lock()
         self._addresses: tuple[str, ...] = ()
         self._thread: threading.Thread | None = None
 
@@ -79,7 +80,7 @@ class Server:
         servers = [part for part in parts.values() if isinstance(part, BaseWSGIServer)]
         for server in servers:
             server.channel_class = _Channel
-        self._wake = partial(servers[0].trigger.pull_trigger, partial(_close, servers, parts))
+        self._wake = partial(servers[0].trigger.pull_trigger, partial(_close, servers, parts, self._waking))
         self._thread = threading.Thread(target=_run, args=(parts,), name="http", daemon=True)
         self._thread.start()
 
@@ -87,7 +88,8 @@ class Server:
         """Let running requests finish for a second, close everything; less than 2 s. Does nothing if it does not run."""
         if self._thread is None:
             return
-        self._wake()
+        with self._waking:
+            self._wake()
         self._thread.join(FINISH_S + 0.5)  # it lingers behind a request that still runs
         self._thread = None
         self._addresses = ()
@@ -97,7 +99,7 @@ def _run(parts: dict[int, Any]) -> None:
     wasyncore.loop(timeout=1, use_poll=True, map=parts)  # until nothing is left in the map
 
 
-def _close(servers: Sequence[Any], parts: dict[int, Any]) -> None:
+def _close(servers: Sequence[Any], parts: dict[int, Any], waking: threading.Lock) -> None:
     """Runs in the server's own thread, which owns the sockets."""
     dispatcher = servers[0].task_dispatcher
     dispatcher.shutdown(timeout=FINISH_S)
@@ -105,11 +107,13 @@ def _close(servers: Sequence[Any], parts: dict[int, Any]) -> None:
     for part in list(parts.values()):
         if part not in pipes:
             wasyncore.dispatcher.close(part)
-    # A request that still runs writes to its pipe at its end; were it closed, the number might be another file's by then.
+    # Who still writes to a pipe must not find it closed, for its number might be another file's by then: a request writes at its
+    # end, and `stop` may have been overtaken on its way to write.
     while dispatcher.threads:
         dispatcher.shutdown(timeout=FINISH_S)
-    for pipe in pipes:
-        pipe.close()
+    with waking:
+        for pipe in pipes:
+            pipe.close()
     parts.clear()
 
 
