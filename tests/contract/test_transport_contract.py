@@ -211,7 +211,7 @@ def test_without_anything_to_read_receive_returns_after_the_time_out(transport):
     assert 30_000_000 <= time.monotonic_ns() - started < 5 * SECOND_NS
 
 
-def test_a_closed_transport_ignores_wake_and_holds_nothing(lab):
+def test_a_closed_transport_ignores_wake_and_forget_and_holds_nothing(lab):
     with lab.enter("agent"):
         before = descriptors()
         for kind in KINDS.values():
@@ -220,6 +220,7 @@ def test_a_closed_transport_ignores_wake_and_holds_nothing(lab):
             made.send(Probe(1, flow, 1, 0), Binding(device="wanb"))
             made.close()
             made.wake()
+            made.forget()
             assert descriptors() == before
 
 

@@ -89,6 +89,7 @@ class RawTransport:
         self.source_port, self._held = ports.first_free(source_port, seed, ports.hold)
         self._counts: Counter[str] = Counter(malformed=0, ignored=0, enobufs=0, timestamps_missing=0, timestamps_refused=0)
         self._flows = Flows(self.source_port, labelled=True)
+        self._stale = False
         self._mouths: dict[tuple[int, Binding], socket.socket] = {}
         self._ways: dict[tuple[Flow, Binding], _Way] = {}
         self._ears: dict[int, _Ear] = {}
@@ -111,10 +112,16 @@ class RawTransport:
 
     def flow(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
         """See `Transport.flow`. Raises ProbeError."""
+        if self._stale:
+            self._stale = False
+            self._renew()
         return self._flows.get(dst, method, port, binding, tos, size)
 
     def forget(self) -> None:
-        """Ask the kernel anew and open sockets anew: an address, a device or a kernel route has changed."""
+        """Before the next flow ask the kernel anew: an address, a device or a kernel route has changed. From any thread."""
+        self._stale = True
+
+    def _renew(self) -> None:
         self._flows.forget()
         self._ways.clear()
         for sock in self._mouths.values():
@@ -135,7 +142,7 @@ class RawTransport:
                 return 0
             if not binding.device or error.errno not in MOVED:
                 raise cannot_send(error, binding) from error
-        self.forget()  # a device that went and came again has a new index: its sockets must be opened anew
+        self._renew()  # a device that went and came again has a new index: its sockets must be opened anew
         try:
             return self._send(probe, binding)
         except OSError as error:
@@ -224,7 +231,7 @@ class RawTransport:
 
     def close(self) -> None:
         """Release every socket."""
-        self.forget()
+        self._renew()
         for ear in self._ears.values():
             ear.sock.close()
         for sock in self._held:

@@ -112,6 +112,7 @@ class RootlessTransport:
             raise
         self.icmp = (4, Method.ICMP, Binding()) in self._lines
         self._flows = Flows(self.source_port, labelled=False)
+        self._stale = False
 
     def _claim(self, port: int) -> list[socket.socket]:
         try:
@@ -157,11 +158,14 @@ class RootlessTransport:
         """See `Transport.flow`. Raises ProbeError."""
         if method is Method.ICMP and not self.icmp:
             raise ProbeError("no_permission", "net.ipv4.ping_group_range does not hold our group")
+        if self._stale:
+            self._stale = False
+            self._flows.forget()
         return self._flows.get(dst, method, port, binding, tos, size)
 
     def forget(self) -> None:
-        """Ask the kernel anew: an address, a device or a kernel route has changed."""
-        self._flows.forget()
+        """Before the next flow ask the kernel anew: an address, a device or a kernel route has changed. From any thread."""
+        self._stale = True
 
     def window(self, flow: Flow) -> int:
         """How many probes of one flow are told apart: one for UDP, as many as there are idents for ICMP."""
