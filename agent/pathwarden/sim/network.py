@@ -122,6 +122,10 @@ class SimNetwork:
             replies.append(heapq.heappop(heap)[2])
         return replies
 
+    def next_arrival_ns(self) -> int | None:
+        """When the next reply comes; None if none is on its way."""
+        return self._heap[0][0] if self._heap else None
+
     def wake(self) -> None:
         """Nothing waits in virtual time."""
 
