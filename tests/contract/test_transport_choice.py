@@ -1,4 +1,4 @@
-"""Which transport is chosen, as root and as a user without any privilege."""
+"""Which transport is chosen, with root's capabilities and without any."""
 
 import json
 import sys
@@ -12,8 +12,9 @@ from pathwarden.net import choose
 from pathwarden.net.choose import open_transport
 from pathwarden.net.raw import RawTransport
 
-_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all"]
-# Runs inside the namespace as nobody: the sentence, then for each target what answered at ttl 1 and at the end.
+# Still our user, who can read the interpreter wherever it lies, but with no capability left to gain.
+_WITHOUT_CAPABILITIES = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+# Runs inside the namespace without privilege: the sentence, then for each target what answered at ttl 1 and at the end.
 _SCRIPT = """
 import json, sys
 from pathwarden.errors import ProbeError
@@ -51,8 +52,8 @@ def lab():
         yield built
 
 
-def as_nobody(lab):
-    done = lab.exec("agent", [*_NOBODY, sys.executable, "-c", _SCRIPT, lab.target4, lab.target6])
+def unprivileged(lab):
+    done = lab.exec("agent", [*_WITHOUT_CAPABILITIES, sys.executable, "-c", _SCRIPT, lab.target4, lab.target6])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -65,19 +66,19 @@ def expected(lab, icmp):
         yield [dst, "icmp", 30, [["echo_reply", dst, True]] if icmp else "no_permission"]
 
 
-def test_nobody_probes_without_root(lab):
-    name, sentence, seen, errors = as_nobody(lab)
+def test_without_capabilities_probes_still_leave(lab):
+    name, sentence, seen, errors = unprivileged(lab)
     assert name == "rootless"
     assert sentence == "without root: UDP with the kernel's error queue; ICMP through datagram sockets"
     assert seen == list(expected(lab, icmp=True))
     assert errors == ["", "no_permission"]  # a device is permitted since Linux 5.7, a mark is not
 
 
-def test_nobody_is_told_why_there_is_no_icmp(lab):
+def test_whoever_may_not_send_icmp_is_told_why(lab):
     before = lab.exec("agent", ["cat", "/proc/sys/net/ipv4/ping_group_range"]).stdout.strip()
     lab.sysctl("agent", "net.ipv4.ping_group_range", "1 0")
     try:
-        name, sentence, seen, _ = as_nobody(lab)
+        name, sentence, seen, _ = unprivileged(lab)
     finally:
         lab.sysctl("agent", "net.ipv4.ping_group_range", before)
     assert name == "rootless"
