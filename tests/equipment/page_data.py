@@ -1,0 +1,169 @@
+"""What an agent would answer, for the page's tests: four targets, one of them named by a stranger, two paths, three events."""
+
+import datetime as dt
+from typing import Any
+
+HOSTILE = "<img src=x onerror=\"window.hacked='label'\">"
+HOSTILE_ADDRESS = "<script>window.hacked='ptr'</script>"
+LONG6 = "2001:db8:ffff:eeee:dddd:cccc:bbbb:"
+
+Json = dict[str, Any]
+
+BEFORE = [["192.0.2.1"], [], ["198.51.100.1"], ["198.51.100.9", "198.51.100.10"], ["203.0.113.9"], ["1.1.1.1"]]
+AFTER = [["192.0.2.1"], [], ["198.51.100.7"], ["198.51.100.33"], ["203.0.113.9"], ["1.1.1.1"]]
+WAN = {"device": "wan", "source": "192.0.2.44", "gateway": "192.0.2.1", "table": 254}
+
+
+def instant(age_s: float) -> str:
+    """An instant so many seconds ago, as the interface writes it."""
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+
+
+def state(target: str, **changed: Any) -> Json:
+    """A target's state; what is not named is that of a healthy one."""
+    usual: Json = {
+        "v": 1, "agent": "home-rt", "target": target, "name": target, "address": "1.1.1.1", "af": 4, "proto": "udp", "method": "udp",
+        "ts": instant(0), "measured_at": instant(20), "clock_synced": True, "state": "ok",
+        "verdict": "ok", "reached": True, "rtt_ms": 11.62, "rtt_min_ms": 11.1,
+        "rtt_max_ms": 12.9, "jitter_ms": 0.4, "loss_pct": 0.0, "hop_count": 6, "silent_hops": 1, "path_id": "r1", "path_label": "A",
+        "path_since": instant(9000), "usual_path": "A", "changes_24h": 2, "stability_pct_7d": 99.1, "last_change_at": instant(9000),
+        "last_event_id": None, "next_run_at": instant(-150), "stale_after_s": 900, "source": "default", "kernel_route": WAN, "error": None,
+        "learning": False, "running": False,
+    }  # fmt: skip
+    return usual | changed
+
+
+def spark(rtt_ms: float | None) -> Json:
+    """Three hours of one figure that swings a little, with a gap and two losses; nothing at all for None."""
+    if rtt_ms is None:
+        return {"at_s": [], "rtt_ms": [], "lost": []}
+    lost = [1 if index in (12, 13) else 0 for index in range(36)]
+    rtts = [None if index == 13 else rtt_ms + (index * 7 % 5) * 0.3 for index in range(36)]
+    return {"at_s": [1_700_000_000 + 300 * index for index in range(36)], "rtt_ms": rtts, "lost": lost}
+
+
+def states() -> list[Json]:
+    """The targets in configuration order."""
+    return [
+        state("cloudflare", name="Cloudflare DNS"),
+        state(
+            "six", name="台北 IPv6", address=f"{LONG6}1111", af=6, state="degraded", verdict="isp", loss_pct=8.3, rtt_ms=38.25,
+            path_label="AB", usual_path="A", source="wanb",
+            kernel_route={"device": "pppoe-wanb", "source": f"{LONG6}aaaa", "gateway": "fe80::ffff:eeee:dddd:cccc", "table": 102},
+        ),
+        state(
+            "odd", name=HOSTILE, address=None, state="error", verdict="unknown", error="unknown_host", rtt_ms=None, loss_pct=None,
+            hop_count=None, path_id=None, path_label=None, path_since=None, usual_path=None, changes_24h=0, kernel_route=None,
+        ),
+        state("new", name="Quad9", address="9.9.9.9", measured_at=None, state="unknown", verdict="unknown", learning=True,
+              rtt_ms=None, hop_count=None,
+              loss_pct=None, path_id=None, path_label=None, path_since=None, usual_path=None, changes_24h=0),
+    ]  # fmt: skip
+
+
+def summary() -> Json:
+    """The overview's data."""
+    targets = [one | {"spark": spark(one["rtt_ms"])} for one in states()]
+    sentence = "Your ISP loses 8 % of packets towards 台北 IPv6; the other targets are fine."
+    notices = [{"level": "notice", "text": "MQTT is off."}, {"level": "warning", "text": "UDP source ports are rewritten by the firewall."}]
+    return {"v": 1, "agent": "home-rt", "ts": instant(0), "clock_synced": True, "verdict": "isp", "sentence": sentence, "notices": notices,
+            "targets": targets}  # fmt: skip
+
+
+def status() -> Json:
+    """The agent's own state."""
+    return {
+        "v": 1, "agent": "home-rt", "version": "0.1.0", "ts": instant(0), "clock_synced": True, "started_at": instant(90_000),
+        "uptime_s": 90_000, "transport": {"name": "raw", "detail": ""}, "targets": 4, "rounds": 300,
+        "mqtt": {"enabled": False, "connected": False, "outbox": 0, "detail": ""},
+        "db": {"path": "/etc/pathwarden/history.db", "size_bytes": 2_621_440, "limit_bytes": 16_777_216, "traces": 900, "events": 3,
+               "notice": None},
+        "counters": {"probes_sent": 16_000, "replies": {"time_exceeded": 9000}, "late": 2, "duplicate": 0, "foreign": 4, "malformed": 0},
+        "next_run_at": instant(-150), "verdict": "isp", "sentence": summary()["sentence"], "notices": [],
+    }  # fmt: skip
+
+
+def hop(ttl: int, responder: str | None, rtts: list[float | None], **changed: Any) -> Json:
+    """One hop of a trace with an answer per round-trip time."""
+    known = sorted(rtt for rtt in rtts if rtt is not None)
+    answers = [
+        {"responder": None if rtt is None else responder, "rtt_ms": rtt, "kind": None if rtt is None else "time_exceeded", "annotation": "",
+         "reply_ttl": 60, "quoted_ttl": 1, "mpls": []}
+        for rtt in rtts
+    ]  # fmt: skip
+    median = known[len(known) // 2] if known else None
+    usual = {"ttl": ttl, "answers": answers, "responders": [responder] if known else [], "loss_pct": 0.0, "rtt_ms": median, "adds_ms": None}
+    return usual | {"note": ""} | changed
+
+
+def trace() -> Json:
+    """A trace with a quiet hop, one that limits its answers, labels and a stranger's name."""
+    hops = [
+        hop(1, "192.0.2.1", [1.234, 0.987, 1.1], adds_ms=1.1),
+        hop(2, None, [None, None, None], note="quiet"),
+        hop(3, "198.51.100.7", [6.5, None, None], note="rate_limited", adds_ms=4.9),
+        hop(4, HOSTILE_ADDRESS, [8.25, 8.125, 19.5], adds_ms=1.2),
+        hop(5, f"{LONG6}5555", [9.0, 9.5, 9.25], adds_ms=1.0),
+        hop(6, "1.1.1.1", [11.6, None, 11.875], adds_ms=2.4, loss_pct=33.3),
+    ]
+    hops[4]["answers"][0] |= {"mpls": [[24012, 0, True, 1]], "annotation": "!H"}
+    return {
+        "id": 77, "target": "cloudflare", "at": instant(20), "clock_synced": True, "duration_ms": 2345.6, "address": "1.1.1.1", "af": 4,
+        "proto": "udp", "method": "udp", "source": "default", "kernel_route": WAN, "transport": "raw", "reason": "schedule",
+        "ending": "reached", "error": None, "reached": True, "reached_ttl": 6, "hop_count": 6, "rtt_ms": 11.875, "loss_pct": 33.3,
+        "path_id": "r1", "path_label": "A", "probes": 18, "late": 1, "duplicates": 0, "hops": hops,
+    }  # fmt: skip
+
+
+def target(one: Json) -> Json:
+    """A target's page; only cloudflare has been traced."""
+    config = {"id": one["target"], "label": one["name"], "host": "one.one.one.one", "family": "auto", "method": "udp", "port": 33434,
+              "source": "", "interval_s": 300, "queries": 3, "first_ttl": 1, "max_ttl": 30, "dscp": 0, "enabled": True}  # fmt: skip
+    if one["target"] != "cloudflare":
+        return {"config": config, "state": one, "path": None, "trace": None}
+    rows = [
+        {"ttl": each["ttl"], "responders": each["responders"], "silent": not each["responders"], "rtt_ms": each["rtt_ms"],
+         "rtt_min_ms": each["rtt_ms"], "rtt_max_ms": each["rtt_ms"], "sent": 3, "lost": 0, "loss_pct": 0.0, "adds_ms": each["adds_ms"],
+         "note": each["note"], "mpls": []}
+        for each in trace()["hops"]
+    ]  # fmt: skip
+    common = {key: one[key] for key in ("v", "agent", "target", "name", "address", "af", "proto", "ts", "clock_synced", "path_id")}
+    path = common | {"path_label": "A", "since": instant(9000), "usual": True, "hop_count": 6, "reached": True, "hops": rows}
+    return {"config": config, "state": one, "path": path | {"truncated": False}, "trace": trace()}
+
+
+def paths() -> list[Json]:
+    """Two paths, the usual one first."""
+    common = {"target": "cloudflare", "address": "1.1.1.1", "epoch": "wan|192.0.2.44|192.0.2.1", "length": 6, "loss_pct": 0.0}
+    first = {"path_id": "r1", "label": "A", "hops": AFTER, "first_at": instant(600_000), "last_at": instant(20), "held_s": 580_000,
+             "share_pct": 96.7, "traces": 860, "rtt_ms": 11.6, "usual": True, "current": True}  # fmt: skip
+    second = {"path_id": "r2", "label": "B", "hops": BEFORE, "first_at": instant(30_000), "last_at": instant(9000), "held_s": 19_800,
+              "share_pct": 3.3, "traces": 40, "rtt_ms": 14.2, "usual": False, "current": False}  # fmt: skip
+    return [common | first, common | second]
+
+
+def event(seq: int, **changed: Any) -> Json:
+    """A path change at hops 3 and 4."""
+    usual: Json = {
+        "v": 1, "event_type": "path_changed", "event_id": f"01J{seq:023}", "seq": seq, "severity": "notice", "notify": True,
+        "delayed": False, "agent": "home-rt", "target": "cloudflare", "name": "Cloudflare DNS", "address": "1.1.1.1", "af": 4,
+        "proto": "udp", "ts": instant(9000 - seq), "clock_synced": True, "first_seen_at": instant(9030), "occurred_at": instant(9000 - seq),
+        "confirmations": 3, "group_id": None, "change": "reroute", "changes": ["reroute"], "scope": "isp", "first_diff_ttl": 3,
+        "last_diff_ttl": 4, "hops_added": 2, "hops_removed": 2, "similarity": 0.6, "new_path_known": False, "returns_to_usual": False,
+        "rtt_delta_ms": -2.6, "cause": {"kind": "remote", "detail": ""}, "location": None,
+        "old": {"path_id": "r2", "label": "B", "since": instant(30_000), "duration_s": 21_000, "hop_count": 6, "rtt_ms": 14.2,
+                "loss_pct": 0.0, "hops": BEFORE},
+        "new": {"path_id": "r1", "label": "A", "since": instant(9000), "duration_s": None, "hop_count": 6, "rtt_ms": 11.6,
+                "loss_pct": 0.0, "hops": AFTER},
+        "title": "Path to Cloudflare DNS changed at hop 3", "message": "Hops 3 to 4 were replaced; 2.6 ms faster.", "url": None,
+    }  # fmt: skip
+    return usual | changed
+
+
+def events() -> list[Json]:
+    """Newest first."""
+    lost = {"event_type": "target_unreachable", "severity": "critical", "change": None, "old": None, "new": None, "first_diff_ttl": None,
+            "last_diff_ttl": None, "title": "台北 IPv6 does not answer", "message": "No reply beyond hop 4."}  # fmt: skip
+    started = lost | {"event_type": "agent_started", "severity": "info", "title": HOSTILE, "message": ""}
+    return [event(3), event(2, target="six", name="台北 IPv6", **lost), event(1, target=None, name=None, **started)]

@@ -1,0 +1,190 @@
+"""A server with the agent's addresses and headers whose answers a test may change while the page is open."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
+
+from equipment import page_data
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'none'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+API = "/api/v1/"
+KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_HOLD_S = 30  # a gate that a failed test left shut
+
+
+class Request(NamedTuple):
+    """What the page asked."""
+
+    method: str
+    path: str
+    content_type: str
+
+
+class PageServer:
+    """The agent as the page sees it.
+
+    `states`, `paths`, `events` (newest first), `summary` and `status` may be changed at any time; `problems` maps a path to an
+    RFC 9457 answer; `offline` closes every connection without a word. `requests` lists what was asked under /api, `at_once` and
+    `most_at_once` count what is and was being answered at the same time, `waiting` what a `held` block keeps back.
+    """
+
+    def __init__(self, poll_ms: int = 100) -> None:
+        self.poll_ms = poll_ms
+        self.states = page_data.states()
+        self.summary = page_data.summary()
+        self.status = page_data.status()
+        self.paths = page_data.paths()
+        self.events = page_data.events()
+        self.problems: dict[str, dict[str, Any]] = {}
+        self.offline = False
+        self.requests: list[Request] = []
+        self.most_at_once = 0
+        self.at_once = 0
+        self.waiting = 0
+        self._lock = threading.Lock()
+        self._gate = threading.Event()
+        self._gate.set()
+        self._http = _Http(self)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
+        self.url = f"http://127.0.0.1:{self._http.server_port}/"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No answer under /api leaves within this block."""
+        self._gate.clear()
+        try:
+            yield
+        finally:
+            self._gate.set()
+
+    def asked(self, method: str, path: str) -> list[Request]:
+        """Requests whose path starts so."""
+        return [request for request in list(self.requests) if request.method == method and request.path.startswith(path)]
+
+    def target_answer(self, method: str, tid: str, tail: list[str]) -> tuple[int, Any]:
+        """Answer one target's address."""
+        one = next((state for state in self.states if state["target"] == tid), None)
+        if one is None:
+            return 404, {"type": "about:blank", "title": "Not Found", "status": 404, "code": "unknown_target", "detail": f"no target {tid}"}
+        if method == "POST":
+            return 202, {}
+        return 200, {"paths": self.paths if tid == "cloudflare" else []} if tail == ["paths"] else page_data.target(one)
+
+    def changes(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        """Answer a page of the change log."""
+        before = int(query.get("before_seq", ["1000000"])[0])
+        wanted = query.get("target", [None])[0]
+        found = [event for event in self.events if event["seq"] < before and wanted in (None, event["target"])]
+        return {"changes": found[: int(query["limit"][0])], "last_seq": self.events[0]["seq"] if self.events else 0}
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        """Status and JSON for an address below /api/v1/."""
+        if path in self.problems:
+            return self.problems[path]["status"], self.problems[path]
+        whole: dict[str, Callable[[], Any]] = {
+            "status": lambda: self.status,
+            "summary": lambda: self.summary | {"ts": page_data.instant(0)},
+            "targets": lambda: {"targets": self.states},
+            "changes": lambda: self.changes(query),
+        }
+        if path in whole:
+            return 200, whole[path]()
+        _, tid, *tail = path.split("/")
+        return self.target_answer(method, tid, tail)
+
+    def _pass_gate(self) -> None:
+        if not self._gate.is_set():
+            self.waiting += 1
+            self._gate.wait(_HOLD_S)
+            self.waiting -= 1
+
+    @contextmanager
+    def counted(self, request: Request) -> Iterator[None]:
+        with self._lock:
+            self.requests.append(request)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            self._pass_gate()
+            yield
+        finally:
+            with self._lock:
+                self.at_once -= 1
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, agent: PageServer) -> None:
+        self.agent = agent
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if self.server.agent.offline:
+            self.close_connection = True
+        elif url.path.startswith(API):
+            self.api("GET", url.path.removeprefix(API), parse_qs(url.query))
+        else:
+            self.file("index.html" if url.path == "/" else url.path.removeprefix("/static/"))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.api("POST", urlsplit(self.path).path.removeprefix(API), {})
+
+    def api(self, method: str, path: str, query: dict[str, list[str]]) -> None:
+        agent = self.server.agent
+        request = Request(method, path, self.headers.get("Content-Type", ""))
+        with agent.counted(request):
+            status, body = agent.answer(method, path, query)
+            kind = "application/json" if status < 400 else "application/problem+json"
+            self.reply(status, kind, json.dumps(body).encode(), "no-store")
+
+    def file(self, name: str) -> None:
+        path = (WEB / name).resolve()
+        if not (path.is_relative_to(WEB) and path.is_file()):
+            self.reply(404, "text/plain", b"", "no-store")
+            return
+        data = path.read_bytes()
+        if name == "index.html":
+            data = data.replace(b'name="poll-ms" content="5000"', f'name="poll-ms" content="{self.server.agent.poll_ms}"'.encode())
+        self.reply(200, f"{KINDS[path.suffix]}; charset=utf-8", data, "no-cache")
+
+    def reply(self, status: int, kind: str, data: bytes, cache: str) -> None:
+        self.send_response(status)
+        headers = {
+            "Content-Type": kind, "Content-Length": str(len(data)), "Cache-Control": cache, "Content-Security-Policy": CSP,
+            "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+        }  # fmt: skip
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        # A page that has left a view does not wait for its answer.
+        with suppress(ConnectionError):
+            self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -1,0 +1,158 @@
+"""LuCI's look in every size, scheme and language; accessibility; languages."""
+
+import re
+
+import pytest
+
+from equipment import page_data
+from equipment.page_server import WEB
+from pathwarden.errors import PROBE_ERRORS
+
+VIEWS = {"overview": "#/", "target": "#/target/cloudflare", "changes": "#/changes"}
+LANGUAGES = ("en", "zh_Hant", "zh_Hans", "ja")
+CLOSED_SETS = {
+    "state": ("ok", "degraded", "unstable", "unreachable", "paused", "error", "unknown"),
+    "verdict.is": ("ok", "local", "isp", "transit", "destination", "unknown"),
+    "severity": ("info", "notice", "warning", "critical"),
+    "ending": ("reached", "unreachable", "gap", "max_ttl", "error"),
+    "note": ("quiet", "rate_limited"),
+    "fault": tuple(PROBE_ERRORS),
+    "transport": ("raw", "rootless", "sim"),
+    "event": (
+        "path_changed", "path_reverted", "path_attribute_changed", "path_unstable", "path_stable", "target_unreachable", "target_reachable",
+        "latency_shift", "target_address_changed", "digest", "agent_started", "uplink_down", "uplink_up", "incident", "probe_error",
+    ),
+}  # fmt: skip
+GIVEN_WORDS = {
+    "target": ("Target", "目標", "目标", "ターゲット"),
+    "hop": ("Hop", "跳", "跳", "ホップ"),
+    "loss": ("Packet loss", "封包遺失率", "丢包率", "パケットロス"),
+    "latency": ("Latency", "延遲", "延迟", "レイテンシ"),
+    "path": ("Path", "路徑", "路径", "経路"),
+    "path.usual": ("usual path", "常用路徑", "常用路径", "通常の経路"),
+    "state.unstable": ("Unstable", "不穩定", "不稳定", "不安定"),
+    "note.quiet": ("does not answer (normal)", "不回應（正常）", "不响应（正常）", "応答なし（正常）"),
+}
+
+
+@pytest.fixture
+def texts(page):
+    page.driver.get(page.server.url)
+    load = "const done = arguments[1]; import(`/static/i18n/${arguments[0]}.js`).then((module) => done(module.default))"
+    return {language: page.driver.execute_async_script(load, language) for language in LANGUAGES}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_view_is_wider_than_the_screen(page, view, language):
+    page.open(VIEWS[view])
+    page.language(language)
+    for width in (360, 768, 1280):
+        for dark in (False, True):
+            page.size(width, dark)
+            assert page.overflow() == 0, (width, dark)
+            if width != 768:
+                page.shoot(f"{view}-{language}-{width}-{'dark' if dark else 'light'}")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_serious(page, view, dark):
+    page.open(VIEWS[view])
+    for width in (360, 1280):
+        page.size(width, dark)
+        assert page.axe() == [], width
+    page.language("ja")
+    assert page.axe() == []
+
+
+def test_axe_finds_nothing_serious_in_the_other_states(page, server):
+    page.expected_errors = ("ERR_EMPTY_RESPONSE", "503")
+    server.summary |= {"targets": []}
+    page.open()
+    assert page.axe() == []
+    server.offline = True
+    page.shows("#pill", "Offline")
+    assert page.axe() == []
+    server.offline = False
+    server.problems["summary"] = {"status": 503, "title": "Unavailable", "code": "starting", "detail": "starting"}
+    page.open("#/target/new")
+    assert page.axe() == []
+
+
+@pytest.mark.parametrize("view", ["#/", "#/target/cloudflare", "#/changes"])
+def test_long_words_do_not_widen_a_phone(page, server, view):
+    long = "W" * 64
+    for one in (*server.states, *server.summary["targets"]):
+        one |= {"name": long, "address": f"{page_data.LONG6}ffff", "error": long}
+    server.summary |= {"sentence": long}
+    server.events = [page_data.event(9, title=long, name=long)]
+    page.open(view)
+    page.size(360)
+    assert page.overflow() == 0
+
+
+def test_language_and_scheme_outlive_a_reload(page):
+    page.open()
+    page.size(1280, dark=False)
+    page.language("zh_Hant")
+    page.choose("scheme", "dark")
+    page.until(lambda: page.js("return document.documentElement.dataset.darkmode") == "true")
+    page.open()
+    assert page.text("h2") == "總覽"
+    assert page.js("return [document.documentElement.lang, document.documentElement.dataset.darkmode]") == ["zh-Hant", "true"]
+
+
+@pytest.mark.parametrize(
+    ("preferred", "language"),
+    [("zh-TW", "zh_Hant"), ("zh-HK", "zh_Hant"), ("zh-CN", "zh_Hans"), ("zh", "zh_Hans"), ("ja-JP", "ja"), ("de-DE", "en")],
+)
+def test_the_language_follows_the_browser(page, preferred, language):
+    page.driver.get(page.server.url)
+    choose = "const done = arguments[1]; import('/static/i18n.js').then((i18n) => done(i18n.chooseLanguage([arguments[0]]).id))"
+    assert page.driver.execute_async_script(choose, preferred) == language
+
+
+def test_catalogues_agree_in_keys_and_placeholders(texts):
+    shape = {language: {key: sorted(re.findall(r"\{\w+\}", text)) for key, text in one.items()} for language, one in texts.items()}
+    assert len(shape["en"]) > 100
+    assert all(one == shape["en"] for one in shape.values())
+    assert [key for one in texts.values() for key, text in one.items() if not text.strip()] == []
+
+
+def test_catalogues_hold_every_text_the_modules_name_and_no_other(texts):
+    source = "".join(path.read_text(encoding="utf-8") for path in WEB.rglob("*.js") if path.parent.name != "i18n")
+    named = set(re.findall(r'\bt\("([\w.]+)"', source)) | set(re.findall(r'\? "(\w+\.\w+)" : "(\w+\.\w+)"', source)[0])
+    groups = set(re.findall(r'\b(?:t\(`|word\("|badge\(kit, ")([\w.]+?)(?:"|\.\$)', source))
+    assert named - set(texts["en"]) == set()
+    assert {key for key in texts["en"] if key not in named and not key.startswith(tuple(f"{group}." for group in groups))} == set()
+
+
+@pytest.mark.parametrize("group", CLOSED_SETS)
+def test_every_word_of_a_closed_set_is_spoken(texts, group):
+    assert [key for key in (f"{group}.{value}" for value in CLOSED_SETS[group]) if key not in texts["en"]] == []
+
+
+def test_the_glossary_is_kept(texts):
+    assert {key: tuple(texts[language][key] for language in LANGUAGES) for key in GIVEN_WORDS} == GIVEN_WORDS
+    assert not [text for text in texts["zh_Hans"].values() if "跃点" in text]
+
+
+def test_texts_of_the_agent_are_marked_as_english(page):
+    page.open()
+    page.language("ja")
+    assert {node.get_attribute("lang") for node in page.all(".agent-text")} == {"en"}
+
+
+def test_no_module_writes_markup():
+    source = {path.name: path.read_text(encoding="utf-8") for path in WEB.rglob("*.js")}
+    assert source
+    forbidden = re.compile(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|https?://(?!www\.w3\.org/2000/svg)")
+    assert {name: forbidden.findall(text) for name, text in source.items() if forbidden.search(text)} == {}
+
+
+def test_the_page_stays_small():
+    files = [path for path in WEB.rglob("*") if path.is_file()]
+    catalogues = [path.stat().st_size for path in files if path.parent.name == "i18n"]
+    rest = sum(path.stat().st_size for path in files) - sum(catalogues)
+    assert rest + max(catalogues) < 72_000  # a reader loads one language; on a router this is one second of flash

@@ -1,0 +1,46 @@
+// The agent's HTTP interface. A view never sees this module: whoever offers the same methods can feed the views.
+
+/** An answer that says no (RFC 9457): `code` is stable, `detail` is a sentence. */
+export class Problem extends Error {
+  constructor(status, code, detail) {
+    super(detail);
+    this.name = "Problem";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+async function readProblem(response) {
+  const body = await response.json().catch(() => ({}));
+  return new Problem(response.status, body.code ?? "", body.detail ?? body.title ?? `HTTP ${response.status}`);
+}
+
+/** The interface below `base`. Every method may take an AbortSignal last; a refused connection rejects with TypeError. */
+export function createApi(base = new URL("api/v1/", document.baseURI)) {
+  let offsetMs = 0;
+
+  async function request(path, options) {
+    // no-cache lets the browser ask with If-None-Match and take its own copy on 304.
+    const response = await fetch(new URL(path, base), { cache: "no-cache", credentials: "same-origin", ...options });
+    const date = Date.parse(response.headers.get("date"));
+    if (!Number.isNaN(date)) offsetMs = date - Date.now();
+    if (!response.ok) throw await readProblem(response);
+    return response;
+  }
+
+  const get = async (path, signal) => (await request(path, { signal })).json();
+  const post = (path) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+  const target = (id) => `targets/${encodeURIComponent(id)}`;
+
+  return {
+    /** The agent's clock in milliseconds: a router without a battery may live in another year than the reader. */
+    now: () => Date.now() + offsetMs,
+    status: (signal) => get("status", signal),
+    summary: (signal) => get("summary", signal),
+    targets: (signal) => get("targets", signal),
+    target: (id, signal) => get(target(id), signal),
+    paths: (id, signal) => get(`${target(id)}/paths`, signal),
+    changes: (query, signal) => get(`changes?${new URLSearchParams(query)}`, signal),
+    traceNow: async (id) => void (await post(`${target(id)}/trace`)),
+  };
+}

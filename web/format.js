@@ -1,0 +1,51 @@
+// Numbers and times as people read them.
+
+const NONE = "–";
+const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const MEBIBYTE = 1 << 20;
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** Formatters for a BCP 47 language tag; null and undefined become a dash. */
+export function createFormat(tag) {
+  const number = (value, digits) => value.toLocaleString(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const unit = (value, name) => value.toLocaleString(tag, { style: "unit", unit: name, unitDisplay: "short" });
+  const relative = new Intl.RelativeTimeFormat(tag, { style: "short" });
+  const given = (write) => (value, ...rest) => (value === null || value === undefined ? NONE : write(value, ...rest));
+
+  const digitsOf = (ms) => (ms < 10 ? 2 : ms < 100 ? 1 : 0);
+
+  function duration(seconds) {
+    const at = STEPS.findIndex(([, size]) => seconds >= size);
+    if (at < 0) return unit(0, "second");
+    const [name, size] = STEPS[at];
+    const whole = Math.floor(seconds / size);
+    const [minorName, minorSize] = STEPS[at + 1] ?? [null, 1];
+    const minor = minorName && whole < 10 ? Math.floor((seconds % size) / minorSize) : 0;
+    return minor ? `${unit(whole, name)} ${unit(minor, minorName)}` : unit(whole, name);
+  }
+
+  return {
+    count: given((value) => number(value, 0)),
+    /** Milliseconds without the unit: three digits that matter. */
+    ms: given((value) => number(value, digitsOf(value))),
+    msUnit: given((value) => `${number(value, digitsOf(value))} ms`),
+    /** A percentage given as 0..100. */
+    percent: given((value) => (value / 100).toLocaleString(tag, { style: "percent", maximumFractionDigits: value < 10 ? 1 : 0 })),
+    mebibytes: given((value) => number(value / MEBIBYTE, 1)),
+    duration: given(duration),
+    /** An instant in the reader's own zone, written alike in every language. */
+    local: given((iso) => {
+      const d = new Date(iso);
+      const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+      return `${day} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+    }),
+    utc: given((iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`),
+    /** "in 2 min" or "3 h ago". */
+    relative: given((iso, nowMs) => {
+      const seconds = (Date.parse(iso) - nowMs) / 1000;
+      const [name, size] = STEPS.find(([, step]) => Math.abs(seconds) >= step) ?? STEPS[3];
+      return relative.format(Math.trunc(seconds / size), name);
+    }),
+  };
+}

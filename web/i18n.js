@@ -1,0 +1,27 @@
+// Chooses the language. A further language is one file in i18n/ and one line here.
+
+export const LANGUAGES = [
+  { id: "en", tag: "en", name: "English" },
+  { id: "zh_Hant", tag: "zh-Hant", name: "繁體中文" },
+  { id: "zh_Hans", tag: "zh-Hans", name: "简体中文" },
+  { id: "ja", tag: "ja", name: "日本語" },
+];
+
+/** The first language of the reader's list that we speak; English if none. */
+export function chooseLanguage(preferences) {
+  for (const preference of preferences) {
+    const { language, script } = new Intl.Locale(preference).maximize();
+    const id = language === "zh" ? `zh_${script}` : language;
+    const found = LANGUAGES.find((entry) => entry.id === id);
+    if (found) return found;
+  }
+  return LANGUAGES[0];
+}
+
+/** Loads a language's texts. `t(id, values)` fills `{name}`; `word(group, value)` falls back to the value itself. */
+export async function loadTexts(id) {
+  const { default: texts } = await import(`./i18n/${id}.js`);
+  const t = (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const word = (group, value) => texts[`${group}.${value}`] ?? value ?? "";
+  return { t, word };
+}

@@ -1,0 +1,112 @@
+// Pieces that several views share. `kit` is { t, word, format, nowMs, lang }: texts, formatters, the agent's clock.
+
+import { el } from "./dom.js";
+import { icon, toneOf } from "./icons.js";
+
+/** columns: [{ title, kind, head, label }]; rows: [{ attrs, cells }]. Becomes cards on a phone; there `label` (else `title`) names each cell. */
+export function table(caption, kind, columns, rows) {
+  const cell = (content, column) =>
+    column.head
+      ? el("th", { scope: "row", role: "rowheader", class: column.kind }, content)
+      : el("td", { role: "cell", class: column.kind, "data-title": column.label ?? column.title }, content);
+  return el(
+    "table",
+    // The roles are said aloud because a table laid out as cards loses them in some browsers.
+    { class: `table ${kind}`, role: "table" },
+    el("caption", { class: "sr" }, caption),
+    el(
+      "thead",
+      { role: "rowgroup" },
+      el("tr", { role: "row", class: "tr table-titles" }, columns.map(({ title, kind: name }) => el("th", { scope: "col", role: "columnheader", class: name }, title))),
+    ),
+    el(
+      "tbody",
+      { role: "rowgroup" },
+      rows.map(({ attrs, cells }) => el("tr", { role: "row", class: "tr", ...attrs }, cells.map((content, index) => cell(content, columns[index])))),
+    ),
+  );
+}
+
+/** A LuCI section with its heading. */
+export function section(title, ...content) {
+  return el("section", { class: "cbi-section" }, title && el("h3", {}, title), content);
+}
+
+/** A box that says something; tone: success, notice, warning or error. */
+export function message(tone, ...content) {
+  return el("div", { class: `alert-message ${tone}` }, content);
+}
+
+/** A local time that shows UTC on pointing at it. */
+export function time(kit, iso) {
+  return iso ? el("time", { datetime: iso, title: kit.format.utc(iso) }, kit.format.local(iso)) : kit.format.local(null);
+}
+
+/** A text written by the agent, which speaks English. */
+export function english(kit, text) {
+  return el("span", { lang: kit.lang === "en" ? null : "en", class: "agent-text" }, text);
+}
+
+/** Why no probe could leave: a code of the closed set, else the agent's own words. */
+export function fault(kit, reason) {
+  const words = kit.word("fault", reason);
+  return words === reason ? english(kit, reason) : words;
+}
+
+/** The state or severity in words, with its shape. */
+export function badge(kit, group, value) {
+  return el("span", { class: `badge tone-${toneOf(value)}` }, icon(value), " ", kit.word(group, value));
+}
+
+/** A path's letter, starred if it is the usual one. */
+export function letter(kit, label, usual) {
+  if (!label) return kit.format.count(null);
+  return el("span", { class: "letter" }, label, usual && el("span", { title: kit.t("path.usual") }, " ★", el("span", { class: "sr" }, kit.t("path.usual"))));
+}
+
+/** The device a target's packets leave through, with source and gateway. */
+export function egress(kit, state) {
+  const route = state.kernel_route;
+  const via = route?.gateway ? kit.t("egress.via", { gateway: route.gateway }) : "";
+  return [state.source, route?.device, via].filter(Boolean).join(" · ");
+}
+
+/** The button that asks for a trace, and what became of it. */
+export function traceButton(kit, ui, state) {
+  const busy = state.running || ui.pending.has(state.target);
+  const failure = ui.failures.get(state.target);
+  return el(
+    "div",
+    { class: "trace-now" },
+    el(
+      "button",
+      // Not `disabled`: that would throw a keyboard user out of the table.
+      { class: "btn cbi-button cbi-button-action", type: "button", "data-action": "trace", "data-target": state.target, "aria-disabled": busy && "true" },
+      busy ? [el("span", { class: "spinning", "aria-hidden": "true" }), kit.t("trace.running")] : kit.t("trace.now"),
+      el("span", { class: "sr" }, ` ${state.name}`),
+    ),
+    el("div", { role: "alert", class: "tone-bad small" }, failure && kit.t("trace.failed", { detail: failure })),
+  );
+}
+
+/** Whether the newest trace of a target is older than the agent says it may be. */
+export function isStale(kit, state) {
+  return state.state !== "paused" && state.measured_at !== null && kit.nowMs - Date.parse(state.measured_at) > state.stale_after_s * 1000;
+}
+
+/** State word with what explains it: error text, verdict, learning, age. */
+export function stateCell(kit, state) {
+  const segment = !["ok", "unknown", null].includes(state.verdict) && kit.t("state.fault", { segment: kit.word("verdict", state.verdict) });
+  return [
+    badge(kit, "state", state.state),
+    segment && el("div", { class: "small" }, segment),
+    state.error && el("div", { class: "small tone-bad" }, fault(kit, state.error)),
+    state.learning && el("div", { class: "small muted", title: kit.t("learning.help") }, kit.t("learning")),
+    isStale(kit, state) && el("div", { class: "small tone-warn stale" }, kit.t("stale", { age: kit.format.relative(state.measured_at, kit.nowMs) })),
+  ];
+}
+
+/** The place held while the first answer is under way. */
+export function skeleton(kit) {
+  return el("div", { class: "skeleton", role: "status" }, el("span", { class: "sr" }, kit.t("loading")), [1, 2, 3, 4].map(() => el("div", { class: "bar" })));
+}
