@@ -2,8 +2,9 @@
 
 Rules:
 1. A session is asked for probes only when it may have some: when it is new, got a reply, or a time-out of its own is due.
-2. Sessions that want more than the pace allows take turns, so that traces run side by side.
-3. A probe that the kernel's full queue refused goes back to its session; a probe that cannot leave at all ends its trace.
+2. Sessions that want more than the pace allows take turns, so that traces run side by side; urgent ones go before all others.
+3. A probe that the kernel's full queue refused goes back to its session, and nothing is sent for a moment; a probe that cannot leave
+   at all ends its trace.
 """
 
 import heapq
@@ -19,18 +20,20 @@ from pathwarden.model.probe import Binding
 from pathwarden.model.protocols import Clock, Transport
 
 TURN = 8  # probes a session may send before the next one's turn; keeps a trace's replies apart without many turns
+FULL_QUEUE_NS = 10_000_000  # a full queue drains in milliseconds; a stalled link must not make us spin
 LONGEST_WAIT_NS = 3_600_000_000_000
 
 
 class _Entry:
     """A session with its binding; `wake_ns` is the time-out it is filed under (0: none), `hungry` whether it waits for its turn."""
 
-    __slots__ = ("binding", "finished", "hungry", "session", "wake_ns")
+    __slots__ = ("binding", "finished", "hungry", "session", "turns", "wake_ns")
 
-    def __init__(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None]) -> None:
+    def __init__(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], turns: "deque[_Entry]") -> None:
         self.session = session
         self.binding = binding
         self.finished = finished
+        self.turns = turns
         self.hungry = True
         self.wake_ns = 0
 
@@ -44,18 +47,20 @@ class Driver:
         self._clock = clock
         self._bucket = bucket
         self._entries: dict[TraceSession, _Entry] = {}
+        self._urgent: deque[_Entry] = deque()
         self._hungry: deque[_Entry] = deque()
         self._wakeups: list[tuple[int, int, _Entry]] = []
         self._filed = 0
+        self._blocked_ns = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None]) -> None:
+    def add(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], *, urgent: bool = False) -> None:
         """Take a session in; `finished` is called once, when it is done."""
-        entry = _Entry(session, binding, finished)
+        entry = _Entry(session, binding, finished, self._urgent if urgent else self._hungry)
         self._entries[session] = entry
-        self._hungry.append(entry)
+        entry.turns.append(entry)
 
     def step(self, longest_wait_ns: int = LONGEST_WAIT_NS) -> None:
         """Send what may leave now, wait for replies at most this long (less if a time-out or the pace comes first), and book them."""
@@ -68,7 +73,7 @@ class Driver:
                 entry = self._entries.get(cast("TraceSession", owner))
                 if entry is not None and not entry.hungry:
                     entry.hungry = True
-                    self._hungry.append(entry)
+                    entry.turns.append(entry)
 
     def _wake_due(self, now_ns: int) -> None:
         wakeups = self._wakeups
@@ -77,24 +82,33 @@ class Driver:
             entry.wake_ns = 0
             if not entry.hungry and not entry.session.done:
                 entry.hungry = True
-                self._hungry.append(entry)
+                entry.turns.append(entry)
 
     def _send(self, now_ns: int) -> None:
-        for _ in range(len(self._hungry)):
-            budget = min(self._bucket.available(now_ns), TURN)
-            entry = self._hungry.popleft()
-            slots = entry.session.poll(now_ns, budget)
-            if slots and not self._send_all(entry, slots):
-                self._hungry.appendleft(entry)
-                return
-            if entry.session.done:
-                self._finish(entry)
-            elif len(slots) == budget:
-                self._hungry.append(entry)
-                self._file(entry)
-            else:
-                entry.hungry = False
-                self._file(entry)
+        if now_ns < self._blocked_ns:
+            return
+        for turns in (self._urgent, self._hungry):
+            for _ in range(len(turns)):
+                if not self._take_turn(turns, now_ns):
+                    return
+
+    def _take_turn(self, turns: deque[_Entry], now_ns: int) -> bool:
+        """Let the first in line send what it may; False when the kernel's queue is full."""
+        budget = min(self._bucket.available(now_ns), TURN)
+        entry = turns.popleft()
+        slots = entry.session.poll(now_ns, budget)
+        if slots and not self._send_all(entry, slots):
+            turns.appendleft(entry)
+            self._blocked_ns = now_ns + FULL_QUEUE_NS
+            return False
+        if entry.session.done:
+            self._finish(entry)
+            return True
+        entry.hungry = len(slots) == budget
+        if entry.hungry:
+            turns.append(entry)
+        self._file(entry)
+        return True
 
     def _send_all(self, entry: _Entry, slots: list[Slot]) -> bool:
         """Send these probes; False when the kernel's queue is full."""
@@ -126,8 +140,8 @@ class Driver:
     def _wait_ns(self, longest_wait_ns: int) -> int:
         wait_ns = longest_wait_ns
         now_ns = self._clock.mono_ns()
-        if self._hungry:
-            wait_ns = min(wait_ns, max(self._bucket.next_ns() - now_ns, 0))
+        if self._hungry or self._urgent:
+            wait_ns = min(wait_ns, max(self._bucket.next_ns() - now_ns, self._blocked_ns - now_ns, 0))
         if self._wakeups:
             wait_ns = min(wait_ns, max(self._wakeups[0][0] - now_ns, 0))
         return wait_ns

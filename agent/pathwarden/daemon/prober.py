@@ -118,7 +118,7 @@ class Prober:
             route.length or 0 if route and route.address == address else 0,
         )
         session = TraceSession(spec, self._driver.correlator, self._random)
-        self._driver.add(session, binding, lambda done: self._finish(target, started, done.outcome()))
+        self._driver.add(session, binding, lambda done: self._finish(target, started, done.outcome()), urgent=reason is not Reason.SCHEDULE)
         if self.board is not None:
             self.board.started(target.tid)
 

@@ -4,7 +4,8 @@ Rules:
 1. A target's traces keep their own phase: the next is due one interval after the last was due, give or take its jitter, never sooner
    than a second after the last one ended.
 2. The first traces are spread over the first seconds, so that a start is no burst.
-3. What a person asked for goes first, then re-traces that settle a suspicion, then the schedule.
+3. What a person asked for goes first, then re-traces that settle a suspicion, then the schedule; only the schedule waits until
+   there is room.
 4. A target is never traced twice at once.
 5. A trace that cannot begin yet is put off; nothing of the target is due before.
 """
@@ -47,14 +48,16 @@ class Schedule:
         self._slots = {t.tid: _Slot(t, mono_ns + min(n * step_ns, t.interval_s * 10**9)) for n, t in enumerate(enabled)}
 
     def due(self, mono_ns: int, most: int) -> list[tuple[Target, Reason]]:
-        """The targets to trace now, at most so many; they count as running until `finished`."""
+        """The targets to trace now: all urgent ones, and of the schedule at most so many. They count as running until `finished`."""
         waiting = []
         for slot in self._slots.values():
             if not slot.running:
                 when_ns, reason = slot.when()
                 if when_ns <= mono_ns:
                     waiting.append((PRIORITY[reason], when_ns, slot.target.tid, reason))
-        chosen = sorted(waiting)[:most]
+        waiting.sort()
+        urgent = sum(reason is not Reason.SCHEDULE for _, _, _, reason in waiting)
+        chosen = waiting[: max(most, urgent)]
         for _, _, tid, _ in chosen:
             self._slots[tid].running = True
         return [(self._slots[tid].target, reason) for _, _, tid, reason in chosen]
