@@ -12,13 +12,15 @@ class MalformedPacket(ValueError):
 class ProbeError(Exception):
     """The network or the kernel does not let a probe leave.
 
-    `reason` is one of `PROBE_ERRORS`; it is stored with the trace and shown, never raised upward.
+    `reason` is one of `PROBE_ERRORS`; `code` is the reason, and after a colon its detail if there is one: that is what is stored with
+    the trace, so that each page can say it in its own language (`explain` says it in English). Never raised upward.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{PROBE_ERRORS[reason]}{': ' if detail else ''}{detail}")
         self.reason = reason
         self.detail = detail
+        self.code = f"{reason}: {detail}" if detail else reason
+        super().__init__(explain(self.code))
 
 
 PROBE_ERRORS = {
@@ -31,6 +33,12 @@ PROBE_ERRORS = {
     "no_table_rule": "no rule leads to the source's routing table",
     "send_failed": "the kernel refused to send",
 }
+
+
+def explain(code: str) -> str:
+    """A stored probe error in words."""
+    reason, colon, detail = code.partition(": ")
+    return f"{PROBE_ERRORS.get(reason, reason)}{colon}{detail}"
 
 
 class OperatorError(Exception):

@@ -10,7 +10,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
-from pathwarden.errors import CannotProbe, ConfigError, ProbeError
+from pathwarden.errors import CannotProbe, ConfigError, ProbeError, explain
 from pathwarden.model.history import StoredTrace
 from pathwarden.model.probe import Binding, Flow, Method
 from pathwarden.model.protocols import Clock, Transport
@@ -150,7 +150,7 @@ def _trace(args: argparse.Namespace, wish: _Wish, transport: Transport, names: R
         raise _operators(error, wish) from None
     outcome = session.outcome()
     if outcome.error:
-        raise CannotProbe(f"{wish.host}: {outcome.error}", "the trace ended there")
+        raise CannotProbe(f"{wish.host}: {explain(outcome.error)}", "the trace ended there")
     if args.json:
         print(json.dumps(as_json(_stored(wish, flow, transport, outcome, at, begun_ns, clock), None, full=True), ensure_ascii=False))
     else:

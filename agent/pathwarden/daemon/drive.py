@@ -116,7 +116,7 @@ class Driver:
             try:
                 sent_ns = self._transport.send(slot.probe, entry.binding)
             except ProbeError as error:
-                entry.session.fail(str(error))
+                entry.session.fail(error.code)
                 return True
             if not sent_ns:
                 for refused in reversed(slots[number:]):

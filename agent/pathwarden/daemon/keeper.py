@@ -3,7 +3,8 @@
 Rules:
 1. A record with events is written at once; others gather for `GATHER_S`, so that traces that ran side by side share a transaction.
 2. Subscribers are told only after the commit.
-3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest without events go, counted.
+3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest go, counted, those without
+   events first.
 """
 
 import threading
@@ -83,11 +84,9 @@ class Keeper:
             self._condition.notify()
 
     def _drop_one(self) -> None:
-        for index, record in enumerate(self._records):
-            if not record.events:
-                del self._records[index]
-                self.dropped += 1
-                return
+        plain = (index for index, record in enumerate(self._records) if not record.events)
+        del self._records[next(plain, 0)]
+        self.dropped += 1
 
     def _run(self) -> None:
         try:
@@ -112,7 +111,6 @@ class Keeper:
                     self._condition.wait_for(lambda: self._stopping, RETRY_S)
                 return not stopping
         self.notice = ""
-        self._tell(records)
         return not (stopping and not self._records and not self._outbox)
 
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
@@ -122,6 +120,7 @@ class Keeper:
                 # Newer ones may have come, and old ones been dropped, while the disk worked.
                 written = set(map(id, records))
                 self._records = deque(r for r in self._records if id(r) not in written)
+            self._tell(records)
         if notes:
             self._store.acknowledge([seq for seq, reason in notes if not reason])
             for seq, reason in notes:
@@ -132,7 +131,7 @@ class Keeper:
                     self._outbox.popleft()
 
     def _tell(self, records: list[Record]) -> None:
-        if self.publisher is None or not records:
+        if self.publisher is None:
             return
         for tid in dict.fromkeys(record.trace.target for record in records):
             self.publisher.state_changed(tid)

@@ -104,7 +104,7 @@ class Prober:
         try:
             binding, started.kernel_route, started.flow = self._way_out(target, address)
         except ProbeError as error:
-            self._finish(target, started, Outcome(Ending.ERROR, str(error), None, (), 0, 0, 0))
+            self._finish(target, started, Outcome(Ending.ERROR, error.code, None, (), 0, 0, 0))
             return
         route = self._detectors[target.tid].route
         spec = TraceSpec(
@@ -136,7 +136,7 @@ class Prober:
             self._schedule.put_off(target.tid, now_ns + NAME_RETRY_NS)
             return None
         started = _Started(self._clock, "", reason, self._transport.name)
-        self._finish(target, started, Outcome(Ending.ERROR, str(ProbeError("unknown_host", target.host)), None, (), 0, 0, 0))
+        self._finish(target, started, Outcome(Ending.ERROR, ProbeError("unknown_host", target.host).code, None, (), 0, 0, 0))
         return None
 
     def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:

@@ -82,11 +82,11 @@ class Schedule:
         slot.put_off_ns = until_ns
 
     def ask(self, tid: str) -> bool:
-        """Trace a target as soon as possible; False if there is no such target, or it is disabled."""
+        """Trace a target as soon as possible; False if there is no such target, or it is disabled. A trace that runs already counts."""
         slot = self._slots.get(tid)
         if slot is None:
             return False
-        slot.asked = True
+        slot.asked = slot.asked or not slot.running
         return True
 
     def next_ns(self) -> int | None:

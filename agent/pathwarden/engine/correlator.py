@@ -77,8 +77,11 @@ class Correlator:
         self.probes += 1
 
     def withdraw(self, slot: Slot) -> None:
-        """Forget a probe that could not leave."""
+        """Take a probe back: nobody waits for its reply any more. One that never left frees its ident, or a full queue would eat them."""
         slot.timed_out = True
+        if not slot.sent_ns and self._slots.get(slot.probe.ident) is slot:
+            del self._slots[slot.probe.ident]
+            self._order.remove(slot)
 
     def dispatch(self, reply: Reply) -> Owner | None:
         """Hand a reply to the owner of its probe, who is returned, or count why not."""

@@ -13,7 +13,8 @@ class TokenBucket:
 
     def available(self, mono_ns: int) -> int:
         """How many probes may leave now."""
-        return min(mono_ns - self._empty_at_ns, self._burst_ns) // self._interval_ns
+        # Never below 0: probes leave while a turn lasts, so `mono_ns` may lie before the last of them.
+        return max(min(mono_ns - self._empty_at_ns, self._burst_ns) // self._interval_ns, 0)
 
     def take(self, probes: int, mono_ns: int) -> None:
         """Note that this many probes left."""

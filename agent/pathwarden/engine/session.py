@@ -7,7 +7,8 @@ Rules:
 2. Then each further query goes once over all ttls up to the end, again in random order. With `by_hop` all queries of a ttl go
    together, in order, as a reader of traceroute's lines expects.
 3. The destination is reached when it answers itself with anything but Time Exceeded. An unreachable from a router on the way ends the
-   trace there and is no arrival. Time Exceeded from the destination's own address is none either.
+   trace there and is no arrival, and says nothing once the destination answered. Time Exceeded from the destination's own address is
+   no arrival either.
 4. After `gap_limit` silent hops in a row one last probe with the largest ttl asks the destination itself.
 5. A probe is silent after min(wait, max(0.8 s, 3 x the largest RTT so far + 0.2 s)); a reply after that is late and books nowhere.
 """
@@ -119,7 +120,7 @@ class TraceSession:
         self._queue.appendleft((slot.probe.ttl, slot.probe.query))
 
     def fail(self, reason: str) -> None:
-        """End the trace: no probe can leave, for this reason (the words of a `ProbeError`)."""
+        """End the trace: no probe can leave, for this reason (the code of a `ProbeError`)."""
         self._error = reason
         self.done = True
         for slot in self._in_flight:
@@ -177,7 +178,7 @@ class TraceSession:
         return Ending.GAP if self._asked_last else Ending.MAX_TTL
 
     def _hops(self) -> tuple[Hop, ...]:
-        end = self._end or self._next_ttl - 1  # an unanswered last probe is no hop
+        end = self._end or max(self._next_ttl - 1, self._top)  # an unanswered last probe is no hop
         return tuple(
             Hop(ttl, tuple(a for a in self._cells[ttl] if a is not None))
             for ttl in sorted(self._cells)
@@ -185,11 +186,13 @@ class TraceSession:
         )
 
     def _arrived(self, ttl: int, is_destination: bool) -> None:
-        if self._end is None or ttl < self._end or (is_destination and self._reached is None):
+        if self._reached is not None and (not is_destination or ttl >= self._reached):
+            return
+        if is_destination:
+            self._reached = ttl
+        if is_destination or self._end is None or ttl < self._end:
             self._end = ttl
             self._queue = deque(cell for cell in self._queue if cell[0] <= ttl)
-        if is_destination and (self._reached is None or ttl < self._reached):
-            self._reached = ttl
 
     def _wait_ns(self) -> int:
         return min(self.spec.wait_ns, max(SHORTEST_WAIT_NS, 3 * self._longest_rtt_ns + WAIT_MARGIN_NS))

@@ -88,8 +88,8 @@ class Trace:
     """One measurement of one target.
 
     `at` is wall-clock nanoseconds since 1970 at the start, `mono_ns` the monotonic clock then. `hops` runs from the first ttl to the
-    destination, or to the last hop probed. `reached_ttl` is None if the destination did not answer. `error` says in words
-    why no probe could leave when `ending` is ERROR, else ''.
+    destination, or to the last hop probed. `reached_ttl` is None if the destination did not answer. `error` is the code
+    of a `ProbeError` when `ending` is ERROR, else ''.
     """
 
     target: str

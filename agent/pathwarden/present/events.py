@@ -96,10 +96,11 @@ def _location(change: Change) -> dict[str, object]:
 def _severity(change: Change) -> str:
     if change.kind is ChangeKind.TARGET_UNREACHABLE:
         return "critical"
-    if change.kind is ChangeKind.PATH_CHANGED:
+    if change.kind in (ChangeKind.PATH_CHANGED, ChangeKind.PATH_REVERTED):
         longer = (change.new.length or 0) - (change.old.length or 0) if change.new and change.old and change.old.length else 0
-        slower = change.rtt_delta_ms or 0.0
-        return "warning" if longer >= MORE_HOPS or slower >= SLOWER_MS else "notice"
+        worse = longer >= MORE_HOPS or (change.rtt_delta_ms or 0.0) >= SLOWER_MS
+        # Going back to a known route is one step less than going somewhere new.
+        return SEVERITIES[NOTIFY_FROM + worse - (change.kind is ChangeKind.PATH_REVERTED)]
     return "notice" if change.kind is ChangeKind.TARGET_REACHABLE else "info"
 
 

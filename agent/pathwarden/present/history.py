@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+from pathwarden.errors import explain
 from pathwarden.model.history import Route, Series, StoredTrace
 from pathwarden.model.trace import Answer, Trace
 from pathwarden.present import hops
@@ -43,7 +44,8 @@ def trace(stored: StoredTrace, label: str | None, full: bool) -> dict[str, objec
         "transport": seen.transport,
         "reason": seen.reason.value,
         "ending": seen.ending.value,
-        "error": seen.error or None,
+        "error": seen.error.partition(": ")[0] or None,
+        "error_detail": explain(seen.error) or None,
         "reached": seen.reached_ttl is not None,
         "reached_ttl": seen.reached_ttl,
         "hop_count": target.hop_count,

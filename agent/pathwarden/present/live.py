@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pathwarden.errors import explain
 from pathwarden.model.history import Route, StoredEvent
 from pathwarden.model.settings import Target
 from pathwarden.model.trace import Ending, Trace
@@ -59,7 +60,8 @@ def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[st
         "measured_at": rfc3339(trace.at) if trace else None,
         "state": word,
         "verdict": verdict(view, word),
-        "error": trace_error(view),
+        "error": trace.error.partition(": ")[0] or None if trace else None,
+        "error_detail": explain(trace.error) or None if trace else None,
         "reached": trace.reached_ttl is not None if trace else None,
         "rtt_ms": figures.rtt_ms if figures else None,
         "rtt_min_ms": figures.rtt_min_ms if figures else None,
@@ -82,6 +84,7 @@ def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[st
         "stale_after_s": STALE_INTERVALS * target.interval_s,
         "learning": view.learning,
         "running": view.running,
+        "resolving": view.resolving,
     }
 
 
@@ -113,13 +116,6 @@ def verdict(view: TargetView, word: str) -> str:
         return "isp" if last else "local"
     length = view.route.length if view.route else None
     return "destination" if length and last >= length - 1 else "unknown"
-
-
-def trace_error(view: TargetView) -> str | None:
-    """Why no probe could leave, in words; None if probes leave."""
-    if view.trace is not None and view.trace.ending is Ending.ERROR:
-        return view.trace.error
-    return "the name is being resolved" if view.resolving and view.trace is None else None
 
 
 def path(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object] | None:
@@ -161,7 +157,7 @@ def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
         answering = sum(s["state"] in ("ok", "degraded") for s in active)
         return "ok", f"All {answering} targets answer." if answering > 1 else "The target answers."
     if all(s["state"] == "error" for s in active):
-        return "local", f"No probe can leave: {failing[0]['error']}."
+        return "local", f"No probe can leave: {failing[0]['error_detail']}."
     if all(s["verdict"] == "local" for s in failing) and len(failing) == len(active):
         return "local", "Nothing answers, not even the first hop."
     beyond = [s for s in active if not _is_first_hop(s)]
