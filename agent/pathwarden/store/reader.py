@@ -270,11 +270,12 @@ class Reader:
     def _connect(self) -> sqlite3.Connection:
         db = connect(uri_of(self.path, "ro"))
         try:
-            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            db.create_aggregate("median", 1, _Median)
             self._begin(db)
             self._check(db)
             db.execute("ROLLBACK")
+            # Only now: a PRAGMA reads the schema, and that must find an unfinished write undone.
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            db.create_aggregate("median", 1, _Median)  # type: ignore[arg-type]  # the stub knows whole numbers only
         except BaseException:
             db.close()
             raise

@@ -18,6 +18,8 @@ from pathwarden.store.opening import PAGE_SIZE
 
 HIGH = 0.95  # room for the largest usual save above it, also with a limit of 1 MB
 LOW = 0.90
+# For a batch that does not fit all the same, as after hours without a writable disk: room is made step by step.
+SHARES = (LOW, 0.75, 0.5)
 TRACES_KEPT = 1000  # about 150 kB: a history without traces would tell nothing, whatever the limit
 _TRACES_A_STEP = 500  # some 70 kB of journal
 _EVENTS_A_STEP = 50  # an event takes one or two kB
@@ -51,10 +53,10 @@ def is_high(db: sqlite3.Connection, limit: int) -> bool:
     return _used(db) > HIGH * limit
 
 
-def trim(db: sqlite3.Connection, limit: int, transaction: Transaction) -> int:
-    """Bring the file within `limit` pages; how many traces and events went."""
+def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transaction) -> int:
+    """Bring the file within `limit` pages, of which `share` stays in use; how many traces and events went."""
     gone = 0
-    while _used(db) > LOW * limit:
+    while _used(db) > share * limit:
         with transaction():
             step = _delete_oldest(db)
         if step == 0:

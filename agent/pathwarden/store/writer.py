@@ -1,6 +1,7 @@
 """Writes the history: the only writing connection, used by one thread."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathwarden.model.trace import KernelRoute, Trace
 from pathwarden.store import retention
 from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.faults import StoreError, is_damage, told
-from pathwarden.store.opening import LIMIT_KEY, close_after_writing, open_for_writing
+from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, close_after_writing, open_for_writing
 
 # A row by its content, and how to add it; the parameters are the same.
 _Pair = tuple[str, str]
@@ -85,13 +86,16 @@ class Writer:
             high = retention.is_high(self._db, self._limit)
         if high:
             self.trim()
-        try:
-            self._save(records)
-        except StoreError as error:
-            # The file may have met its limit, not the disk's end: then trimming helps.
-            if error.code != sqlite3.SQLITE_FULL or not self.trim():
-                raise
-            self._save(records)
+        for share in retention.SHARES:
+            try:
+                self._save(records)
+            except StoreError as error:
+                if error.code != sqlite3.SQLITE_FULL or not self._disk_has_room():
+                    raise
+                self.trim(share)
+            else:
+                return
+        self._save(records)
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
         """The broker has these events; take them out of the outbox."""
@@ -114,10 +118,13 @@ class Writer:
         with self._transaction():
             self._db.execute(_PUT_META, (key, value))
 
-    def trim(self) -> int:
-        """Bring the file within its limit, oldest first (see `retention`); how many traces and events went. `save` calls it when needed."""
+    def trim(self, share: float = retention.LOW) -> int:
+        """Leave at most `share` of the limit in use, oldest go first (see `retention`); how many traces and events went.
+
+        `save` calls it when needed.
+        """
         with told(self.path):
-            return retention.trim(self._db, self._limit, self._transaction)
+            return retention.trim(self._db, self._limit, share, self._transaction)
 
     def close(self) -> None:
         """Close the history; a second time does nothing."""
@@ -143,6 +150,11 @@ class Writer:
                 # Some errors have rolled back already; a commit that met a reader has not.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+
+    def _disk_has_room(self) -> bool:
+        """Whether the file could grow to its limit: if so, it was the limit that it met, not the end of the disk."""
+        disk = os.statvfs(self.path)
+        return disk.f_bavail * disk.f_frsize >= self._limit * PAGE_SIZE - self.path.stat().st_size
 
     def _save(self, records: Sequence[Record]) -> None:
         with self._transaction():

@@ -1,0 +1,309 @@
+"""Opening: places, permissions, other programs' files, newer and older schemas, damage."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pathwarden.errors import OperatorError
+from pathwarden.store import migrate, opening
+from pathwarden.store.reader import Reader
+from pathwarden.store.writer import Writer
+from storelab.values import event, record
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that an ordinary user may enter; the test runs as one, since permissions do not bind root."""
+    folder = Path(tempfile.mkdtemp(prefix="pathwarden-test-"))
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def open_and_close(path: Path) -> str:
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        writer.save([record()])
+        return writer.notice
+
+
+def pragma(path: Path, name: str) -> object:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def end_uncleanly(path: Path) -> None:
+    """Make the file look as after a kill."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM meta WHERE key = 'clean_end'")
+
+
+def test_folder_and_file_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "pathwarden" / "history.db"
+    open_and_close(path)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_file_has_the_form_that_spares_flash(path: Path) -> None:
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        assert [writer._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")] == ["delete", 3]
+    assert (pragma(path, "page_size"), pragma(path, "auto_vacuum")) == (1024, 2)
+    assert names(path.parent) == ["history.db"]
+
+
+@pytest.mark.parametrize("name", ["a?b#c%20d.db", "file:x.db", ":memory:", "späße 'q\".db", "line\nbreak.db", "\udcff.db"])
+def test_odd_names_are_names(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    open_and_close(path)
+    with Reader(path) as reader:
+        assert reader.stats().traces == 1
+    assert names(tmp_path) == [name]
+
+
+# Schema
+
+
+def test_each_migration_leaves_its_record(path: Path) -> None:
+    open_and_close(path)
+    assert pragma(path, "user_version") == migrate.newest() == 1
+    assert pragma(path, "application_id") == migrate.APPLICATION_ID
+
+
+def test_migrations_run_once_each_and_in_order(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_and_close(path)
+    schema = tmp_path / "schema"
+    shutil.copytree(migrate._FOLDER, schema)
+    (schema / "0002_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
+    (schema / "0003_paint.sql").write_text("UPDATE targets SET colour = 'green';")
+    monkeypatch.setattr(migrate, "_FOLDER", schema)
+    with pytest.raises(OperatorError) as caught:
+        Reader(path)
+    assert str(caught.value) == f"the history {path} is of an older Pathwarden; start the daemon, it brings it up to date"
+    for _ in range(2):
+        open_and_close(path)
+        assert pragma(path, "user_version") == 3
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT colour FROM targets").fetchall() == [("green",)]
+
+
+def test_a_migration_that_fails_leaves_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_and_close(path)
+    schema = tmp_path / "schema"
+    shutil.copytree(migrate._FOLDER, schema)
+    (schema / "0002_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
+    monkeypatch.setattr(migrate, "_FOLDER", schema)
+    with pytest.raises(sqlite3.OperationalError, match="no_such_column"):
+        open_and_close(path)
+    assert pragma(path, "user_version") == 1
+    with closing(sqlite3.connect(path)) as db, pytest.raises(sqlite3.OperationalError):
+        db.execute("SELECT colour FROM targets")
+
+
+@pytest.mark.parametrize("opener", [open_and_close, Reader])
+def test_a_newer_schema_is_refused(path: Path, opener) -> None:
+    open_and_close(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 7")
+    before = path.read_bytes()
+    with pytest.raises(OperatorError) as caught:
+        opener(path)
+    remedy = "update Pathwarden, or choose another place with option db"
+    assert str(caught.value) == f"{path} has schema 7, but this Pathwarden knows only 1; {remedy}"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opener", [open_and_close, Reader])
+@pytest.mark.parametrize("statement", ["CREATE TABLE songs (title TEXT)", "PRAGMA application_id = 5", "PRAGMA user_version = 1"])
+def test_the_database_of_another_program_is_refused(path: Path, statement: str, opener) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+    before = path.read_bytes()
+    with pytest.raises(OperatorError) as caught:
+        opener(path)
+    assert str(caught.value) == f"{path} is the database of another program; choose another place with option db"
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_a_history(path: Path) -> None:
+    path.touch()
+    assert open_and_close(path) == ""
+
+
+# Places
+
+
+WRITABLE = "make the file and its folder writable for this user, or choose another place with option db"
+
+
+def test_a_folder_that_may_not_be_written_is_named(place: Path) -> None:
+    place.chmod(0o500)
+    with pytest.raises(OperatorError) as caught:
+        open_and_close(place / "history.db")
+    assert str(caught.value) == f"cannot use {place}/history.db: permission denied; {WRITABLE}"
+
+
+def test_a_file_that_may_not_be_read_is_named(place: Path) -> None:
+    path = place / "history.db"
+    open_and_close(path)
+    path.chmod(0)
+    for opener in (open_and_close, Reader):
+        with pytest.raises(OperatorError) as caught:
+            opener(path)
+        assert str(caught.value) == f"cannot open the history {path} or its journal; {WRITABLE}"
+
+
+def test_a_file_that_may_not_be_written_is_named(place: Path) -> None:
+    path = place / "history.db"
+    open_and_close(path)
+    path.chmod(0o400)
+    with pytest.raises(OperatorError) as caught:
+        open_and_close(path)
+    assert str(caught.value) == f"cannot write the history {path}: read-only; {WRITABLE}"
+    with Reader(path) as reader:
+        assert reader.stats().traces == 1
+
+
+def test_a_folder_that_becomes_read_only_loses_nothing(place: Path) -> None:
+    path = place / "history.db"
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        writer.save([record(events=(event(),))])
+        place.chmod(0o500)
+        with pytest.raises(OperatorError, match=r"history\.db"):
+            writer.save([record(number=1, events=(event(change_no=2),))])
+        with Reader(path) as reader:
+            assert (reader.stats().traces, reader.stats().events) == (1, 1)
+        place.chmod(0o700)
+        writer.save([record(number=1, events=(event(change_no=2),))])
+        with Reader(path) as reader:
+            assert [e.seq for e in reader.events()] == [2, 1]
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError) as caught:
+        open_and_close(tmp_path)
+    assert str(caught.value).startswith(f"cannot open the history {tmp_path}")
+
+
+def test_a_database_that_another_process_holds_is_not_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "BUSY_S", 0.01)
+    open_and_close(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for opener in (open_and_close, Reader):
+            with pytest.raises(OperatorError) as caught:
+                opener(path)
+            assert str(caught.value) == f"the history {path} is locked by another process; end that process"
+    assert names(path.parent) == [path.name]
+
+
+# Damage
+
+
+def test_what_is_no_database_is_set_aside(path: Path) -> None:
+    path.write_bytes(b"not a database" * 100)
+    notice = open_and_close(path)
+    aside = path.with_name("history.db.damaged-1")
+    why = "file is not a database"
+    assert notice == f"the history {path} was damaged ({why}): it was set aside as {aside}, and a new history was started"
+    assert aside.read_bytes() == b"not a database" * 100
+    assert open_and_close(path) == ""
+
+
+def test_a_journal_goes_aside_with_its_database(path: Path) -> None:
+    path.write_bytes(b"a database")
+    path.with_name("history.db-journal").write_bytes(b"its journal")
+    aside = opening._set_aside(path)
+    assert aside.with_name("history.db.damaged-1-journal").read_bytes() == b"its journal"
+    assert names(path.parent) == ["history.db.damaged-1", "history.db.damaged-1-journal"]
+
+
+def damage(path: Path) -> None:
+    """Overwrite all pages but the first with noise."""
+    content = path.read_bytes()
+    path.write_bytes(content[:1024] + b"\x5a" * (len(content) - 1024))
+
+
+def test_a_malformed_file_is_set_aside_after_an_unclean_end(path: Path) -> None:
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        writer.save([record(number=n) for n in range(300)])
+    end_uncleanly(path)
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'traces_by_time'").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 1024)
+        file.write(b"\x5a" * 1024)
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        assert writer.notice.startswith(f"the history {path} was damaged (")
+        writer.save([record()])
+    with Reader(path) as reader:
+        assert reader.stats().traces == 1
+    assert path.with_name("history.db.damaged-1").stat().st_size > 40_000
+
+
+def test_a_file_without_a_schema_page_is_set_aside_even_after_a_clean_end(path: Path) -> None:
+    open_and_close(path)
+    damage(path)
+    assert "was damaged" in open_and_close(path)
+
+
+def test_a_clean_end_spares_the_check(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_and_close(path)
+    statements: list[str] = []
+
+    def traced(uri: str) -> sqlite3.Connection:
+        db = connect(uri)
+        db.set_trace_callback(statements.append)
+        return db
+
+    connect = opening.connect
+    monkeypatch.setattr(opening, "connect", traced)
+    open_and_close(path)
+    assert not [text for text in statements if "quick_check" in text]
+    end_uncleanly(path)
+    open_and_close(path)
+    assert [text for text in statements if "quick_check" in text] == ["PRAGMA quick_check(1)"]
+
+
+def test_only_the_newest_damaged_files_stay(path: Path) -> None:
+    for number in range(1, 5):
+        path.write_bytes(b"damage %d" % number * 200)
+        assert f"history.db.damaged-{number}," in open_and_close(path)
+    assert names(path.parent) == ["history.db", "history.db.damaged-3", "history.db.damaged-4"]
+
+
+def test_damage_met_while_running_makes_the_next_opening_check(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "CACHE_KIB", 8)
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        writer.save([record(number=n) for n in range(2000)])
+        damage(path)
+        with pytest.raises(OperatorError) as caught:
+            writer.save([record(number=n, middle=f"10.0.0.{n}") for n in range(200)])
+        remedy = "restart the daemon: it sets the file aside and starts a new one"
+        assert str(caught.value) == f"the history {path} is damaged; {remedy}"
+    assert "was damaged" in open_and_close(path)
