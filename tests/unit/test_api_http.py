@@ -1,5 +1,6 @@
 import gzip
 import tracemalloc
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -285,3 +286,8 @@ def test_a_huge_content_length_costs_no_memory(web):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
+
+
+@pytest.mark.parametrize("path", ["/api/v1/status", "/nothing"])
+def test_the_date_is_the_agents_clock(web, path):
+    assert parsedate_to_datetime(web.get(path).headers["date"]).timestamp() == FakeClock().wall_ns() // 1_000_000_000

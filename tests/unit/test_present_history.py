@@ -7,7 +7,7 @@ from pathwarden.model.trace import Ending, Hop
 from pathwarden.present import history
 
 TRACE_KEYS = ["id", "target", "at", "clock_synced", "duration_ms", "address", "af", "proto", "method", "source", "kernel_route"]
-TRACE_KEYS += ["transport", "reason", "ending", "error", "reached", "reached_ttl", "hop_count", "rtt_ms", "loss_pct"]
+TRACE_KEYS += ["transport", "reason", "ending", "error", "error_detail", "reached", "reached_ttl", "hop_count", "rtt_ms", "loss_pct"]
 TRACE_KEYS += ["path_id", "path_label", "probes", "late", "duplicates"]
 
 
@@ -47,9 +47,10 @@ def test_a_full_trace_has_every_answer():
 
 
 def test_a_trace_that_could_not_leave_says_why():
-    failed = replace(make_trace(reached=False), ending=Ending.ERROR, error="no_route", kernel_route=None)
+    failed = replace(make_trace(reached=False), ending=Ending.ERROR, error="no_route: 192.0.2.1", kernel_route=None)
     shown = history.trace(stored(failed, None), None, full=True)
     assert (shown["ending"], shown["error"], shown["kernel_route"], shown["path_id"]) == ("error", "no_route", None, None)
+    assert shown["error_detail"] == "no route to the target: 192.0.2.1"
     assert (shown["rtt_ms"], shown["loss_pct"], shown["hops"]) == (None, None, [])
 
 

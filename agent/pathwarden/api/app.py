@@ -25,6 +25,7 @@ import gzip
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Never
 
@@ -78,6 +79,8 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
         except Exception:
             log.exception("%s %r failed", environ["REQUEST_METHOD"], environ.get("PATH_INFO"))
             answer = Problem(500, "internal_error", "the agent made a mistake; its log says more").answer()
+        # The agent's clock, which the page reckons with: not the reader's, and in the demo not the machine's.
+        answer.headers["Date"] = formatdate(clock.wall_ns() / 1e9, usegmt=True)
         return _finish(environ, answer, start_response)
 
     return app
@@ -113,7 +116,7 @@ def _finish(environ: Environ, answer: Answer, start_response: StartResponse) -> 
     if answer.status == HTTPStatus.OK:
         # Weak, since it stands for the content in both its forms, plain and compressed (RFC 9110, 8.8.1).
         tag = f'W/"{hashlib.sha256(answer.body).hexdigest()[:20]}"'
-        kept = {name: value for name, value in answer.headers.items() if name == "Cache-Control"}
+        kept = {name: value for name, value in answer.headers.items() if name in ("Cache-Control", "Date")}
         if _matches(str(environ.get("HTTP_IF_NONE_MATCH", "")), tag):
             answer = Answer(HTTPStatus.NOT_MODIFIED, kept, b"")
         elif len(answer.body) > GZIP_FROM and _takes_gzip(environ) and answer.headers["Content-Type"] not in NOT_COMPRESSIBLE:
