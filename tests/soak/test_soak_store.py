@@ -20,13 +20,13 @@ FULL_COUNT = 500
 COUNT = max(1, round(FULL_COUNT * float(os.environ.get("PATHWARDEN_SOAK_SHARE") or 0.05)))
 KILLS_A_DATABASE = 25  # more would meet the size limit, and with it the trimming of old events
 LONGEST_S = 0.15  # from the first save to the kill: some ten saves
-TESTS = Path(__file__).parents[1]
+SEARCHED = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
 
 
 def kill_once(path: Path, first: int, delay_s: float) -> int:
     """Start a writer, kill it a while after its first save; the last number whose save returned."""
     command = [sys.executable, "-m", "storelab.killed", str(path), str(first)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(TESTS)}) as writer:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": SEARCHED}) as writer:
         assert writer.stdout is not None
         reported = writer.stdout.readline()
         select.select([], [], [], delay_s)
