@@ -60,14 +60,33 @@ export function textOfTrace(trace, config) {
   return [`traceroute to ${config.host} (${trace.address}), ${config.max_ttl} hops max`, ...trace.hops.map(textOfHop)].join("\n");
 }
 
-/** Before and after of an EVENT by ttl: [{ ttl, before, after, differs }]; null where that side has no such hop. */
+const meet = (a, b) => !a.length || !b.length || a.some((responder) => b.includes(responder));
+
+/** How many hops two routes share at their end, counted from the destination, leaving `head` hops at the beginning alone. */
+function commonTail(before, after, head) {
+  let tail = 0;
+  while (tail < Math.min(before.length, after.length) - head && meet(before.at(-1 - tail), after.at(-1 - tail))) tail += 1;
+  return tail;
+}
+
+/**
+ * Before and after of an EVENT, with the common end side by side even if one route is longer:
+ * [{ ttl, before, after, differs }]; null where that side has no such hop, `ttl` as "before/after" where the two count differently.
+ */
 export function comparison(event) {
   const before = event.old?.hops ?? [];
   const after = event.new?.hops ?? [];
-  const from = event.first_diff_ttl ?? Infinity;
-  const to = event.last_diff_ttl ?? from;
-  return Array.from({ length: Math.max(before.length, after.length) }, (_, index) => {
-    const ttl = index + 1;
-    return { ttl, before: before[index] ?? null, after: after[index] ?? null, differs: ttl >= from && ttl <= to };
+  const head = Math.min((event.first_diff_ttl ?? Infinity) - 1, before.length, after.length);
+  const tail = commonTail(before, after, head);
+  const middle = Math.max(before.length, after.length) - head - tail;
+  return Array.from({ length: head + middle + tail }, (_, index) => {
+    const place = (hops) => {
+      if (index < head) return index;
+      if (index >= head + middle) return index - head - middle + hops.length - tail;
+      return index < hops.length - tail ? index : -1;
+    };
+    const [old, now] = [place(before), place(after)];
+    const ttls = [...new Set([old, now].filter((at) => at >= 0).map((at) => at + 1))];
+    return { ttl: ttls.join("/"), before: before[old] ?? null, after: after[now] ?? null, differs: index >= head && index < head + middle };
   });
 }

@@ -84,3 +84,16 @@ def test_no_change_yet_is_told_apart_from_learning(page, server):
     for state in server.states:
         state["learning"] = False
     page.until(lambda: page.text(".empty") == "No change has been seen.")
+
+
+def test_routes_of_different_length_meet_at_their_common_end(page, server):
+    old = {"label": "A", "path_id": "p1", "rtt_ms": 20.0, "hops": [["10.0.0.1"], [], ["10.0.0.3"], ["10.0.0.4"], ["10.0.0.9"]]}
+    new = {"label": "B", "path_id": "p2", "rtt_ms": 25.0, "hops": [["10.0.0.1"], [], ["10.0.0.7"], ["10.0.0.9"]]}
+    server.events = [event(9, old=old, new=new, first_diff_ttl=3, last_diff_ttl=3)]
+    page.open("#/changes")
+    read = "return [...document.querySelectorAll('.diff tbody tr')].map((row) => [...row.children].map((cell) => cell.innerText))"
+    rows = page.js(read)
+    assert [row[0].split()[0] for row in rows] == ["1", "2", "3", "4", "5/4"]
+    assert [row[1:] for row in rows[2:]] == [["10.0.0.3", "10.0.0.7"], ["10.0.0.4", ""], ["10.0.0.9", "10.0.0.9"]]
+    assert page.js("return [...document.querySelectorAll('tr.differs')].map((row) => row.dataset.ttl)") == ["3", "4"]
+    assert page.text(".change summary") == "Before and after: hop 3 differs"

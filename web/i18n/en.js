@@ -129,6 +129,7 @@ export default {
   "before": "Before",
   "after": "After",
   "differs": "differs",
+  "diff.one": "Before and after: hop {first} differs",
   "diff.range": "Before and after: hops {first} to {last} differ",
   "diff.whole": "Before and after",
   "diff.caption": "Hops before and after the change",

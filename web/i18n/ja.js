@@ -129,6 +129,7 @@ export default {
   "before": "変更前",
   "after": "変更後",
   "differs": "相違",
+  "diff.one": "変更前と変更後：ホップ {first} が相違",
   "diff.range": "変更前と変更後：ホップ {first}～{last} が相違",
   "diff.whole": "変更前と変更後",
   "diff.caption": "変更前後のホップ",

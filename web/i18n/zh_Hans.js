@@ -129,6 +129,7 @@ export default {
   "before": "之前",
   "after": "之后",
   "differs": "不同",
+  "diff.one": "前后对照：第 {first} 跳不同",
   "diff.range": "前后对照：第 {first} 至 {last} 跳不同",
   "diff.whole": "前后对照",
   "diff.caption": "变更前后的各跳",

@@ -129,6 +129,7 @@ export default {
   "before": "之前",
   "after": "之後",
   "differs": "不同",
+  "diff.one": "前後對照：第 {first} 跳不同",
   "diff.range": "前後對照：第 {first} 至 {last} 跳不同",
   "diff.whole": "前後對照",
   "diff.caption": "變更前後的各跳",

@@ -19,8 +19,8 @@ function beforeAfter(kit, event, open) {
   // Reachability comes and goes on one and the same path.
   if (!rows.length || event.old?.path_id === event.new?.path_id) return null;
   const { t } = kit;
-  const marked = rows.filter((row) => row.differs);
-  const range = marked.length ? t("diff.range", { first: marked[0].ttl, last: marked.at(-1).ttl }) : t("diff.whole");
+  const [first, last] = [event.first_diff_ttl, event.last_diff_ttl];
+  const range = first === null ? t("diff.whole") : t(first === last ? "diff.one" : "diff.range", { first, last });
   return el(
     "details",
     { open },
