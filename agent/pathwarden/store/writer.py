@@ -107,6 +107,11 @@ class Writer:
         with self._transaction():
             self._db.execute("UPDATE outbox SET failed = ? WHERE seq = ?", (reason, seq))
 
+    def drop_outbox(self) -> None:
+        """Nobody will ask for these events: take all of them out of the outbox."""
+        with self._transaction():
+            self._db.execute("DELETE FROM outbox")
+
     def meta_get(self, key: str) -> str | None:
         """A note about this database, None if there is none; `database_id` names the database itself."""
         with told(self.path):
