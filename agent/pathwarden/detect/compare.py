@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 Hop = tuple[str, ...]
 SILENT: Hop = ()
+MOST_MEMBERS = 64  # load balancers seldom have more members; a hop where so many are known has no strangers
 
 
 class Difference(NamedTuple):
@@ -29,7 +30,7 @@ def strangers(known: Sequence[Hop], seen: Sequence[Hop]) -> dict[int, Hop]:
     """By ttl, the responders seen that are not among the known ones; hops where nobody is known yet have no strangers."""
     found = {}
     for ttl, (known_hop, seen_hop) in enumerate(zip(known, seen, strict=False), start=1):
-        if known_hop:
+        if 0 < len(known_hop) < MOST_MEMBERS:
             new = tuple(responder for responder in seen_hop if responder not in known_hop)
             if new:
                 found[ttl] = new
@@ -63,8 +64,10 @@ def fill(known: Sequence[Hop], seen: Sequence[Hop]) -> tuple[Hop, ...]:
 def difference(old: Sequence[Hop], new: Sequence[Hop]) -> Difference:
     """The stretch between the common beginning and the common end of two routes (the end aligned at the destination)."""
     shorter = min(len(old), len(new))
+    # A silent hop meets everything, but the destination is the destination: it stays with the other one's.
+    reserved = 1 if shorter and set(old[-1]) & set(new[-1]) and len(old) != len(new) else 0
     head = 0
-    while head < shorter and _meet(old[head], new[head]):
+    while head < shorter - reserved and _meet(old[head], new[head]):
         head += 1
     tail = 0
     while tail < shorter - head and _meet(old[-1 - tail], new[-1 - tail]):

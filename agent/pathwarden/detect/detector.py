@@ -2,7 +2,8 @@
 
 Rules:
 1. The first trace of an epoch (device, source address, gateway) and address is believed: it is a known route again or a new one,
-   and nothing is told. A changed epoch re-hashes every load balancer, so comparing across it would cry wolf.
+   and nothing is told. A changed epoch re-hashes every load balancer, so comparing across it would cry wolf. Whether the target
+   answers is the target's own affair and outlives epochs: a line that comes back dead is told.
 2. A later trace that fits the route fills in hops that were silent. One that does not fit raises a suspicion, which re-traces settle
    (see `suspicion`). A trace that could not be sent is no evidence of anything.
 3. A confirmed new route that was known before is a return (`path_reverted`), else a change (`path_changed`).
@@ -14,9 +15,10 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 
-from pathwarden.detect.compare import compatible, difference, fill, lengths_differ, merge
+from pathwarden.detect.compare import Hop, compatible, difference, fill, hop_at, lengths_differ, merge, strangers
+from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.reach import Reach, after_answer, after_silence
-from pathwarden.detect.suspicion import Finding, Suspicion, suspect, weigh
+from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
 from pathwarden.model.trace import Ending, Reason, Trace
@@ -25,13 +27,19 @@ MOST_ROUTES = 16
 LEARN_ROUNDS = 20
 RETRACE_AFTER_NS = 1_000_000_000  # routers that limit answers to one a second have a fresh token by then
 MOST_QUICK_MISSES = 6  # re-traces after silence; then the schedule goes on looking
-LONGEST_STEP_NS = 7_200_000_000_000  # a longer pause between traces (suspended, stopped) is not time on the route
+MOST_QUICK_RETRACES = 12  # re-traces of one suspicion, likewise: enough for a route that was seen only once before
+LONGEST_STEP_NS = 172_800_000_000_000  # the longest interval is a day; a longer pause (suspended) is not time on the route
+MOST_STEADY = 1000  # answers in a row beyond this make no judgement surer
 SMOOTHING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that must survive a restart, besides the routes themselves."""
+    """All that must survive a restart, besides the routes themselves.
+
+    `steady` counts, by ttl of the route in force, the answers in a row that came from known responders. `labels` is how many routes
+    were named so far.
+    """
 
     address: str = ""
     epoch: str = ""
@@ -40,6 +48,8 @@ class State:
     rounds: int = 0
     learned_s: int = 0
     route_since: int = 0
+    labels: int = 0
+    steady: tuple[int, ...] = ()
     suspicion: Suspicion | None = None
     reach: Reach = field(default_factory=Reach)
 
@@ -62,7 +72,8 @@ class Detector:
         self._target = target
         self._learn_s = learn_s
         self._last_mono_ns: int | None = None
-        self._labels = max((_number(route.label) for route in routes), default=0)
+        labels = max((number_of(route.label) for route in routes), default=0)
+        self.state = replace(self.state, labels=max(labels, self.state.labels))
 
     @property
     def route(self) -> Route | None:
@@ -108,9 +119,11 @@ class Detector:
         """A detector as it was when `export` wrote this text; raises ValueError, TypeError or KeyError on anything else."""
         values = json.loads(text)
         values["reach"] = Reach(**values["reach"])
+        values["steady"] = tuple(values["steady"])
         if values["suspicion"] is not None:
             suspicion = values["suspicion"]
             suspicion["hops"] = tuple(tuple(hop) for hop in suspicion["hops"])
+            suspicion["rows"] = tuple(suspicion["rows"])
             values["suspicion"] = Suspicion(**suspicion)
         newest_first = sorted(routes, key=lambda route: route.last_at, reverse=True)
         return cls(target, learn_s, State(**values), tuple(newest_first))
@@ -134,59 +147,86 @@ class Detector:
         if (trace.address, epoch) == (old_address, self.state.epoch):
             return None
         old, since = self.route, self.state.route_since
-        self.state = replace(self.state, address=trace.address, epoch=epoch, route_id="", suspicion=None, reach=Reach())
+        self.state = replace(self.state, address=trace.address, epoch=epoch, route_id="", suspicion=None)
         if not old_address or old_address == trace.address:
             return None
         return self._change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
 
     def _follow_route(self, trace: Trace) -> Change | None:
-        seen, length = trace.path.hops, trace.reached_ttl
-        if not any(seen):
+        sight = _sight(trace)
+        if not sight.answers:
             return None
         route = self.route
         if route is None:
-            self._adopt(trace, seen, length)
+            self._adopt(trace, sight.hops, sight.length)
+            self._count(sight)
             return None
+        known = Known(route.hops, route.length, self.state.steady, self.state.reach.rate)
+        if too_far(known, sight):
+            route = replace(route, length=sight.length, hops=fill(route.hops, sight.hops)[: sight.length])
+            self._put(route)
+            known = known._replace(hops=route.hops, length=route.length)
         suspicion = self.state.suspicion
         if suspicion is None:
-            suspicion = suspect(route.hops, route.length, seen, length, trace.at)
-            if suspicion is None:
-                self._absorb(route, seen, length)
-            else:
-                self.state = replace(self.state, suspicion=suspicion)
-            return None
-        finding, suspicion = weigh(suspicion, route.hops, route.length, seen, length)
-        if finding is Finding.UNDECIDED:
+            suspicion = suspect(known, sight, trace.at)
             self.state = replace(self.state, suspicion=suspicion)
+            if suspicion is None:
+                self._absorb(route, sight)
             return None
-        self.state = replace(self.state, suspicion=None)
-        if finding is Finding.PER_PACKET:
-            self._put(replace(route, hops=merge(route.hops, seen)))
-        if finding is not Finding.CONFIRMED:
-            return None
-        return self._confirm(trace, route, suspicion)
+        finding, suspicion = weigh(suspicion, known, sight)
+        self.state = replace(self.state, suspicion=suspicion if finding is Finding.UNDECIDED else None)
+        if finding is Finding.CONFIRMED:
+            return self._confirm(trace, route, suspicion)
+        if finding is not Finding.UNDECIDED:
+            self._dismiss(route, finding, suspicion, sight, trace.at)
+        return None
 
-    def _adopt(self, trace: Trace, hops: tuple[tuple[str, ...], ...], length: int | None) -> tuple[Route, bool]:
+    def _dismiss(self, route: Route, finding: Finding, suspicion: Suspicion, sight: Sight, at: int) -> None:
+        """End a suspicion that was none: where strangers were, known responders count from nought again."""
+        strange = strangers(route.hops, suspicion.hops)
+        steady = tuple(0 if ttl in strange else count for ttl, count in enumerate(self.state.steady, start=1))
+        self.state = replace(self.state, steady=steady)
+        if finding is Finding.PER_PACKET:
+            self._put(replace(route, hops=merge(route.hops, suspicion.hops)))
+        elif suspect(Known(route.hops, route.length, steady, self.state.reach.rate), sight, at) is None:
+            self._absorb(route, sight)
+
+    def _adopt(self, trace: Trace, hops: tuple[Hop, ...], length: int | None) -> tuple[Route, bool]:
         """Make the route with these hops the one in force; the second value tells whether it was known before."""
         known = self._remembered(hops, length)
         if known is None:
-            self._labels += 1
-            route = _new_route(trace, self._target, _label(self._labels), self.state.epoch, hops, length)
+            self.state = replace(self.state, labels=self.state.labels + 1)
+            route = _new_route(trace, self._target, label(self.state.labels), self.state.epoch, hops, length)
         else:
-            route = replace(known, hops=fill(known.hops, hops), length=known.length or length)
+            route = _filled(known, hops, length)
         self._put(route)
-        self.state = replace(self.state, route_id=route.route_id, route_since=trace.at)
+        self.state = replace(self.state, route_id=route.route_id, route_since=trace.at, steady=())
         return route, known is not None
 
-    def _absorb(self, route: Route, seen: tuple[tuple[str, ...], ...], length: int | None) -> None:
-        hops = fill(route.hops, seen) if route.length is None or len(seen) <= route.length else route.hops
-        if hops != route.hops or (route.length is None and length is not None):
-            self._put(replace(route, hops=hops, length=route.length or length))
+    def _absorb(self, route: Route, sight: Sight) -> None:
+        """Take what a trace that fits adds to the route."""
+        filled = _filled(route, sight.hops, sight.length)
+        if filled != route:
+            self._put(filled)
+        self._count(sight)
+
+    def _count(self, sight: Sight) -> None:
+        """Count the answers of a trace that fits."""
+        route, steady = self.route, self.state.steady
+        if route is None:
+            return
+        counts = []
+        for ttl, hop in enumerate(route.hops, start=1):
+            row = sight.answers[ttl - 1] if ttl <= len(sight.answers) else ()
+            before = steady[ttl - 1] if ttl <= len(steady) else 0
+            counts.append(min(before + sum(who in hop for who in row), MOST_STEADY))
+        self.state = replace(self.state, steady=tuple(counts))
 
     def _confirm(self, trace: Trace, old: Route, suspicion: Suspicion) -> Change:
         usual = self.usual
-        old_since = self.state.route_since
+        old_since, steady = self.state.route_since, self.state.steady
         new, known = self._adopt(trace, suspicion.hops, suspicion.length)
+        self.state = replace(self.state, steady=_carried_over(steady, old, new, suspicion))
         kind = ChangeKind.PATH_REVERTED if known else ChangeKind.PATH_CHANGED
         returns = known and usual is not None and usual.route_id == new.route_id
         return self._change(
@@ -202,7 +242,7 @@ class Detector:
             returns_to_usual=returns,
         )
 
-    def _remembered(self, hops: tuple[tuple[str, ...], ...], length: int | None) -> Route | None:
+    def _remembered(self, hops: tuple[Hop, ...], length: int | None) -> Route | None:
         """The known route of this address and epoch that fits best, if any fits."""
         fitting = [
             route
@@ -212,12 +252,11 @@ class Detector:
         return max(fitting, key=lambda route: (_shared(route.hops, hops), route.held_s), default=None)
 
     def _follow_reach(self, trace: Trace) -> Change | None:
-        reach = self.state.reach
+        reach, silent = self.state.reach, _silent_at_destination(trace, self.route)
         if trace.reached_ttl is not None:
-            answers = next(hop.answers for hop in trace.hops if hop.ttl == trace.reached_ttl)
-            now = after_answer(reach, len(answers), sum(a.responder is None for a in answers))
+            now = after_answer(reach, len(trace.destination_rtts_ns) + silent, silent)
         else:
-            now = after_silence(reach, _destination_probes(trace, self.route), trace.at)
+            now = after_silence(reach, silent + 1, trace.at)  # the last probe, with the largest ttl, is no hop
         self.state = replace(self.state, reach=now)
         if now.lost == reach.lost:
             return None
@@ -256,8 +295,9 @@ class Detector:
 
     def _retrace_after(self) -> int | None:
         reach = self.state.reach
+        suspicion = self.state.suspicion
         silent_lately = reach.missed_traces and not reach.lost and reach.missed_traces <= MOST_QUICK_MISSES
-        undecided = self.state.suspicion is not None or silent_lately or reach.back_traces
+        undecided = (suspicion is not None and suspicion.retraces < MOST_QUICK_RETRACES) or silent_lately or reach.back_traces
         return RETRACE_AFTER_NS if undecided else None
 
     def _put(self, route: Route) -> None:
@@ -311,7 +351,7 @@ class Detector:
         )
 
 
-def _new_route(trace: Trace, target: str, label: str, epoch: str, hops: tuple[tuple[str, ...], ...], length: int | None) -> Route:
+def _new_route(trace: Trace, target: str, label: str, epoch: str, hops: tuple[Hop, ...], length: int | None) -> Route:
     seed = f"{target}|{label}|{trace.address}|{epoch}|{trace.at}|{hops}"
     route_id = sha256(seed.encode()).hexdigest()[:12]
     return Route(route_id, target, label, trace.address, epoch, hops, length, trace.at, trace.at, 0, 0, None, 0.0)
@@ -329,27 +369,33 @@ def _classes(old: Route, new: Route) -> tuple[str, ...]:
     return tuple(classes) or ("hop",)
 
 
-def _shared(a: tuple[tuple[str, ...], ...], b: tuple[tuple[str, ...], ...]) -> int:
+def _sight(trace: Trace) -> Sight:
+    answers = {hop.ttl: tuple(answer.responder for answer in hop.answers) for hop in trace.hops}
+    return Sight(tuple(answers.get(ttl, ()) for ttl in range(1, len(trace.path.hops) + 1)), trace.reached_ttl)
+
+
+def _filled(route: Route, hops: tuple[Hop, ...], length: int | None) -> Route:
+    """The route with hops that were silent until now, and its length if that was unknown; nothing lies beyond the destination."""
+    length = route.length or length
+    return replace(route, hops=fill(route.hops, hops)[:length], length=length)
+
+
+def _carried_over(steady: tuple[int, ...], old: Route, new: Route, suspicion: Suspicion) -> tuple[int, ...]:
+    """Answers in a row on a confirmed route: as before where it did not change, else those of the strangers."""
+    counts = []
+    for ttl, hop in enumerate(new.hops, start=1):
+        same = not set(hop).isdisjoint(hop_at(old.hops, ttl))
+        rows = steady if same else suspicion.rows
+        counts.append(rows[ttl - 1] if ttl <= len(rows) else 0)
+    return tuple(counts)
+
+
+def _shared(a: tuple[Hop, ...], b: tuple[Hop, ...]) -> int:
     return sum(bool(set(x) & set(y)) for x, y in zip(a, b, strict=False))
 
 
-def _destination_probes(trace: Trace, route: Route | None) -> int:
-    """How many probes of a trace that was not answered should have met the destination, besides the last one with the largest ttl."""
-    distance = route.length if route and route.length else 0
-    return 1 + sum(len(hop.answers) for hop in trace.hops if distance and hop.ttl >= distance)
-
-
-def _label(number: int) -> str:
-    """Letters for people: 1 is A, 26 Z, 27 AA."""
-    letters = ""
-    while number:
-        number, digit = divmod(number - 1, 26)
-        letters = chr(ord("A") + digit) + letters
-    return letters
-
-
-def _number(label: str) -> int:
-    number = 0
-    for letter in label:
-        number = number * 26 + ord(letter) - ord("A") + 1
-    return number
+def _silent_at_destination(trace: Trace, route: Route | None) -> int:
+    """How many silent probes should have met the destination: from its known distance on, or from where it answered."""
+    distances = [ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None]
+    hops = [hop for hop in trace.hops if distances and hop.ttl >= min(distances)]
+    return sum(answer.responder is None for hop in hops for answer in hop.answers)

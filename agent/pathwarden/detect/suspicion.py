@@ -1,23 +1,38 @@
 """A suspicion: somebody unknown answered on a known route. Re-traces decide what it was.
 
 Rules, applied to each re-trace at the ttls where strangers were seen:
-1. Strangers again and nobody of the old route: the re-trace agrees. Two agreeing re-traces confirm a change.
+1. Strangers again and nobody of the old route: the re-trace agrees. Two agreeing re-traces confirm a change, if chance cannot explain
+   it: were the old responders still there behind a router that balances per packet, n strangers in a row after k known answers in a
+   row would come with q^k (1-q)^n, which is at most k^k n^n / (k+n)^(k+n) whatever their share q; ttls multiply. It must be below
+   `CHANCE`. So a route known for long falls after two re-traces, one that few probes have seen after more; `ENOUGH` strangers in a
+   row are enough however little was known.
 2. Somebody of the old route and no stranger: it was passing; the suspicion is dropped and nothing is learned from it.
-3. Both at one ttl: the router before it balances per packet. The strangers join the known responders and nothing is told.
+3. Responders that change twice within one re-trace at one ttl (A, B, A): the router before it balances per packet. So it does when
+   `MOST_UNSTEADY` re-traces saw old and new responders together, or saw others than the re-trace before. Where all strangers are
+   of this kind they join the known responders and nothing is told: such a ttl never makes a change by itself.
 4. Strangers nobody suspected: the route moves on; the count of agreeing re-traces starts again.
-5. Silence decides nothing. After `MOST_RETRACES` without a decision the suspicion is dropped; the next trace may raise it again.
+5. Silence decides nothing. After `MOST_UNDECIDED` such re-traces the suspicion is dropped; the next trace may raise it again.
 
-A different length counts like a stranger at the destination.
+A different length counts like a stranger at the destination. A longer one whose nearer ttl is merely silent may be loss: that silence
+must be as unlikely as the one that makes a target unreachable (see `reach`). If the silence that made the known length was not, a
+nearer answer corrects it. Where the nearer ttl balances between the destination and others, lengths say nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
+from math import log
+from typing import NamedTuple
 
 from pathwarden.detect.compare import Hop, compatible, hop_at, lengths_differ, merge, strangers
+from pathwarden.detect.reach import probes_needed
 
 CONFIRMATIONS = 2  # agreeing re-traces before a change is told
-MOST_RETRACES = 6  # enough for two agreeing ones through 50 % loss; bounds what one suspicion may cost
+CHANCE = 1e-5  # per suspicion; with 1e-4 a few false alarms in 10,000 rounds were left
+ENOUGH = 30  # strangers in a row: ten traces of three queries
+MOST_UNDECIDED = 6  # enough for two agreeing ones through 50 % loss
+MOST_UNSTEADY = 3  # a route that settles may move on twice while it is watched
 
 
 class Finding(Enum):
@@ -29,57 +44,150 @@ class Finding(Enum):
     PER_PACKET = "per_packet"
 
 
+class Sight(NamedTuple):
+    """What one trace saw: for ttl 1, 2, … its answers in the order of queries (None is silence), and where the destination was."""
+
+    answers: tuple[tuple[str | None, ...], ...]
+    length: int | None
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The responders by ttl, sorted."""
+        return tuple(tuple(sorted({who for who in row if who is not None})) for row in self.answers)
+
+
+class Known(NamedTuple):
+    """What is known of a route: `steady` counts, by ttl, answers in a row from known responders; `rate` is the destination's."""
+
+    hops: tuple[Hop, ...]
+    length: int | None
+    steady: tuple[int, ...]
+    rate: float
+
+
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """`hops` and `length` are the new route as far as agreeing traces saw it; `agreeing` counts re-traces, not the first trace."""
+    """`hops` and `length` are the new route as far as agreeing traces saw it; `agreeing` counts re-traces, not the first trace.
+
+    `rows` counts the strangers in a row at each ttl, `off_length` the probes in a row that speak against the known length.
+    """
 
     first_seen_at: int
     hops: tuple[Hop, ...]
     length: int | None
-    agreeing: int
-    retraces: int
+    rows: tuple[int, ...]
+    off_length: int
+    agreeing: int = 0
+    retraces: int = 0
+    undecided: int = 0
+    unsteady: int = 0
 
 
-def suspect(known: Sequence[Hop], known_length: int | None, seen: tuple[Hop, ...], length: int | None, at: int) -> Suspicion | None:
+def suspect(known: Known, sight: Sight, at: int) -> Suspicion | None:
     """A suspicion if this trace does not fit the route, else None."""
-    if strangers(known, seen) or lengths_differ(known_length, length):
-        return Suspicion(at, seen, length, 0, 0)
+    if strangers(known.hops, sight.hops) or _length_moved(known, sight):
+        return Suspicion(at, sight.hops, sight.length, _rows((), known, sight), _off_length(known, sight))
     return None
 
 
-def weigh(
-    suspicion: Suspicion, known: Sequence[Hop], known_length: int | None, seen: tuple[Hop, ...], length: int | None
-) -> tuple[Finding, Suspicion]:
-    """Judge one re-trace; the second value is the suspicion as it stands afterwards."""
-    suspected = strangers(known, suspicion.hops)
-    new = strangers(known, seen)
-    old_again = {ttl for ttl in suspected.keys() | new.keys() if set(hop_at(known, ttl)) & set(hop_at(seen, ttl))}
-    if old_again & new.keys():
-        return Finding.PER_PACKET, suspicion
-    length_moved = lengths_differ(known_length, length)
-    if not new and not length_moved:
-        back_to_old = bool(old_again) or (not suspected and length is not None)
-        return (Finding.PASSING if back_to_old else _or_give_up(suspicion)), _again(suspicion)
-    if old_again:
-        return _or_give_up(suspicion), _again(suspicion)
-    if suspicion.agreeing and not compatible(suspicion.hops, suspicion.length, seen, length):
-        return _or_give_up(suspicion), _restart(suspicion, seen, length)
-    if not suspicion.agreeing:
+def weigh(suspicion: Suspicion, known: Known, sight: Sight) -> tuple[Finding, Suspicion]:
+    """Judge one re-trace; the second value is the suspicion as it stands afterwards. With PER_PACKET its hops are who joins."""
+    seen = sight.hops
+    new, moved = strangers(known.hops, seen), _length_moved(known, sight)
+    mixed = {ttl for ttl in new if not set(known.hops[ttl - 1]).isdisjoint(seen[ttl - 1])}
+    moves_on = bool(suspicion.agreeing and (new or moved) and not compatible(suspicion.hops, suspicion.length, seen, sight.length))
+    after = replace(
+        suspicion,
+        rows=_rows(suspicion.rows, known, sight),
+        off_length=suspicion.off_length + _off_length(known, sight),
+        retraces=suspicion.retraces + 1,
+        unsteady=suspicion.unsteady + bool(mixed or moves_on),
+    )
+    balanced = new.keys() if after.unsteady >= MOST_UNSTEADY else {ttl for ttl in new if _switches(sight.answers[ttl - 1]) > 1}
+    steady = new.keys() - balanced
+    moved = moved and min(known.length or 0, sight.length or 0) not in balanced
+    if new and not steady and not moved:
+        joining = merge(suspicion.hops, seen)
+        return Finding.PER_PACKET, replace(after, hops=tuple(hop if ttl in balanced else () for ttl, hop in enumerate(joining, 1)))
+    if not new and not moved:
+        return (Finding.PASSING, after) if _back(suspicion, known, sight) else _undecided(after)
+    if mixed & steady:
+        return _undecided(replace(after, agreeing=0))
+    if moves_on or not suspicion.agreeing:
         # The first trace may have caught the route while it moved: half old, half new. Only re-traces describe the new route.
-        agreeing = Suspicion(suspicion.first_seen_at, seen, length, 1, suspicion.retraces + 1)
+        after = replace(after, hops=seen, length=sight.length, agreeing=1, undecided=0)
     else:
-        hops = merge(suspicion.hops, seen)
-        agreeing = Suspicion(suspicion.first_seen_at, hops, suspicion.length or length, suspicion.agreeing + 1, suspicion.retraces + 1)
-    return (Finding.CONFIRMED if agreeing.agreeing >= CONFIRMATIONS else Finding.UNDECIDED), agreeing
+        hops, length = merge(suspicion.hops, seen), suspicion.length or sight.length
+        after = replace(after, hops=hops, length=length, agreeing=suspicion.agreeing + 1, undecided=0)
+    sure = after.agreeing >= CONFIRMATIONS and _beyond_chance(after, known)
+    return (Finding.CONFIRMED if sure else Finding.UNDECIDED), after
 
 
-def _or_give_up(suspicion: Suspicion) -> Finding:
-    return Finding.PASSING if suspicion.retraces + 1 >= MOST_RETRACES else Finding.UNDECIDED
+def too_far(known: Known, sight: Sight) -> bool:
+    """Whether the known length is but a destination that was silent at its true ttl, where it answered now."""
+    if known.length is None or sight.length is None or sight.length >= known.length or hop_at(known.hops, sight.length):
+        return False
+    return _at(known.steady, known.length) < probes_needed(known.rate)
 
 
-def _again(suspicion: Suspicion) -> Suspicion:
-    return Suspicion(suspicion.first_seen_at, suspicion.hops, suspicion.length, suspicion.agreeing, suspicion.retraces + 1)
+def _undecided(suspicion: Suspicion) -> tuple[Finding, Suspicion]:
+    after = replace(suspicion, undecided=suspicion.undecided + 1)
+    return (Finding.PASSING if after.undecided >= MOST_UNDECIDED else Finding.UNDECIDED), after
 
 
-def _restart(suspicion: Suspicion, seen: tuple[Hop, ...], length: int | None) -> Suspicion:
-    return Suspicion(suspicion.first_seen_at, seen, length, 1, suspicion.retraces + 1)
+def _back(suspicion: Suspicion, known: Known, sight: Sight) -> bool:
+    """Whether a trace without strangers saw the old route where somebody else was suspected."""
+    suspected = strangers(known.hops, suspicion.hops)
+    return any(hop_at(sight.hops, ttl) for ttl in suspected) if suspected else sight.length is not None
+
+
+def _beyond_chance(suspicion: Suspicion, known: Known) -> bool:
+    ttls = strangers(known.hops, suspicion.hops)
+    if ttls:
+        return _improbable([(_at(known.steady, ttl), _at(suspicion.rows, ttl)) for ttl in ttls])
+    needed = probes_needed(known.rate)
+    return suspicion.off_length >= needed and _improbable([(_at(known.steady, known.length or 0), suspicion.off_length)])
+
+
+def _improbable(runs: Sequence[tuple[int, int]]) -> bool:
+    """Rule 1 for pairs of k and n."""
+    if any(n >= ENOUGH for _, n in runs):
+        return True
+    return sum(k * log(k / (k + n)) + n * log(n / (k + n)) for k, n in runs if k and n) <= log(CHANCE)
+
+
+def _rows(before: Sequence[int], known: Known, sight: Sight) -> tuple[int, ...]:
+    """Strangers in a row at each ttl of the known route."""
+    rows = []
+    for ttl, hop in enumerate(known.hops, start=1):
+        row = _at(before, ttl)
+        for who in sight.answers[ttl - 1] if hop and ttl <= len(sight.answers) else ():
+            if who is not None:
+                row = 0 if who in hop else row + 1
+        rows.append(row)
+    return tuple(rows)
+
+
+def _length_moved(known: Known, sight: Sight) -> bool:
+    if not lengths_differ(known.length, sight.length):
+        return False
+    nearer = hop_at(known.hops, min(known.length or 0, sight.length or 0))
+    return not (len(nearer) > 1 and set(nearer) & set(hop_at(known.hops, known.length or 0)))
+
+
+def _off_length(known: Known, sight: Sight) -> int:
+    """How many probes of this trace speak against the known length: the destination nearer, or the known ttl silent before it."""
+    if known.length is None or sight.length is None or known.length == sight.length:
+        return 0
+    if sight.length < known.length:
+        return sum(who is not None for who in sight.answers[sight.length - 1])
+    return len(sight.answers[known.length - 1])
+
+
+def _switches(answers: Sequence[str | None]) -> int:
+    """How often the responder changes from one answer to the next."""
+    return sum(a != b for a, b in pairwise([who for who in answers if who is not None]))
+
+
+def _at(values: Sequence[int], ttl: int) -> int:
+    return values[ttl - 1] if 1 <= ttl <= len(values) else 0
