@@ -5,6 +5,8 @@ Rules:
 2. Subscribers are told only after the commit.
 3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest go, counted, those without
    events first.
+4. A damaged file is not written to again: the process ends, and the next start sets the file aside.
+5. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news.
 """
 
 import threading
@@ -18,6 +20,7 @@ from pathwarden.model.protocols import HistoryWriter, Publisher
 
 GATHER_S = 2.0  # fewer commits, and the page is at most this much behind
 RETRY_S = 10.0
+DAMAGED = (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB
 MOST_WAITING = 2000  # about 4 MB of records
 
 
@@ -26,6 +29,10 @@ class Store(HistoryWriter, Protocol):
 
     def fail(self, seq: int, reason: str) -> None:
         """The broker will never take this event."""
+        ...
+
+    def drop_outbox(self) -> None:
+        """Nobody will ask for these events."""
         ...
 
     def close(self) -> None:
@@ -105,6 +112,8 @@ class Keeper:
         try:
             self._write(records, notes)
         except OperatorError as error:
+            if getattr(error, "code", None) in DAMAGED:
+                raise
             self.notice = str(error)
             with self._condition:
                 if not self._stopping:
@@ -116,6 +125,8 @@ class Keeper:
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
         if records:
             self._store.save(records)
+            if self.publisher is None and any(record.events for record in records):
+                self._store.drop_outbox()
             with self._condition:
                 # Newer ones may have come, and old ones been dropped, while the disk worked.
                 written = set(map(id, records))

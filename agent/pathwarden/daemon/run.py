@@ -60,6 +60,9 @@ def run(load: Callable[[], Settings]) -> int:
     runtime.stop()
     if life.fault is not None:
         fault = life.fault
+        if isinstance(fault.exc_value, OperatorError):
+            log.error("%s", fault.exc_value)
+            return fault.exc_value.exit_code
         log.critical("a thread died", exc_info=(fault.exc_type, fault.exc_value or fault.exc_type(), fault.exc_traceback))
         return EXIT_FAULT
     log.info("stopped")

@@ -111,7 +111,10 @@ class Runtime:
         publisher = MqttPublisher(
             lambda wake: MqttClient(mqtt, named, _read_password, wake), named, board, reader, keeper.acknowledge, keeper.fail
         )
-        keeper.publisher = publisher
+        if publisher.enabled:
+            keeper.publisher = publisher
+        else:
+            writer.drop_outbox()
         self._serve(board, reader, clock)
         self._undo.remove(writer_closer)  # from here on the keeper closes it
         keeper.start()
