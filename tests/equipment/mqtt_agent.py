@@ -32,7 +32,11 @@ class MemoryAgent:
         return [{"v": 1, "target": tid, "name": "Wohnung 東京", "rounds": self.rounds} for tid in self.targets]
 
     def target_path(self, tid: str) -> dict[str, object] | None:
-        return {"v": 1, "target": tid, "hops": self.hops} if tid in self.targets else None
+        return (
+            {"v": 1, "target": tid, "path_id": f"p{len(self.hops)}", "since": None, "ts": self.rounds, "hops": self.hops}
+            if tid in self.targets
+            else None
+        )
 
     def trace_now(self, tid: str) -> bool:
         return tid in self.targets

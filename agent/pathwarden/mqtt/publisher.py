@@ -4,7 +4,8 @@ Rules.
 1. One thread does everything; `state_changed` and `event_stored` only leave a note for it and never wait.
 2. While the broker is away, nothing is kept: a new connection is told everything again, then gets the outbox from its oldest row.
 3. A retained message is built when it is sent, so it is the newest; one that is refused is counted, and the next round's is the retry.
-4. No lock is held while the client is called, since paho's thread calls back with locks of its own.
+4. A path goes out when it was confirmed, and again to each new connection; its figures change with every round, and go with the state.
+5. No lock is held while the client is called, since paho's thread calls back with locks of its own.
 """
 
 import threading
@@ -105,7 +106,7 @@ class MqttPublisher:
         # The thread's own.
         self._due: dict[_Job, None] = {}
         self._flying: dict[int, _Job] = {}
-        self._paths: dict[str, int] = {}
+        self._paths: dict[str, tuple[object, object]] = {}  # what the broker holds: path id and since when
         self._topic_of: dict[int, str] = {}
         self._info_ns = 0
         self._link = connect(self._wake)
@@ -277,10 +278,11 @@ class MqttPublisher:
             self._count(REASONS[0x95])
             return True
         kind, tid = job
-        if kind == "path":
-            if self._paths.get(tid) == hash(payload):  # the broker holds it
+        if kind == "path" and isinstance(content, dict):
+            confirmed = (content["path_id"], content["since"])
+            if self._paths.get(tid) == confirmed:  # the broker holds it
                 return True
-            self._paths[tid] = hash(payload)
+            self._paths[tid] = confirmed
         mid = self._link.publish(topic, payload, retain=True)
         if mid is None:
             self._paths.pop(tid, None)
