@@ -20,9 +20,10 @@ REMEMBERED_EVENTS = 200
 
 
 class Fact(NamedTuple):
-    """What the prober tells about a target after each trace."""
+    """What the prober tells about a target after each trace; `on_route` is the newest trace that followed the route in force."""
 
     trace: Trace | None = None
+    on_route: Trace | None = None
     route: Route | None = None
     usual: Route | None = None
     route_since: int = 0
@@ -87,6 +88,8 @@ class Board:
         """A trace ended with these facts."""
         with self._lock:
             row = self._rows[tid]
+            if fact.on_route is None:
+                fact = fact._replace(on_route=row.fact.on_route)
             row.fact, row.next_run_ns, row.running, row.resolving = fact, next_run_ns, False, False
             for event in events:
                 row.events.append(StoredEvent(0, event.event_id, tid, event.event_type, event.at, {}))
@@ -147,6 +150,7 @@ class Board:
         return live.TargetView(
             target=row.target,
             trace=fact.trace,
+            on_route=fact.on_route,
             route=fact.route,
             usual=fact.usual,
             route_since=fact.route_since,

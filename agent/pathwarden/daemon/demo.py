@@ -15,7 +15,7 @@ from pathwarden.config.load import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
-from pathwarden.daemon.prober import Prober, fact
+from pathwarden.daemon.prober import Prober, remembered
 from pathwarden.daemon.runtime import counters, restore_detectors
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -123,8 +123,7 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
 
         board = Board(settings, network, reader, prober.ask, parts)
         for tid, detector in detectors.items():
-            latest = reader.latest(tid)
-            board.restored(tid, fact(detector, latest.trace if latest else None))
+            board.restored(tid, remembered(detector, reader.latest(tid)))
         prober.board = board
         _serve_until_interrupted(board, reader, settings, network, keeper, prober, say)
 

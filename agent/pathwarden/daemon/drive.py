@@ -65,8 +65,11 @@ class Driver:
     def step(self, longest_wait_ns: int = LONGEST_WAIT_NS) -> None:
         """Send what may leave now, wait for replies at most this long (less if a time-out or the pace comes first), and book them."""
         now_ns = self._clock.mono_ns()
+        running = len(self._entries)
         self._wake_due(now_ns)
         self._send(now_ns)
+        if len(self._entries) < running:
+            longest_wait_ns = 0  # who waits for that session may have something to do at once
         for reply in self._transport.receive(self._wait_ns(longest_wait_ns)):
             owner = self.correlator.dispatch(reply)
             if owner is not None:

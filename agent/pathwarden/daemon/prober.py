@@ -12,7 +12,7 @@ from pathwarden.daemon.schedule import Schedule
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
-from pathwarden.model.history import Event, Record
+from pathwarden.model.history import Event, Record, StoredTrace
 from pathwarden.model.probe import Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, Transport
 from pathwarden.model.settings import Settings, Target
@@ -156,7 +156,9 @@ class Prober:
         )
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
         if self.board is not None:
-            self.board.finished(target.tid, fact(detector, trace), self._schedule.next_run_ns(target.tid), events)
+            self.board.finished(
+                target.tid, fact(detector, trace, on_route=verdict.route is not None), self._schedule.next_run_ns(target.tid), events
+            )
         self._keep(Record(trace, verdict.route, detector.export(), events))
 
 
@@ -198,7 +200,15 @@ class _Started:
         )
 
 
-def fact(detector: Detector, trace: Trace | None) -> Fact:
-    """What the board shows of a detector."""
+def fact(detector: Detector, trace: Trace | None, *, on_route: bool) -> Fact:
+    """What the board shows of a detector; `on_route` tells that this trace followed the route in force."""
     state = detector.state
-    return Fact(trace, detector.route, detector.usual, state.route_since, state.reach.answered, state.reach.lost, detector.learning)
+    followed = trace if on_route else None
+    return Fact(
+        trace, followed, detector.route, detector.usual, state.route_since, state.reach.answered, state.reach.lost, detector.learning
+    )
+
+
+def remembered(detector: Detector, latest: StoredTrace | None) -> Fact:
+    """What the board shows of a detector and its newest trace as the history has them."""
+    return fact(detector, latest.trace if latest else None, on_route=latest is not None and latest.route_id is not None)

@@ -11,7 +11,7 @@ from pathwarden.config.load import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
-from pathwarden.daemon.prober import Prober, fact
+from pathwarden.daemon.prober import Prober, remembered
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -104,8 +104,7 @@ class Runtime:
 
         board = Board(self.settings, clock, reader, prober.ask, parts)
         for tid, detector in detectors.items():
-            latest = reader.latest(tid)
-            board.restored(tid, fact(detector, latest.trace if latest else None))
+            board.restored(tid, remembered(detector, reader.latest(tid)))
         prober.board = board
         mqtt, named = self.settings.mqtt, topics(self.settings.mqtt.prefix, self.settings.agent.name)
         publisher = MqttPublisher(

@@ -17,13 +17,14 @@ STALE_INTERVALS = 3
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """What the agent knows of a target: its newest trace, the route in force and the usual one, and what the detector thinks.
+    """What the agent knows of a target: its newest trace, the newest that followed the route in force, that route and the usual one.
 
     `answered` tells whether the destination ever did, `lost` that it is now called unreachable. Instants are wall-clock ns.
     """
 
     target: Target
     trace: Trace | None
+    on_route: Trace | None
     route: Route | None
     usual: Route | None
     route_since: int
@@ -119,8 +120,8 @@ def verdict(view: TargetView, word: str) -> str:
 
 
 def path(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object] | None:
-    """The `path` topic: the hops of the newest trace on the confirmed route; None before the first trace."""
-    trace = view.trace
+    """The `path` topic: the newest trace that followed the route in force; None before the first trace."""
+    trace = view.on_route
     if trace is None:
         return None
     rows = hops.rows(trace)
