@@ -9,7 +9,8 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
-from pathwarden.model.probe import Binding, Method
+from pathwarden.errors import ProbeError
+from pathwarden.model.probe import Binding, Method, Probe, Reply, ReplyKind
 from pathwarden.model.trace import Ending
 from pathwarden.sim.network import SimNetwork
 from pathwarden.sim.scenario import parse
@@ -125,10 +126,10 @@ def test_late_replies_are_counted_and_booked_nowhere() -> None:
     outcome = trace(network, correlator=correlator, wait_ns=1_000_000_000, queries=1)
     for reply in network.receive(5_000_000_000):
         correlator.dispatch(reply)
-    assert [seen for _, seen in responders(outcome)[3:]] == [()] * 5
+    assert [seen for _, seen in responders(outcome)[2:]] == [()] * 5
     assert outcome.reached_ttl is None
-    assert correlator.late > 0
-    assert correlator.foreign == 0
+    assert correlator.late == 5  # ttls 4 to 7 and the last probe
+    assert (correlator.foreign, correlator.duplicates) == (0, 0)
 
 
 def test_duplicates_are_counted_and_change_nothing() -> None:
@@ -180,3 +181,167 @@ def test_a_route_change_in_mid_world_is_seen() -> None:
     after = responders(trace(network))
     assert len(before) == 5
     assert after == [(1, ("192.0.2.1",)), (2, ("10.0.9.1",)), (3, ("10.0.3.1",)), (4, ("198.51.100.7",))]
+
+
+class Refusing(SimNetwork):
+    """The kernel's queue is full for the first `refusals` probes, then for every third."""
+
+    refusals = 20
+
+    def send(self, probe: Probe, binding: Binding) -> int:
+        self.asked = getattr(self, "asked", 0) + 1
+        if self.asked <= self.refusals or self.asked % 3 == 0:
+            return 0
+        return super().send(probe, binding)
+
+
+def test_a_full_queue_costs_time_and_nothing_else() -> None:
+    network = Refusing(parse(tomllib.loads(WORLD)), 1)
+    start_ns = network.now_ns
+    outcome = trace(network)
+    assert responders(outcome) == responders(trace(world()))
+    assert 15 <= outcome.probes <= 20
+    assert all(answer.responder for hop in outcome.hops if hop.ttl != 3 for answer in hop.answers)
+    assert network.now_ns - start_ns > Refusing.refusals * 1_000_000
+
+
+def test_a_queue_that_stays_full_neither_spins_nor_uses_up_idents() -> None:
+    network = Refusing(parse(tomllib.loads(WORLD)), 1)
+    network.refusals = 10**9
+    correlator = Correlator()
+    flow = network.flow("198.51.100.7", Method.UDP, 0, Binding(), 0, 0)
+    driver = Driver(network, network, correlator, TokenBucket(1000))
+    driver.add(TraceSession(TraceSpec(flow, 1, 30, 3, 3_000_000_000, 5, 16), correlator, random.Random(7)), Binding(), lambda _: None)
+    for _ in range(1000):
+        driver.step()
+    assert network.now_ns > 5_000_000_000
+    network.refusals = 0
+    while len(driver):
+        driver.step()
+    assert 15 <= correlator.probes <= 20
+
+
+class Breaking(SimNetwork):
+    """After some probes, none can leave any more."""
+
+    lasts = 4
+
+    def send(self, probe: Probe, binding: Binding) -> int:
+        self.lasts -= 1
+        if self.lasts < 0:
+            raise ProbeError("network_down", "wan")
+        return super().send(probe, binding)
+
+
+def test_an_error_in_mid_trace_ends_it_with_the_reason_and_what_was_seen() -> None:
+    network, correlator = Breaking(parse(tomllib.loads(WORLD)), 1), Correlator()
+    outcome = trace(network, correlator=correlator, window=2)
+    assert (outcome.ending, outcome.reached_ttl) == (Ending.ERROR, None)
+    assert outcome.error == str(ProbeError("network_down", "wan"))
+    assert responders(outcome)[0] == (1, ("192.0.2.1",))
+    for reply in network.receive(5_000_000_000):
+        assert correlator.dispatch(reply) is None
+
+
+@pytest.mark.parametrize("by_hop", [False, True])
+@pytest.mark.parametrize("expected_ttl", [0, 5])
+def test_a_window_of_one_keeps_one_probe_in_flight(by_hop: bool, expected_ttl: int) -> None:
+    network, correlator = world(), Correlator()
+    flow = network.flow("198.51.100.7", Method.UDP, 0, Binding(), 0, 0)
+    spec = TraceSpec(flow, 1, 30, 3, 3_000_000_000, 5, 1, expected_ttl, by_hop)
+    session = TraceSession(spec, correlator, random.Random(7))
+    driver = Driver(network, network, correlator, TokenBucket(1000))
+    driver.add(session, Binding(), lambda _: None)
+    while len(driver):
+        driver.step()
+        assert sum(not (s.answered or s.timed_out) for s in correlator._order if s.sent_ns) <= 1
+    assert session.outcome().reached_ttl == 5
+    assert [hop.responders for hop in session.outcome().hops] == [hop.responders for hop in trace(world()).hops]
+
+
+class Speaking(SimNetwork):
+    """Some replies are of another kind, by ttl of the probe; a kind may come from somebody else."""
+
+    says: dict[int, tuple[ReplyKind, str]] = {}  # noqa: RUF012 - set anew by each test
+
+    def _reply(self, probe: Probe, *args: object) -> Reply | None:
+        reply = super()._reply(probe, *args)
+        kind, responder = self.says.get(probe.ttl, (reply.kind, reply.responder))
+        return reply._replace(kind=kind, responder=responder, quoted_ttl=0)
+
+
+def speaking(says: dict[int, tuple[ReplyKind, str]], **spec: object) -> Outcome:
+    network = Speaking(parse(tomllib.loads(WORLD)), 1)
+    network.says = says
+    return trace(network, **spec)
+
+
+@pytest.mark.parametrize("kind", [ReplyKind.UNREACHABLE, ReplyKind.PORT_UNREACHABLE, ReplyKind.PACKET_TOO_BIG])
+@pytest.mark.parametrize("expected_ttl", [0, 5])
+def test_an_unreachable_from_a_router_ends_the_trace_and_is_no_arrival(kind: ReplyKind, expected_ttl: int) -> None:
+    says = dict.fromkeys(range(4, 31), (kind, "10.0.3.1"))
+    outcome = speaking(says, expected_ttl=expected_ttl)
+    assert (outcome.ending, outcome.reached_ttl) == (Ending.UNREACHABLE, None)
+    assert outcome.hops[-1].ttl == 4
+    assert outcome.hops[-1].responders == ("10.0.3.1",)
+
+
+@pytest.mark.parametrize("expected_ttl", [0, 3, 5, 7])
+@pytest.mark.parametrize("by_hop", [False, True])
+def test_an_unreachable_from_a_router_says_nothing_once_the_destination_answered(expected_ttl: int, by_hop: bool) -> None:
+    outcome = speaking({2: (ReplyKind.UNREACHABLE, "10.0.1.1")}, expected_ttl=expected_ttl, by_hop=by_hop, window=16)
+    assert outcome.reached_ttl in (5, None)
+    assert outcome.reached_ttl is None or outcome.hops[-1].ttl == 5
+    assert outcome.ending is (Ending.REACHED if outcome.reached_ttl else Ending.UNREACHABLE)
+
+
+def test_time_exceeded_from_the_destinations_own_address_is_no_arrival() -> None:
+    outcome = speaking(dict.fromkeys(range(5, 31), (ReplyKind.TIME_EXCEEDED, "198.51.100.7")), max_ttl=8)
+    assert outcome.reached_ttl is None
+    assert outcome.ending is Ending.MAX_TTL
+    assert outcome.hops[-1].responders == ("198.51.100.7",)
+
+
+def test_any_other_answer_of_the_destination_is_an_arrival() -> None:
+    outcome = speaking(dict.fromkeys(range(5, 31), (ReplyKind.UNREACHABLE, "198.51.100.7")))
+    assert (outcome.ending, outcome.reached_ttl) == (Ending.REACHED, 5)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+def test_a_router_that_answers_the_last_probe_is_a_hop(queries: int) -> None:
+    """So it is in a loop, or with more silent routers in a row than the gap limit."""
+    network, correlator = world(core={"silent": True}, site={"silent": True}), Correlator()
+    flow = network.flow("198.51.100.7", Method.UDP, 0, Binding(), 0, 0)
+    session = TraceSession(TraceSpec(flow, 1, 30, queries, 1_000_000_000, 2, 16), correlator, random.Random(7))
+    while not session.done:
+        for slot in session.poll(network.now_ns, 8):
+            correlator.sent(slot, network.send(slot.probe, Binding()) or network.now_ns)
+            if slot.probe.ttl == 30:
+                kind, ident = ReplyKind.TIME_EXCEEDED, slot.probe.ident
+                looped = Reply(kind, "192.0.2.1", network.now_ns, Method.UDP, flow.dst, flow.sport, flow.dport, ident, 0, 11, 0)
+                correlator.dispatch(looped)
+        for reply in network.receive(200_000_000):
+            correlator.dispatch(reply)
+    outcome = session.outcome()
+    assert (outcome.ending, outcome.reached_ttl) == (Ending.GAP, None)
+    assert (outcome.hops[-1].ttl, outcome.hops[-1].responders) == (30, ("192.0.2.1",))
+
+
+def test_a_wait_is_bounded_by_what_was_seen_so_far() -> None:
+    network = world(site={"down": True})
+    start_ns = network.now_ns
+    trace(network, wait_ns=10_000_000_000, queries=1)
+    assert network.now_ns - start_ns < 2_000_000_000  # twice the shortest wait: the climb's and the last probe's
+
+
+def test_traces_side_by_side_at_a_slow_pace_all_end() -> None:
+    network, correlator = world(), Correlator()
+    driver = Driver(network, network, correlator, TokenBucket(5))
+    flow = network.flow("198.51.100.7", Method.UDP, 0, Binding(), 0, 0)
+    sessions = [TraceSession(TraceSpec(flow, 1, 30, 3, 3_000_000_000, 5, 16), correlator, random.Random(n)) for n in range(6)]
+    for session in sessions:
+        driver.add(session, Binding(), lambda _: None)
+    while len(driver):
+        driver.step()
+        assert network.now_ns < 120_000_000_000
+    assert {session.outcome().reached_ttl for session in sessions} == {5}

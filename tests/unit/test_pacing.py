@@ -1,0 +1,56 @@
+"""The pace: never more than the rate in the long run, never a burst beyond a tenth of a second."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pathwarden.engine.pacing import TokenBucket
+
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize(("rate", "burst", "expected"), [(10, 0, 1), (0.1, 0, 1), (100, 0, 10), (1000, 0, 100), (10, 5, 5)])
+def test_after_a_pause_a_tenth_of_a_second_may_leave_at_once(rate: float, burst: int, expected: int) -> None:
+    assert TokenBucket(rate, burst).available(3600 * SECOND) == expected
+
+
+def test_the_next_probe_waits_its_interval() -> None:
+    bucket = TokenBucket(10)
+    bucket.take(1, 5 * SECOND)
+    assert bucket.available(5 * SECOND) == 0
+    assert bucket.next_ns() == 5 * SECOND + SECOND // 10
+    assert bucket.available(bucket.next_ns() - 1) == 0
+    assert bucket.available(bucket.next_ns()) == 1
+
+
+def test_a_turn_that_began_before_the_last_probe_left_may_send_nothing() -> None:
+    """The clock goes on while probes leave; a number below 0 would look like "less than asked for" to the driver."""
+    bucket = TokenBucket(10)
+    bucket.take(1, 5 * SECOND + 1000)
+    assert bucket.available(5 * SECOND) == 0
+
+
+@given(st.sampled_from([0.1, 1, 10, 33, 1000]), st.lists(st.integers(0, 3 * SECOND), min_size=1, max_size=60))
+def test_no_stretch_of_time_sees_more_than_rate_and_burst(rate: float, pauses_ns: list[int]) -> None:
+    bucket, now_ns, left = TokenBucket(rate), 10**15, list[int]()
+    for pause_ns in pauses_ns:
+        now_ns += pause_ns
+        count = bucket.available(now_ns)
+        if count:
+            bucket.take(count, now_ns)
+            left.extend([now_ns] * count)
+        assert bucket.next_ns() > now_ns
+    most_at_once = max(1, round(rate / 10))
+    for first in range(len(left)):
+        for last in range(first, len(left), 7):
+            assert last - first + 1 <= most_at_once + (left[last] - left[first]) / SECOND * rate + 1e-6
+
+
+def test_waiting_for_the_next_probe_keeps_the_rate() -> None:
+    bucket, now_ns, probes = TokenBucket(10), 10**12, 0
+    until_ns = now_ns + 60 * SECOND
+    while now_ns < until_ns:
+        probes += bucket.available(now_ns)
+        bucket.take(bucket.available(now_ns), now_ns)
+        now_ns = bucket.next_ns()
+    assert probes == 600
