@@ -3,8 +3,10 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from pathwarden import __version__
 from pathwarden.errors import OperatorError
@@ -20,11 +22,13 @@ COMMANDS = {
     "config": "check, show or begin a configuration",
 }
 INTERRUPTED = 130
+# `--at -2h`: argparse takes the time for an option, unless it stands behind an equals sign.
+_AGO = re.compile(r"-\d+[a-z]")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 ok, 1 failed, 2 usage, 3 cannot probe, 4 daemon, 5 not reached, 130 interrupted)."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = _joined(sys.argv[1:] if argv is None else argv)
     command = next((word for word in arguments if word in COMMANDS), None)
     parser = _parser(command)
     args = parser.parse_args(arguments)
@@ -41,19 +45,44 @@ def main(argv: list[str] | None = None) -> int:
         return 0
 
 
+class _Command(argparse.ArgumentParser):
+    """A command's parser, and its verbs': knows the global options, so that they may stand behind the command as well."""
+
+    def __init__(self, **kw: Any) -> None:  # noqa: ANN401 - whatever argparse hands on
+        super().__init__(**kw)
+        # Without a default: it would undo what stood before the command.
+        _add_global(self.add_argument_group("global options"), default=argparse.SUPPRESS)
+
+
+def _add_global(to: "argparse._ActionsContainer", **kw: Any) -> None:  # noqa: ANN401 - keywords of add_argument
+    to.add_argument("--config", type=Path, metavar="FILE", help="configuration in UCI form (default: /etc/config/pathwarden)", **kw)
+    to.add_argument("--json", action="store_true", help="print JSON with the API's field names", **kw)
+    to.add_argument("--quiet", action="store_true", help="no progress on standard error", **kw)
+    to.add_argument("-v", "--verbose", action="store_true", help="say more on standard error", **kw)
+    to.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR in the environment)", **kw)
+
+
 def _parser(command: str | None) -> argparse.ArgumentParser:
     """The parser with the chosen command's own options; the others are known by name only, so that their modules stay unread."""
     parser = argparse.ArgumentParser(prog="pathwarden", description="Path monitor: scheduled traceroutes, history, path changes told.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in UCI form (default: /etc/config/pathwarden)")
-    parser.add_argument("--json", action="store_true", help="print JSON with the API's field names")
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more on standard error")
-    parser.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR in the environment)")
+    _add_global(parser)
     parser.add_argument("--version", action="version", version=f"pathwarden {__version__}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
     for name, text in COMMANDS.items():
         if name == command:
             importlib.import_module(f"pathwarden.cli.{name}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=text)
     return parser
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """The arguments with a time such as `-2h` joined to the `--at` before it."""
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] == "--at" and _AGO.fullmatch(word):
+            joined[-1] = f"--at={word}"
+        else:
+            joined.append(word)
+    return joined

@@ -1,0 +1,184 @@
+"""`pathwarden history`: traces, paths, and the trace in force at an instant."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from equipment.cli import FIRST, SECOND_PATH, Past
+from equipment.fakes import make_route
+from pathwarden.cli.past import instant
+from pathwarden.cli.terminal import local, width
+from pathwarden.errors import ConfigError
+from pathwarden.present import history
+
+NOW = 1_795_250_700_000_000_000  # 2026-11-21T08:45:00Z
+HOUR = 3600 * 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def taipei(monkeypatch):
+    """A time zone that is not the machine's own, eight hours east."""
+    monkeypatch.setenv("TZ", "CST-8")
+    monkeypatch.setenv("COLUMNS", "80")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def past(tmp_path) -> Past:
+    """Path A, from 40 minutes ago to 20, then path B; one trace could not leave."""
+    past = Past(tmp_path)
+    past.configure(past.target("site", "Example", "www.example"))
+    old = [past.trace("site", age) for age in (2400, 2100, 1800, 1500)]
+    new = [past.trace("site", age, SECOND_PATH) for age in (900, 890, 880, 580)]
+    past.write("site", *old, past.trace("site", 1200, error="no_route"), *new)
+    return past
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-11-21T08:45:00Z", NOW),
+        ("2026-11-21T09:45:00.5+01:00", NOW + 500_000_000),
+        ("2026-11-21 16:45", NOW),
+        ("2026-11-21T16:45:00", NOW),
+        ("2026-11-21", NOW - 16 * HOUR - HOUR * 3 // 4),
+        ("-0s", NOW),
+        ("-30m", NOW - HOUR // 2),
+        ("-2h", NOW - 2 * HOUR),
+        ("-3d", NOW - 72 * HOUR),
+        ("-1w", NOW - 7 * 24 * HOUR),
+    ],
+)
+def test_instants_as_people_write_them(text, at):
+    assert instant(text, NOW) == at
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "-2", "-2y", "2h", "2026-13-01 10:00", "2026-11-21 25:00", "2026-11-21 8:45", "-２h"])
+def test_other_words_are_no_instants(text):
+    with pytest.raises(ConfigError) as caught:
+        instant(text, NOW)
+    assert str(caught.value) == f"--at {text!r} is not a time; write it like 2026-11-21T08:45:00Z, '2026-11-21 08:45' or -2h"
+
+
+@pytest.mark.parametrize("text", ["-999999999w", "1969-12-31 10:00", "2300-01-01 10:00"])
+def test_instants_that_no_history_holds(text):
+    with pytest.raises(ConfigError, match="outside the years 1970 to 2262"):
+        instant(text, NOW)
+
+
+def test_local_times_are_those_of_the_machine():
+    assert local(NOW) == "2026-11-21 16:45:00"
+
+
+def test_newest_traces_first(past, capsys):
+    result = past.run(capsys, "history", "site")
+    lines = result.out.splitlines()
+    assert result.code == 0
+    assert lines[0].split() == ["TIME", "PATH", "RTT", "ms", "LOSS", "HOPS", "ENDING", "REASON"]
+    assert lines[1].split() == [*local(past.now - 580 * 10**9).split(), "B", "20.1", "0", "%", "4", "reached", "schedule"]
+    assert lines[5].split()[2:] == ["-", "-", "-", "0", "error", "schedule"]
+    assert lines[6] == "    no route to the target"
+    assert lines[-1].split()[2] == "A"
+    assert len(lines) == 1 + 9 + 1
+
+
+def test_limit(past, capsys):
+    assert len(past.run(capsys, "history", "site", "--limit", "3").out.splitlines()) == 4
+    with pytest.raises(SystemExit) as caught:
+        past.run(capsys, "history", "site", "--limit", "0")
+    assert caught.value.code == 2
+    assert "'0' is not a number from 1 to 10000" in capsys.readouterr().err
+
+
+def test_json_is_an_array_of_the_apis_objects(past, capsys):
+    traces = past.run(capsys, "history", "site", "--json").json
+    assert len(traces) == 9
+    stamps = [trace["at"] for trace in traces]
+    assert stamps == sorted(stamps, reverse=True)
+    assert [trace["path_label"] for trace in traces[-4:]] == ["A"] * 4
+    assert {"id", "rtt_ms", "loss_pct", "hop_count", "ending", "reason", "error"} <= set(traces[0])
+    assert all("hops" not in trace for trace in traces)
+
+
+def test_the_trace_in_force_in_traceroutes_layout(past, capsys):
+    result = past.run(capsys, "history", "site", "--at", "-25m")
+    assert result.out.splitlines() == [
+        "traceroute to www.example (192.0.2.9), 30 hops max, 60 byte packets",
+        " 1  10.0.0.1  0.500 ms  0.600 ms  0.700 ms",
+        " 2  * * *",
+        " 3  198.51.100.6  4.000 ms  4.100 ms  4.200 ms",
+        " 4  192.0.2.9  9.900 ms  10.100 ms  10.400 ms",
+    ]
+    assert result.err == f"the trace of {local(past.now - 1500 * 10**9)}, path A, reached\n"
+    assert past.run(capsys, "history", "site", "--at", "-25m", "--quiet").err == ""
+
+
+def test_the_trace_in_force_as_json(past, capsys):
+    at = datetime.fromtimestamp(past.now / 1e9 - 1700, UTC).isoformat().replace("+00:00", "Z")
+    found = past.run(capsys, "history", "site", "--at", at, "--json").json
+    assert found["path_label"] == "A"
+    assert [hop["responders"] for hop in found["hops"]] == [["10.0.0.1"], [], ["198.51.100.6"], ["192.0.2.9"]]
+
+
+def test_a_trace_that_could_not_leave_says_so(past, capsys):
+    result = past.run(capsys, "history", "site", "--at", "-19m")
+    assert result.err.endswith(", error: no route to the target\n")
+    assert result.out == "traceroute to www.example (192.0.2.9), 30 hops max, 60 byte packets\n"
+
+
+def test_nothing_as_old_as_that(past, capsys):
+    result = past.run(capsys, "history", "site", "--at", "2026-01-01 10:00")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "pathwarden: the history holds no trace of site from before 2026-01-01 10:00:00; ask for a later time\n"
+
+
+def test_distinct_paths(past, capsys):
+    result = past.run(capsys, "history", "site", "--paths")
+    first, second = (result.out.splitlines()[n : n + 3] for n in (0, 3))
+    assert first[0].startswith("A   ") and first[0].endswith(", 10.1 ms, usual")
+    assert second[0].startswith("B   ") and "in force" in second[0]
+    assert first[1] == f"    first {local(past.now - 2400 * 10**9)}, last {local(past.now - 1500 * 10**9)}, to 192.0.2.9"
+    assert (first[2], second[2]) == ("    10.0.0.1 * 198.51.100.6 192.0.2.9", "    10.0.0.1 * 198.51.100.7 192.0.2.9")
+
+
+def test_distinct_paths_as_json(past, capsys):
+    paths = past.run(capsys, "history", "site", "--paths", "--json").json
+    assert [(p["label"], p["usual"], p["current"]) for p in paths] == [("A", True, False), ("B", False, True)]
+    assert set(paths[0]) == set(history.route(make_route("r", "A", 1), share_pct=None, usual=True, current=True))
+    assert sum(p["share_pct"] for p in paths) == pytest.approx(100, abs=0.2)
+
+
+def test_an_unknown_target_is_2_and_names_the_known(past, capsys):
+    result = past.run(capsys, "history", "sight")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "pathwarden: there is no target 'sight'; known are site\n"
+
+
+def test_what_was_watched_once_is_still_known(past, capsys):
+    past.write("gone", past.trace("gone", 100))
+    past.configure(past.target("new"))
+    assert past.run(capsys, "history", "gone", "--at", "-1s").out.startswith("traceroute to 192.0.2.9 (192.0.2.9), 30 hops max")
+    result = past.run(capsys, "history", "new")
+    assert (result.code, result.out, result.err) == (0, "", "new has not been traced yet\n")
+    assert past.run(capsys, "history", "new", "--json").json == []
+
+
+def test_no_history_is_one_line(tmp_path, capsys):
+    past = Past(tmp_path)
+    result = past.run(capsys, "history", "site")
+    assert (result.code, result.err) == (1, f"pathwarden: no history at {past.db} yet; start the daemon with: pathwarden run\n")
+
+
+def test_eighty_columns_with_long_addresses(past, capsys):
+    long6 = [f"2001:db8:ffff:eeee:dddd:cccc:bbbb:{n}" for n in range(1000, 1003)]
+    hops = [hop._replace(answers=tuple(a._replace(responder=a.responder and long6[0]) for a in hop.answers)) for hop in FIRST * 3]
+    hops = [hop._replace(ttl=n) for n, hop in enumerate(hops, 1)]
+    past.write("six", past.trace("six", 50, hops))
+    for words in (["--paths"], [], ["--at", "-1s"]):
+        out = past.run(capsys, "history", "six", *words).out
+        assert out
+        assert max(map(width, out.splitlines())) <= 80

@@ -1,0 +1,72 @@
+"""The command line itself: global options on both sides of the command, times that look like options, errors in one line."""
+
+import argparse
+
+import pytest
+
+from pathwarden.cli import history, status
+from pathwarden.cli.main import COMMANDS, main
+from pathwarden.errors import CannotProbe
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The arguments as a command gets them."""
+    found = []
+    for module in (status, history):
+        monkeypatch.setattr(module, "run", lambda args: found.append(args) or 0)
+    return found
+
+
+GLOBAL = ["--json", "--quiet", "-v", "--no-color", "--config", "file"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_global_options_may_stand_on_either_side(seen, place):
+    words = ["status"]
+    words[place:place] = GLOBAL
+    assert main(words) == 0
+    (args,) = seen
+    assert (args.json, args.quiet, args.verbose, args.no_color, str(args.config)) == (True, True, True, True, "file")
+
+
+def test_global_options_may_stand_on_both_sides(seen):
+    assert main(["--json", "status", "--quiet"]) == 0
+    assert (seen[0].json, seen[0].quiet, seen[0].verbose, seen[0].config) == (True, True, False, None)
+
+
+def test_verbs_of_a_command_take_them_too(capsys, tmp_path):
+    (tmp_path / "c").write_text("")
+    assert main(["config", "show", "--json", "--config", str(tmp_path / "c")]) == 0
+    assert capsys.readouterr().out.startswith("{")
+
+
+@pytest.mark.parametrize("words", [["--at", "-2h"], ["--at=-2h"]])
+def test_a_time_ago_is_no_option(seen, words):
+    assert main(["history", "web", *words]) == 0
+    assert seen[0].at == "-2h"
+
+
+def test_an_operators_error_is_one_line_and_its_exit_code(monkeypatch, capsys):
+    def fail(_args: argparse.Namespace) -> int:
+        raise CannotProbe("no probing method works here", "run as root")
+
+    monkeypatch.setattr(status, "run", fail)
+    assert main(["status"]) == 3
+    assert capsys.readouterr().err == "pathwarden: no probing method works here; run as root\n"
+
+
+def test_ctrl_c_is_130(monkeypatch):
+    def interrupted(_args: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "run", interrupted)
+    assert main(["status"]) == 130
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n    {name} " in shown for name in COMMANDS)
