@@ -125,13 +125,13 @@ class Keeper:
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
         if records:
             self._store.save(records)
-            if self.publisher is None and any(record.events for record in records):
-                self._store.drop_outbox()
             with self._condition:
                 # Newer ones may have come, and old ones been dropped, while the disk worked.
                 written = set(map(id, records))
                 self._records = deque(r for r in self._records if id(r) not in written)
             self._tell(records)
+            if self.publisher is None and any(record.events for record in records):
+                self._store.drop_outbox()
         if notes:
             self._store.acknowledge([seq for seq, reason in notes if not reason])
             for seq, reason in notes:
