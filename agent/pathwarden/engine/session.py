@@ -231,7 +231,7 @@ class TraceSession:
         if self._end is None and not self._asked_last and self._next_ttl <= self.spec.max_ttl:
             self._asked_last = True
             self._queue.extend((self.spec.max_ttl, query) for query in range(self.spec.queries if self.spec.by_hop else 1))
-        elif self._next_query < self.spec.queries:
+        elif self._next_query < self.spec.queries and self._top >= self.spec.first_ttl:  # where nobody answered, nobody is asked again
             self._enqueue_round(self._next_query, self._top if self._end is None else self._end)
             self._next_query += 1
         elif not self._open:
