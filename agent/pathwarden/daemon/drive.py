@@ -1,8 +1,10 @@
 """The one loop that drives trace sessions over a transport, under one pace.
 
 Rules:
-1. A session is asked for probes only when it may have some: when it is new, got a reply, or a time-out of its own is due.
-2. Sessions that want more than the pace allows take turns, so that traces run side by side; urgent ones go before all others.
+1. A session has news when it is new, got a reply, or a time-out of its own is due. It is asked at once then, whatever the pace,
+   since it may have come to its end; afterwards it waits in line.
+2. As far as the pace allows, the sessions in line take turns, so that traces run side by side; urgent ones go before all others.
+   One that wants no more leaves the line until it has news. So the work for a probe does not grow with the number of traces.
 3. A probe that the kernel's full queue refused goes back to its session, and nothing is sent for a moment; a probe that cannot leave
    at all ends its trace.
 """
@@ -25,16 +27,17 @@ LONGEST_WAIT_NS = 3_600_000_000_000
 
 
 class _Entry:
-    """A session with its binding; `wake_ns` is the time-out it is filed under (0: none), `hungry` whether it waits for its turn."""
+    """A session with its binding and its line; `wake_ns` is the time-out it is filed under (0: none)."""
 
-    __slots__ = ("binding", "finished", "hungry", "session", "turns", "wake_ns")
+    __slots__ = ("binding", "finished", "has_news", "in_line", "line", "session", "wake_ns")
 
-    def __init__(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], turns: "deque[_Entry]") -> None:
+    def __init__(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], line: "deque[_Entry]") -> None:
         self.session = session
         self.binding = binding
         self.finished = finished
-        self.turns = turns
-        self.hungry = True
+        self.line = line
+        self.in_line = False
+        self.has_news = False
         self.wake_ns = 0
 
 
@@ -47,8 +50,9 @@ class Driver:
         self._clock = clock
         self._bucket = bucket
         self._entries: dict[TraceSession, _Entry] = {}
+        self._news: list[_Entry] = []
         self._urgent: deque[_Entry] = deque()
-        self._hungry: deque[_Entry] = deque()
+        self._usual: deque[_Entry] = deque()
         self._wakeups: list[tuple[int, int, _Entry]] = []
         self._filed = 0
         self._blocked_ns = 0
@@ -58,58 +62,75 @@ class Driver:
 
     def add(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], *, urgent: bool = False) -> None:
         """Take a session in; `finished` is called once, when it is done."""
-        entry = _Entry(session, binding, finished, self._urgent if urgent else self._hungry)
+        entry = _Entry(session, binding, finished, self._urgent if urgent else self._usual)
         self._entries[session] = entry
-        entry.turns.append(entry)
+        self._note(entry)
 
     def step(self, longest_wait_ns: int = LONGEST_WAIT_NS) -> None:
         """Send what may leave now, wait for replies at most this long (less if a time-out or the pace comes first), and book them."""
         now_ns = self._clock.mono_ns()
         running = len(self._entries)
         self._wake_due(now_ns)
-        self._send(now_ns)
+        self._hear_news(now_ns)
+        if now_ns >= self._blocked_ns:
+            self._take_turns(now_ns)
         if len(self._entries) < running:
             longest_wait_ns = 0  # who waits for that session may have something to do at once
         for reply in self._transport.receive(self._wait_ns(longest_wait_ns)):
             owner = self.correlator.dispatch(reply)
             if owner is not None:
                 entry = self._entries.get(cast("TraceSession", owner))
-                if entry is not None and not entry.hungry:
-                    entry.hungry = True
-                    entry.turns.append(entry)
+                if entry is not None:
+                    self._note(entry)
+
+    def _note(self, entry: _Entry) -> None:
+        if not entry.has_news:
+            entry.has_news = True
+            self._news.append(entry)
 
     def _wake_due(self, now_ns: int) -> None:
         wakeups = self._wakeups
         while wakeups and wakeups[0][0] <= now_ns:
             entry = heapq.heappop(wakeups)[2]
             entry.wake_ns = 0
-            if not entry.hungry and not entry.session.done:
-                entry.hungry = True
-                entry.turns.append(entry)
+            if not entry.session.done:
+                self._note(entry)
 
-    def _send(self, now_ns: int) -> None:
-        if now_ns < self._blocked_ns:
-            return
-        for turns in (self._urgent, self._hungry):
-            for _ in range(len(turns)):
-                if not self._take_turn(turns, now_ns):
+    def _hear_news(self, now_ns: int) -> None:
+        news, self._news = self._news, []
+        for entry in news:
+            entry.has_news = False
+            entry.session.poll(now_ns, 0)
+            if entry.session.done:
+                self._finish(entry)
+                continue
+            if not entry.in_line:
+                entry.in_line = True
+                entry.line.append(entry)
+            self._file(entry)
+
+    def _take_turns(self, now_ns: int) -> None:
+        for line in (self._urgent, self._usual):
+            for _ in range(len(line)):
+                budget = min(self._bucket.available(now_ns), TURN)
+                if budget <= 0:
+                    return
+                if not self._take_turn(line[0], now_ns, budget):
+                    self._blocked_ns = now_ns + FULL_QUEUE_NS
                     return
 
-    def _take_turn(self, turns: deque[_Entry], now_ns: int) -> bool:
-        """Let the first in line send what it may; False when the kernel's queue is full."""
-        budget = min(self._bucket.available(now_ns), TURN)
-        entry = turns.popleft()
+    def _take_turn(self, entry: _Entry, now_ns: int, budget: int) -> bool:
+        """Let the first in its line send what it may; False when the kernel's queue is full, and then it stays the first."""
         slots = entry.session.poll(now_ns, budget)
         if slots and not self._send_all(entry, slots):
-            turns.appendleft(entry)
-            self._blocked_ns = now_ns + FULL_QUEUE_NS
             return False
         if entry.session.done:
             self._finish(entry)
             return True
-        entry.hungry = len(slots) == budget
-        if entry.hungry:
-            turns.append(entry)
+        entry.line.popleft()
+        entry.in_line = len(slots) == budget
+        if entry.in_line:
+            entry.line.append(entry)
         self._file(entry)
         return True
 
@@ -138,12 +159,14 @@ class Driver:
 
     def _finish(self, entry: _Entry) -> None:
         del self._entries[entry.session]
+        if entry.in_line:
+            entry.line.remove(entry)
         entry.finished(entry.session)
 
     def _wait_ns(self, longest_wait_ns: int) -> int:
         wait_ns = longest_wait_ns
         now_ns = self._clock.mono_ns()
-        if self._hungry or self._urgent:
+        if self._usual or self._urgent:
             wait_ns = min(wait_ns, max(self._bucket.next_ns() - now_ns, self._blocked_ns - now_ns, 0))
         if self._wakeups:
             wait_ns = min(wait_ns, max(self._wakeups[0][0] - now_ns, 0))
