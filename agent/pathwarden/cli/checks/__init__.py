@@ -1,0 +1,1 @@
+"""What `pathwarden doctor` looks at. Each check gives findings in words; it sends nothing but what its docstring says."""
