@@ -9,7 +9,19 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 kind=$1
-if [ "$kind" = run ] && [ -d .venv ]; then kind=dev; fi
+usable() { # ENVIRONMENT: whether the agent would run there, if perhaps not with the newest tools
+	"$1/bin/python" -c 'import sys; from importlib.util import find_spec as has
+sys.exit(not all(map(has, ("pathwarden", "bottle", "paho", "pyroute2", "waitress"))))' 2>/dev/null
+}
+# To run needs no pip, and so no Internet, where an environment stands already.
+if [ "$kind" = run ]; then
+	for folder in .venv .venv-run; do
+		if usable "$folder"; then
+			echo "$folder"
+			exit 0
+		fi
+	done
+fi
 folder=.venv-$kind
 if [ "$kind" = dev ]; then folder=.venv; fi
 if [ $# -gt 1 ]; then folder=$folder-$(basename "$2"); fi
