@@ -1,0 +1,212 @@
+"""Changes as events: every key, severity, words, and the ULID."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipment.fakes import make_target
+from equipment.traces import START_AT, Watch, trace_of
+from pathwarden.model.change import Change, ChangeKind
+from pathwarden.model.history import Event
+from pathwarden.present.events import CROCKFORD, SEVERITIES, event, ulid
+
+KEYS = [
+    "v",
+    "clock_synced",
+    "event_type",
+    "event_id",
+    "severity",
+    "notify",
+    "delayed",
+    "agent",
+    "target",
+    "name",
+    "address",
+    "af",
+    "proto",
+    "first_seen_at",
+    "occurred_at",
+    "confirmations",
+    "group_id",
+    "change",
+    "changes",
+    "scope",
+    "first_diff_ttl",
+    "last_diff_ttl",
+    "hops_added",
+    "hops_removed",
+    "similarity",
+    "new_path_known",
+    "returns_to_usual",
+    "rtt_delta_ms",
+    "cause",
+    "location",
+    "old",
+    "new",
+    "title",
+    "message",
+    "url",
+    "truncated",
+]
+SIDE = ["path_id", "label", "since", "duration_s", "hop_count", "rtt_ms", "loss_pct", "hops", "address"]
+ENTROPY = bytes(range(10))
+TARGET = make_target("site", "Example site")
+OLD, NEW = ("gw", "b", "c", "D"), ("gw", "x", "y", "D")
+
+
+def changes(learn_s: int = 0) -> dict[str, Change]:
+    """One change of every kind, as the detector makes them."""
+    watch = Watch(learn_s=learn_s)
+    watch.times(6, *OLD, rtt_ms=10)
+    watch.settle(*NEW, rtt_ms=12.5)
+    watch.settle(*OLD)
+    watch.times(4, "gw", "b", None, None, reached=False)
+    watch.feed(*OLD)
+    watch.feed("gw", "E", address="E")
+    return {change.kind.value: change for change in watch.changes}
+
+
+CHANGES = changes()
+
+
+def told(change: Change, number: int = 7) -> Event:
+    return event("home-rt", TARGET, change, trace_of(*OLD), number, ENTROPY)
+
+
+def path_change(**values: object) -> Change:
+    return replace(CHANGES["path_changed"], **values)
+
+
+@pytest.mark.parametrize("kind", list(ChangeKind))
+def test_every_key_is_there_for_every_kind(kind: ChangeKind) -> None:
+    made = told(CHANGES[kind.value])
+    body = made.body
+    assert list(body) == KEYS  # the store adds `seq`
+    assert body["event_type"] == kind.value == made.event_type
+    assert list(body["old"]) == list(body["new"]) == SIDE
+    assert list(body["cause"]) == ["kind", "detail"]
+    assert list(body["location"]) == ["segment", "between", "confidence", "direction", "evidence"]
+    assert (body["agent"], body["target"], body["name"], body["af"], body["proto"]) == ("home-rt", "site", "Example site", 4, "udp")
+    assert body["severity"] in SEVERITIES
+    assert body["changes"][0] == body["change"]
+    assert (made.target, made.change_no, made.event_id, made.notify) == ("site", 7, body["event_id"], body["notify"])
+    assert body["title"].startswith(("Example site ", "Path to Example site "))
+
+
+def test_a_path_change_tells_before_and_after() -> None:
+    body = told(CHANGES["path_changed"]).body
+    assert (body["change"], body["changes"], body["confirmations"]) == ("reroute", ["reroute"], 3)
+    assert (body["first_diff_ttl"], body["last_diff_ttl"]) == (2, 3)
+    assert (body["hops_added"], body["hops_removed"], body["similarity"]) == (["x", "y"], ["b", "c"], 0.5)
+    assert (body["new_path_known"], body["returns_to_usual"], body["rtt_delta_ms"]) == (False, False, 2.5)
+    assert body["old"]["hops"] == [["gw"], ["b"], ["c"], ["D"]]
+    assert body["new"]["hops"] == [["gw"], ["x"], ["y"], ["D"]]
+    assert (body["old"]["label"], body["new"]["label"], body["old"]["hop_count"]) == ("A", "B", 4)
+    assert (body["old"]["rtt_ms"], body["old"]["loss_pct"]) == (10.0, 0.0)
+    assert body["old"]["duration_s"] == 1800
+    assert body["first_seen_at"] < body["occurred_at"]
+    assert body["title"] == "Path to Example site changed to B"
+    assert body["message"] == "Hops 2 to 3 differ; before it was path A; 2.5 ms slower."
+
+
+def test_a_return_says_so() -> None:
+    body = told(CHANGES["path_reverted"]).body
+    assert (body["new_path_known"], body["returns_to_usual"], body["new"]["label"]) == (True, True, "A")
+    assert body["title"] == "Path to Example site went back to A"
+
+
+def test_a_lost_target_names_the_last_hop_that_answered() -> None:
+    body = told(CHANGES["target_unreachable"]).body
+    assert (body["change"], body["severity"], body["notify"]) == ("lost", "critical", True)
+    assert body["location"]["between"] == [["b"], ["c"]]
+    assert body["location"]["confidence"] == 0.5
+    assert (body["first_diff_ttl"], body["last_diff_ttl"]) == (None, None)
+    assert body["message"] == "The last hop that answers is 2."
+    nothing = told(replace(CHANGES["target_unreachable"], lost_after_ttl=0)).body
+    assert nothing["message"] == "The last hop that answers is none."
+    assert nothing["location"]["between"] == [[], ["gw"]]
+    assert told(replace(CHANGES["target_unreachable"], lost_after_ttl=9)).body["location"]["between"] == [[], []]
+
+
+def test_a_moved_address_is_in_both_sides() -> None:
+    body = told(CHANGES["target_address_changed"]).body
+    assert (body["old"]["address"], body["new"]["address"], body["address"]) == ("D", "E", "E")
+    assert (body["new"]["path_id"], body["new"]["hops"], body["new"]["hop_count"]) == (None, [], None)
+    assert body["message"] == "The name moved from D to E."
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [(2, 2, "Hop 2 differs"), (2, 4, "Hops 2 to 4 differ"), (3, 2, "Different from hop 3 on"), (0, 0, "Different length")],
+)
+def test_where_it_differs_is_said_in_words(first: int, last: int, words: str) -> None:
+    body = told(path_change(first_ttl=first, last_ttl=last, rtt_delta_ms=None)).body
+    assert body["message"] == f"{words}; before it was path A."
+    assert body["first_diff_ttl"] == (first or None)
+    assert body["last_diff_ttl"] == (max(first, last) or None)
+
+
+def test_a_faster_path_is_called_faster() -> None:
+    assert told(path_change(rtt_delta_ms=-3.04)).body["message"].endswith("; 3.0 ms faster.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "longer", "slower_ms", "severity"),
+    [
+        (ChangeKind.PATH_CHANGED, 0, 0.0, "notice"),
+        (ChangeKind.PATH_CHANGED, 2, 19.9, "notice"),
+        (ChangeKind.PATH_CHANGED, 3, None, "warning"),
+        (ChangeKind.PATH_CHANGED, 0, 20.0, "warning"),
+        (ChangeKind.PATH_REVERTED, 0, 0.0, "info"),
+        (ChangeKind.PATH_REVERTED, 0, 20.0, "notice"),
+        (ChangeKind.TARGET_UNREACHABLE, 0, None, "critical"),
+        (ChangeKind.TARGET_REACHABLE, 0, None, "notice"),
+        (ChangeKind.TARGET_ADDRESS_CHANGED, 0, None, "info"),
+    ],
+)
+def test_severity_and_what_notifies(kind: ChangeKind, longer: int, slower_ms: float | None, severity: str) -> None:
+    base = path_change()
+    assert base.new is not None
+    change = replace(base, kind=kind, new=replace(base.new, length=4 + longer), rtt_delta_ms=slower_ms)
+    body = told(change).body
+    assert body["severity"] == severity
+    assert body["notify"] is (severity != "info")
+
+
+def test_learning_holds_back_paths_and_never_reachability() -> None:
+    learning = {kind: told(change).notify for kind, change in changes(learn_s=86_400).items()}
+    assert learning == {
+        "path_changed": False,
+        "path_reverted": False,
+        "target_unreachable": True,
+        "target_reachable": True,
+        "target_address_changed": False,
+    }
+
+
+def test_a_ulid_is_made_of_the_instant_and_the_entropy() -> None:
+    # The example of the ULID specification: 01ARZ3NDEKTSV4RRFFQ69G5FAV.
+    number = 0
+    for letter in "01ARZ3NDEKTSV4RRFFQ69G5FAV":
+        number = number * 32 + CROCKFORD.index(letter)
+    at, entropy = (number >> 80) * 1_000_000, (number & (1 << 80) - 1).to_bytes(10, "big")
+    assert ulid(at, entropy) == "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    assert told(CHANGES["path_changed"]).event_id == ulid(CHANGES["path_changed"].at, ENTROPY)
+
+
+@given(st.integers(0, 2**48 - 2), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
+def test_ulids_sort_as_time_does(at_ms: int, one: bytes, two: bytes) -> None:
+    earlier, later = ulid(at_ms * 1_000_000 + 999_999, one), ulid((at_ms + 1) * 1_000_000, two)
+    assert len(earlier) == len(later) == 26
+    assert set(earlier) <= set(CROCKFORD)
+    assert earlier < later
+    assert earlier[0] <= "7"
+    assert (ulid(at_ms * 1_000_000, one) == ulid(at_ms * 1_000_000, two)) == (one == two)
+
+
+def test_instants_are_utc_with_milliseconds() -> None:
+    body = told(path_change(at=START_AT + 1_234_567, first_seen_at=START_AT)).body
+    assert body["first_seen_at"] == "2026-11-21T08:45:00.000Z"
+    assert body["occurred_at"] == "2026-11-21T08:45:00.001Z"
