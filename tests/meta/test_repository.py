@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pathwarden.config.schema import markdown
+
 TOP = Path(__file__).resolve().parents[2]
 MAX_LINES = 420  # "about 400": beyond it a file has two subjects
 KINDS = {"unit", "sim", "contract", "e2e", "openwrt", "page", "soak", "bench", "meta"}
@@ -97,3 +99,9 @@ def test_every_test_lies_in_a_directory_that_says_its_kind() -> None:
     tests = {"/".join(names): names[0] for names in parts if names[-1].startswith("test_") and names[-1].endswith(".py")}
     assert tests
     assert {name for name, kind in tests.items() if kind not in KINDS} == set()
+
+
+def test_the_readmes_options_are_the_schemas():
+    text = (TOP / "README.md").read_text(encoding="utf-8")
+    shown = text.partition("compared by a test -->\n")[2].partition("<!-- /options -->")[0]
+    assert shown.strip() == markdown().strip()
