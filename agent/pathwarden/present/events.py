@@ -10,6 +10,7 @@ SEVERITIES = ("info", "notice", "warning", "critical")
 NOTIFY_FROM = SEVERITIES.index("notice")
 MORE_HOPS = 3  # a route this much longer is a warning
 SLOWER_MS = 20.0  # and so is one this much slower
+FELT_MS = 0.5  # a smaller difference is noise to people
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -120,5 +121,5 @@ def _words(name: str, change: Change) -> tuple[str, str]:
     elif change.last_ttl == change.first_ttl and change.first_ttl:
         where = f"Hop {change.first_ttl} differs"
     delta = change.rtt_delta_ms
-    speed = "" if delta is None else f"; {abs(delta):.1f} ms {'slower' if delta > 0 else 'faster'}"
+    speed = "" if delta is None or abs(delta) < FELT_MS else f"; {abs(delta):.1f} ms {'slower' if delta > 0 else 'faster'}"
     return f"Path to {name} {verb} {new}", f"{where}; before it was path {old}{speed}."
