@@ -54,7 +54,7 @@ def test_an_object_is_taken(serve):
 
 @pytest.mark.parametrize(
     "answer",
-    [whole(b"[1]"), whole(b"<html>"), whole(b'{"v": 1}', b"404 Not Found"), lambda c: c.sendall(b"SSH-2.0-x\r\n"), lambda c: None],
+    [whole(b"[1]"), whole(b"<html>"), whole(b'{"v": 1}', b"404 Not Found"), lambda c: c.sendall(b"SSH-2.0-x\r\n"), lambda _: None],
     ids=["list", "html", "not-found", "ssh", "hangs-up"],
 )
 def test_anything_else_is_none(serve, answer):

@@ -129,9 +129,8 @@ def test_masquerading_that_draws_ports_is_seen_in_connection_tracking(lab, root,
     with rule(lab, lab.agent, "nat hook postrouting priority 100", "udp dport 40001 masquerade to :20000-20010"):
         _, found = doctor(lab, root, config(lab, folder, port=40001))
     assert found["source port"]["status"] == "warn"
-    assert re.fullmatch(
-        r"this machine's firewall sends port (\d+) as (?!\1)\d+, and another one after a pause", found["source port"]["detail"]
-    )
+    detail = found["source port"]["detail"]
+    assert re.fullmatch(r"this machine's firewall sends port 6\d+ as 200\d\d, perhaps as another one after a pause", detail)
     assert found["source port"]["fix"] == "take random and fully-random off its masquerade rule"
 
 

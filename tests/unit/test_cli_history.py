@@ -80,7 +80,7 @@ def test_newest_traces_first(past, capsys):
     assert result.code == 0
     assert lines[0].split() == ["TIME", "PATH", "RTT", "ms", "LOSS", "HOPS", "ENDING", "REASON"]
     assert lines[1].split() == [*local(past.now - 580 * 10**9).split(), "B", "20.1", "0", "%", "4", "reached", "schedule"]
-    assert lines[5].split()[2:] == ["-", "-", "-", "0", "error", "schedule"]
+    assert lines[5].split()[2:] == ["-", "-", "-", "-", "error", "schedule"]
     assert lines[6] == "    no route to the target"
     assert lines[-1].split()[2] == "A"
     assert len(lines) == 1 + 9 + 1

@@ -58,7 +58,7 @@ def test_a_line_for_every_target(two, capsys):
     head = next(n for n, line in enumerate(lines) if line.startswith("STATE"))
     assert lines[head].split() == ["STATE", "TARGET", "NAME", "RTT", "ms", "LOSS", "HOPS", "PATH", "24h", "AGO"]
     assert lines[head + 1].split() == ["ok", "web", "Example", "10.1", "0", "%", "4", "A", "10", "min", "1", "20", "s"]
-    assert lines[head + 2].split() == ["error", "odd", "Odd", "-", "-", "0", "-", "0", "15", "s"]
+    assert lines[head + 2].split() == ["error", "odd", "Odd", "-", "-", "-", "-", "0", "15", "s"]
     assert lines[head + 3].split() == ["unknown", "new", "New", "-", "-", "-", "-", "0", "-"]
     assert lines[head + 4] == "Odd: no route to the target: Network is unreachable"
 

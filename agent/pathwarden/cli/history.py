@@ -78,7 +78,7 @@ def _row(stored: StoredTrace, trace: dict[str, object]) -> tuple[str, ...]:
         str(trace["path_label"] or "-"),
         figure(trace["rtt_ms"], 1),
         "-" if trace["loss_pct"] is None else f"{figure(trace['loss_pct'], 0)} %",
-        figure(trace["hop_count"], 0),
+        figure(trace["hop_count"] or None, 0),
         stored.trace.ending.value,
         stored.trace.reason.value,
     )

@@ -214,7 +214,7 @@ def _row(state: Mapping[str, Any]) -> tuple[str, ...]:
         clean(state["name"]),
         figure(state["rtt_ms"], 1),
         "-" if loss is None else f"{loss:.0f} %",
-        figure(state["hop_count"], 0),
+        figure(state["hop_count"] or None, 0),
         f"{state['path_label']} {span(_age_s(state['path_since']))}" if state["path_label"] else "-",
         figure(state["changes_24h"], 0),
         span(_age_s(state["measured_at"])) if state["measured_at"] else "-",

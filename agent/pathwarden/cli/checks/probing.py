@@ -173,10 +173,11 @@ def _overheard(ear: socket.socket, flow: Flow) -> Iterator[Reply]:
 def _tracked_port(flow: Flow) -> int | None:
     """Our source port as it leaves this machine, by its connection tracking; None if that does not know the flow or may not be read."""
     src, dst = (ip_address(address).exploded for address in (flow.src, flow.dst))
-    ours = f"sport={flow.sport} dport={flow.dport} " if flow.method is Method.UDP else f"id={flow.sport} "
+    # The kernel calls ICMP for IPv6 icmpv6.
+    protocol, ours = (" udp ", f"sport={flow.sport} dport={flow.dport} ") if flow.method is Method.UDP else (" icmp", f"id={flow.sport} ")
     try:
         with TRACKED.open(encoding="ascii") as lines:
-            line = next((line for line in lines if f" src={src} dst={dst} " in line and ours in line), "")
+            line = next((line for line in lines if protocol in line and f" src={src} dst={dst} " in line and ours in line), "")
     except OSError:
         return None
     found = _OURS[flow.method].findall(line)

@@ -1,0 +1,112 @@
+"""`pathwarden doctor`: its deadlines, and what it reads from files that a laboratory cannot bring about."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from equipment.fakes import make_settings
+from pathwarden.cli import doctor
+from pathwarden.cli.checks import finding, keeping, machine, probing
+from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
+from pathwarden.model.probe import Flow, Method
+
+ARP = """IP address       HW type     Flags       HW address            Mask     Device
+192.0.2.1        0x1         0x2         02:fc:00:00:00:05     *        wan
+192.0.2.2        0x1         0x0         00:00:00:00:00:00     *        wan
+"""
+TRACKED = """ipv4     2 tcp      6 9 SYN_SENT src=192.0.2.9 dst=1.1.1.1 sport=61000 dport=33434 src=1.1.1.1 dst=192.0.2.9 sport=1 dport=1
+ipv4     2 udp      17 29 src=192.0.2.9 dst=1.1.1.1 sport=61000 dport=33435 [UNREPLIED] src=1.1.1.1 dst=192.0.2.9 sport=33435 dport=2 use=1
+ipv4     2 udp      17 29 src=192.0.2.9 dst=1.1.1.1 sport=61000 dport=33434 [UNREPLIED] src=1.1.1.1 dst=192.0.2.9 sport=33434 dport=3 use=1
+ipv4     2 icmp     1 29 src=192.0.2.9 dst=1.1.1.1 type=8 code=0 id=61000 src=1.1.1.1 dst=192.0.2.9 type=0 code=0 id=4 mark=0 use=1
+ipv6     10 udp     17 9 src=2001:0db8:0000:0000:0000:0000:0000:0009 dst=2001:0db8:0000:0000:0000:0000:0000:0001 sport=61000 dport=33434 \
+[UNREPLIED] src=2001:0db8:0000:0000:0000:0000:0000:0001 dst=2001:0db8:0000:0000:0000:0000:0000:0009 sport=33434 dport=5 mark=0 use=1
+"""
+
+
+class Oracle:
+    """A kernel with one gateway."""
+
+    def __init__(self, gateway: str | None) -> None:
+        self.gateway = gateway
+
+    def default_gateway(self, _af: int) -> str | None:
+        return self.gateway
+
+
+@pytest.fixture
+def never():
+    """A call that never ends, until the test does."""
+    event = threading.Event()
+    yield event.wait
+    event.set()
+
+
+def test_a_check_that_hangs_is_given_up(never):
+    assert doctor._bounded("DNS", never, 0.01) == [
+        Finding(WARN, "DNS", "not found out in time", "run this again when the machine is less busy")
+    ]
+    assert doctor._bounded("DNS", lambda: [Finding(OK, "DNS", "")], -1)[0].status == WARN
+    assert doctor._bounded("DNS", lambda: [Finding(OK, "DNS", "")], 5)[0].status == OK
+
+
+def test_all_checks_together_stay_below_ten_seconds():
+    assert doctor.ALL_S + doctor.CHECK_S <= 11 and doctor.ALL_S < 10
+    assert finding._NAME_S < doctor.CHECK_S
+    assert probing.PROBES * probing.WAIT_NS < doctor.CHECK_S * 1e9
+
+
+def test_a_name_server_that_is_silent_is_asked_once(monkeypatch, never):
+    asked = []
+    monkeypatch.setattr(finding, "_NAME_S", 0.01)
+    monkeypatch.setattr(finding, "resolve_now", lambda host, _family: asked.append(host) or never())
+    place = Place(make_settings(), Oracle(None))
+    assert [place.address("www.example"), place.address("www.example")] == [None, None]
+    assert asked == ["www.example"]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "found"),
+    [
+        ("192.0.2.1", [Finding(OK, "gateway", "192.0.2.1 is 02:fc:00:00:00:05 on wan")]),
+        ("192.0.2.2", [Finding(FAIL, "gateway", "192.0.2.2 does not answer on wan", "see the cable, and whether the gateway is on")]),
+        ("192.0.2.3", []),
+        (None, []),
+    ],
+)
+def test_the_gateway_as_the_kernel_sees_it(tmp_path, monkeypatch, gateway, found):
+    (tmp_path / "arp").write_text(ARP)
+    monkeypatch.setattr(machine, "ARP", tmp_path / "arp")
+    assert machine.gateway(Place(make_settings(), Oracle(gateway))) == found
+
+
+def test_the_table_of_connections(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "CONNTRACK", tmp_path)
+    assert machine.conntrack(Oracle(None)) == []
+    for count, status in ((899, OK), (900, WARN)):
+        (tmp_path / "nf_conntrack_count").write_text(f"{count}\n")
+        (tmp_path / "nf_conntrack_max").write_text("1000\n")
+        (told,) = machine.conntrack(Oracle(None))
+        assert (told.status, told.detail.partition(":")[0]) == (status, f"{count} of 1000 connections tracked")
+
+
+@pytest.mark.parametrize(
+    ("flow", "port"),
+    [
+        (Flow(4, Method.UDP, "192.0.2.9", "1.1.1.1", 61000, 33434, 0, 0, 60), 3),
+        (Flow(4, Method.ICMP, "192.0.2.9", "1.1.1.1", 61000, 12345, 0, 0, 60), 4),
+        (Flow(6, Method.UDP, "2001:db8::9", "2001:db8::1", 61000, 33434, 0, 1, 80), 5),
+        (Flow(4, Method.UDP, "192.0.2.9", "9.9.9.9", 61000, 33434, 0, 0, 60), None),
+    ],
+)
+def test_our_port_in_connection_tracking(tmp_path, monkeypatch, flow, port):
+    monkeypatch.setattr(probing, "TRACKED", tmp_path / "nf_conntrack")
+    assert probing._tracked_port(flow) is None
+    (tmp_path / "nf_conntrack").write_text(TRACKED)
+    assert probing._tracked_port(flow) == port
+
+
+@pytest.mark.parametrize(("free", "status"), [(500_000, FAIL), (2_000_000, WARN), (16_000_000, OK)])
+def test_room_for_the_history(tmp_path, monkeypatch, free, status):
+    monkeypatch.setattr(keeping.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=free))
+    assert keeping._room(tmp_path / "deep/history.db", False, 16_000_000).status == status
