@@ -9,6 +9,7 @@ Rules:
 5. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from typing import Protocol
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Record
 from pathwarden.model.protocols import HistoryWriter, Publisher
+
+log = logging.getLogger(__name__)
 
 GATHER_S = 2.0  # fewer commits, and the page is at most this much behind
 RETRY_S = 10.0
@@ -114,13 +117,21 @@ class Keeper:
         except OperatorError as error:
             if getattr(error, "code", None) in DAMAGED:
                 raise
-            self.notice = str(error)
+            self._say(str(error))
             with self._condition:
                 if not self._stopping:
                     self._condition.wait_for(lambda: self._stopping, RETRY_S)
                 return not stopping
-        self.notice = ""
+        self._say("")
         return not (stopping and not self._records and not self._outbox)
+
+    def _say(self, notice: str) -> None:
+        """Note what is wrong now, '' if nothing; the log has its beginning and its end."""
+        if notice and notice != self.notice:
+            log.error("%s", notice)
+        elif self.notice and not notice:
+            log.info("the history is written again")
+        self.notice = notice
 
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
         if records:

@@ -142,9 +142,9 @@ class Prober:
     def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:
         """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
         binding = self._oracle.effective(self._sources.get(target.source, Binding()), 6 if ":" in address else 4)
-        kernel_route = self._oracle.lookup(address, binding)
+        # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
         flow = self._transport.flow(address, target.method, target.port, binding, target.dscp << 2, target.size)
-        return binding, kernel_route, flow
+        return binding, self._oracle.lookup(address, binding), flow
 
     def _finish(self, target: Target, started: "_Started", outcome: Outcome) -> None:
         trace = started.trace(target, outcome, self._clock)

@@ -69,6 +69,8 @@ class Runtime:
         writer = Writer(path, max_mb=self.settings.agent.db_max_mb, boot_id=_boot_id())
         writer_closer = ("history", writer.close)
         self._undo.append(writer_closer)
+        if writer.notice:
+            log.warning("%s", writer.notice)
         reader = Reader(path)
         self._undo.append(("reader", reader.close))
         oracle = KernelRoutes()
