@@ -1,0 +1,98 @@
+"""The broker goes and the daemon is killed: no event is lost, none is told twice under another name, none is invented."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from equipment.agent import Agent, awaited, runners, section
+from equipment.broker import Broker, Subscriber
+from netlab import StandardLab, standard_lab
+from pathwarden.model.history import OutboxRow, StoredEvent
+
+TARGETS = ("icmp6", "udp4")
+ROUNDS = 3
+
+
+@pytest.fixture
+def lab() -> Iterator[StandardLab]:
+    with standard_lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def broker(lab: StandardLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    lab.settle()
+    with Broker(tmp_path_factory.mktemp("broker"), ns=lab.netns(lab.agent), persistent=True) as broker:
+        yield broker
+
+
+@pytest.fixture
+def agent(lab: StandardLab, broker: Broker) -> Iterator[Agent]:
+    with runners() as (root, _):
+        agent = Agent(lab, root, "home")
+        agent.configure(
+            section("defaults", "defaults", interval_s=1, jitter_pct=0, queries=2, wait_s=0.3),
+            section("target", "udp4", host=lab.target4),
+            section("target", "icmp6", host=lab.target6, method="icmp"),
+            section("mqtt", "mqtt", host=broker.bind, port=broker.port),
+        )
+        with agent:
+            yield agent
+
+
+def stored(agent: Agent) -> list[StoredEvent]:
+    with agent.reader() as reader:
+        return reader.events(limit=100)
+
+
+def outbox(agent: Agent) -> list[OutboxRow]:
+    with agent.reader() as reader:
+        return reader.outbox(0, 100)
+
+
+def told(subscriber: Subscriber) -> Counter[str]:
+    """How often each event came, by its id."""
+    return Counter(message.json["event_id"] for message in subscriber.messages("/event"))
+
+
+def test_an_event_outlives_the_broker_and_the_daemon(lab: StandardLab, broker: Broker, agent: Agent) -> None:
+    with broker.subscribe("pathwarden/#", "watch") as watch:
+        awaited(lambda: watch.payloads("/status")[-1:], lambda last: last == ["online"], "the daemon is online")
+        agent.await_rounds(ROUNDS, 60)
+        before = {tid: agent.state(tid)["path_id"] for tid in TARGETS}
+        broker.stop()
+        lab.move()
+        agent.awaits(lambda: outbox(agent), lambda rows: len(rows) == 2, "an event of each target is in the outbox")
+        agent.kill()
+        waiting = outbox(agent)
+        assert sorted(row.target for row in waiting) == list(TARGETS)
+        assert all(row.body["event_type"] == "path_changed" for row in waiting)
+        assert not told(watch)
+        online = watch.payloads("/status").count("online")
+
+        agent.start()
+        agent.await_rounds(ROUNDS, 60)
+        assert [event.event_id for event in stored(agent)] == [row.event_id for row in reversed(waiting)], "nothing is told anew"
+        assert agent.get("/api/v1/status")["mqtt"]["outbox"] == 2
+        broker.start()
+        ids = {row.event_id for row in waiting}
+        agent.awaits(lambda: told(watch), lambda seen: seen.keys() >= ids, "both events came after the broker returned", 90)
+        awaited(lambda: watch.payloads("/status"), lambda all_: all_.count("online") > online, "the daemon is online again")
+        assert watch.payloads("/status")[-1] == "online"
+        agent.awaits(lambda: outbox(agent), lambda rows: not rows, "the outbox is empty")
+        rounds = agent.rounds()
+        agent.await_rounds(rounds + ROUNDS, 60)
+        assert told(watch).keys() == ids, "each event once, by its id"
+        assert all(message.json["delayed"] for message in watch.messages("/event"))
+        assert {m.json["target"]: m.json["old"]["path_id"] for m in watch.messages("/event")} == before
+
+        # The flows are the same as before the kill: behind the diamond they find the path that was theirs.
+        lab.move_back()
+        events = agent.awaits(lambda: stored(agent), lambda events: len(events) >= 4, "the way back is told")
+        agent.awaits(lambda: told(watch), lambda seen: len(seen) == 4, "the subscriber has the way back")
+        reverted = {event.target: event.body for event in events[:2]}
+        assert {tid: body["event_type"] for tid, body in reverted.items()} == dict.fromkeys(TARGETS, "path_reverted")
+        assert {tid: body["new"]["path_id"] for tid, body in reverted.items()} == before
+        late = [message.json for message in watch.messages("/event") if message.json["event_type"] == "path_reverted"]
+        assert [event["delayed"] for event in late] == [False, False]

@@ -1,0 +1,287 @@
+"""The whole agent on real kernels: eight hops with a diamond, a silent and a rate-limited one. What changes is told once; nothing else is.
+
+The story is told once, by fixtures that follow each other: quiet rounds, the route moved, the route moved back. Two daemons live
+through it side by side: one of root, with raw sockets, and one of a user without any privilege.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from equipment.agent import Agent, Runner, awaited, runners, section
+from equipment.broker import Broker, Message, Subscriber
+from netlab import StandardLab, standard_lab
+
+INTERVAL_S = 1
+TOLD_WITHIN_S = INTERVAL_S + 15
+# A trace of the daemon without privilege takes longer: it has one UDP probe of a flow in the air at a time.
+QUIET_ROUNDS = {"raw": 30, "rootless": 12}
+ROUNDS_AFTER = 2  # in which nothing more may be told
+PATIENCE_S = 120  # for the quiet rounds
+HOME = "home"  # a target before the route that moves
+AGENTS = ("raw", "rootless")
+TARGETS = ("udp4", "udp6", "icmp4", "icmp6")
+each_agent = pytest.mark.parametrize("name", AGENTS)
+each_target = pytest.mark.parametrize("tid", TARGETS)
+
+Hops = list[list[str]]
+
+
+@dataclass
+class Net:
+    """What the story plays in."""
+
+    lab: StandardLab
+    subscriber: Subscriber
+    agents: dict[str, Agent]
+    runner: Runner
+
+    def told(self, name: str) -> list[Message]:
+        """What the subscriber got of an agent's paths and reachability."""
+        return [m for m in self.subscriber.messages("/event") if m.topic.startswith(f"pathwarden/{name}/")]
+
+    def told_types(self, name: str) -> list[tuple[str, str]]:
+        """Target and type of each event, by target."""
+        return sorted((m.json["target"], m.json["event_type"]) for m in self.told(name))
+
+    def events(self, name: str, event_type: str) -> dict[str, Any]:
+        """An agent's events of one type, by target."""
+        return {m.json["target"]: m.json for m in self.told(name) if m.json["event_type"] == event_type}
+
+    def more_rounds(self) -> None:
+        """Let both daemons make some rounds."""
+        goals = {name: agent.rounds() + ROUNDS_AFTER for name, agent in self.agents.items()}
+        for name, agent in self.agents.items():
+            agent.await_rounds(goals[name], PATIENCE_S)
+
+    def states(self) -> "Stage":
+        """What the daemons say by HTTP, and what was told so far."""
+        agents = self.agents.items()
+        return Stage(
+            {(name, s["target"]): s for name, agent in agents for s in agent.get("/api/v1/targets")["targets"]},
+            {(name, tid): agent.get(f"/api/v1/targets/{tid}/paths")["paths"] for name, agent in agents for tid in TARGETS},
+            {name: self.told_types(name) for name in AGENTS},
+            {name: [event.event_type for event in _stored(agent)] for name, agent in agents},
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The daemons at one moment of the story: states and routes by agent and target, events told and stored by agent."""
+
+    states: dict[tuple[str, str], dict[str, Any]]
+    paths: dict[tuple[str, str], list[dict[str, Any]]]
+    told: dict[str, list[tuple[str, str]]]
+    stored: dict[str, list[str]]
+
+    def path(self, name: str, tid: str) -> dict[str, Any]:
+        """The route in force."""
+        (current,) = [path for path in self.paths[name, tid] if path["current"]]
+        return current
+
+
+def _stored(agent: Agent) -> list[Any]:
+    with agent.reader() as reader:
+        return reader.events(limit=1000)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    with (
+        runners() as (root, nobody),
+        standard_lab() as lab,
+        Broker(tmp_path_factory.mktemp("broker"), ns=lab.netns(lab.agent)) as broker,
+        broker.subscribe("pathwarden/#", "watch") as subscriber,
+    ):
+        agents = {
+            "raw": Agent(lab, root, "raw", port=8866),
+            "rootless": Agent(lab, nobody, "rootless", port=8867),
+        }
+        for agent in agents.values():
+            agent.configure(
+                section("defaults", "defaults", interval_s=INTERVAL_S, jitter_pct=0, queries=2, wait_s=0.3),
+                section("target", "udp4", host=lab.target4, method="udp", label="Zürich"),
+                section("target", "udp6", host=lab.target6, method="udp"),
+                section("target", "icmp4", host=lab.target4, method="icmp"),
+                section("target", "icmp6", host=lab.target6, method="icmp"),
+                section("target", HOME, host=lab.gateway4),
+                section("mqtt", "mqtt", host=broker.bind, port=broker.port),
+            )
+        with agents["raw"], agents["rootless"]:
+            yield Net(lab, subscriber, agents, root)
+
+
+@pytest.fixture(scope="module")
+def quiet(net: Net) -> Stage:
+    """After many rounds in which nothing changed."""
+    for name, agent in net.agents.items():
+        agent.await_rounds(QUIET_ROUNDS[name], PATIENCE_S)
+    return net.states()
+
+
+@pytest.fixture(scope="module")
+def moved(net: Net, quiet: Stage) -> Stage:
+    """Some rounds after the route moved: by then everything was told that ever will be."""
+    assert quiet.told == {name: [] for name in AGENTS}
+    net.lab.move()
+    _await_told(net, "path_changed")
+    net.more_rounds()
+    return net.states()
+
+
+@pytest.fixture(scope="module")
+def back(net: Net, moved: Stage) -> Stage:
+    """Some rounds after the route moved back."""
+    assert all(moved.told.values())
+    net.lab.move_back()
+    _await_told(net, "path_reverted")
+    net.more_rounds()
+    return net.states()
+
+
+def _await_told(net: Net, event_type: str) -> None:
+    awaited(
+        lambda: {name: net.told_types(name) for name in AGENTS},
+        lambda told: all((tid, event_type) in told[name] for name in AGENTS for tid in TARGETS),
+        f"the subscriber got {event_type} of every target from both daemons",
+        TOLD_WITHIN_S,
+    )
+
+
+def _expected(lab: StandardLab, tid: str, *, moved: bool) -> tuple[frozenset[str] | None, ...]:
+    v4, v6 = (lab.hops4_moved, lab.hops6_moved) if moved else (lab.hops4, lab.hops6)
+    return v4 if tid.endswith("4") else v6
+
+
+def as_in_the_lab(lab: StandardLab, hops: Hops, tid: str, *, moved: bool) -> None:
+    """Assert that the hops are the laboratory's: one responder each, none at the silent one, perhaps none at the rate-limited one."""
+    expected = _expected(lab, tid, moved=moved)
+    assert len(hops) == len(expected) == 8, hops
+    for ttl, (seen, may) in enumerate(zip(hops, expected, strict=True), 1):
+        least = 0 if may is None or ttl == lab.limited_ttl else 1
+        assert least <= len(seen) <= (0 if may is None else 1), f"ttl {ttl}: {seen}"
+        assert set(seen) <= (may or set()), f"ttl {ttl}: {seen}, not of {may}"
+
+
+@each_agent
+def test_rounds_without_a_change_tell_nothing(net: Net, quiet: Stage, name: str) -> None:
+    assert quiet.told[name] == []
+    assert quiet.stored[name] == []
+    for tid in TARGETS:
+        state = quiet.states[name, tid]
+        assert (state["state"], state["verdict"], state["hop_count"], state["changes_total"]) == ("ok", "ok", 8, 0), state
+        (path,) = quiet.paths[name, tid]
+        assert path["label"] == "A"
+        as_in_the_lab(net.lab, path["hops"], tid, moved=False)
+    assert quiet.states[name, HOME]["hop_count"] == 1
+
+
+def test_each_daemon_probes_as_its_user_may(net: Net, quiet: Stage) -> None:
+    assert quiet.states
+    assert {name: agent.get("/api/v1/status")["transport"]["name"] for name, agent in net.agents.items()} == {
+        "raw": "raw",
+        "rootless": "rootless",
+    }
+
+
+@each_agent
+def test_a_moved_route_is_told_once_for_every_target_behind_it(moved: Stage, name: str) -> None:
+    assert moved.told[name] == sorted((tid, "path_changed") for tid in TARGETS)
+    assert moved.stored[name] == ["path_changed"] * len(TARGETS)
+
+
+@each_agent
+@each_target
+def test_the_event_says_what_changed(net: Net, quiet: Stage, moved: Stage, name: str, tid: str) -> None:
+    event = net.events(name, "path_changed")[tid]
+    before, after = quiet.path(name, tid), moved.path(name, tid)
+    assert (event["old"]["path_id"], event["new"]["path_id"]) == (before["path_id"], after["path_id"])
+    assert (event["old"]["label"], event["new"]["label"]) == ("A", "B")
+    as_in_the_lab(net.lab, event["old"]["hops"], tid, moved=False)
+    as_in_the_lab(net.lab, event["new"]["hops"], tid, moved=True)
+    at = net.lab.diamond_ttl
+    # A router answers IPv6 from the address that the probe came in by: there the hop behind the diamond differs too.
+    last = at if tid.endswith("4") else at + 1
+    assert (event["first_diff_ttl"], event["last_diff_ttl"]) == (at, last)
+    assert sorted(event["hops_removed"]) == sorted(r for hop in before["hops"][at - 1 : last] for r in hop)
+    assert sorted(event["hops_added"]) == sorted(r for hop in _expected(net.lab, tid, moved=True)[at - 1 : last] for r in hop or ())
+    assert event["change"] == ("hop" if tid.endswith("4") else "reroute")
+    assert (event["agent"], event["delayed"], event["new_path_known"], event["confirmations"]) == (name, False, False, 3)
+    assert event["name"] == ("Zürich" if tid == "udp4" else event["address"])
+
+
+@each_agent
+def test_events_are_acknowledged_messages_that_are_not_kept(net: Net, moved: Stage, name: str) -> None:
+    assert moved.told[name]
+    messages = net.told(name)
+    assert all(m.qos == 1 and not m.retain for m in messages)
+    assert all(m.topic == f"pathwarden/{name}/target/{m.json['target']}/event" for m in messages)
+    with net.agents[name].reader() as reader:
+        assert reader.outbox(0, 10) == []
+
+
+def test_after_learning_a_change_notifies(net: Net, moved: Stage) -> None:
+    assert moved.told["raw"]
+    assert [event["notify"] for event in net.events("raw", "path_changed").values()] == [True] * len(TARGETS)
+
+
+@each_agent
+@each_target
+def test_page_and_retained_topics_show_the_change(net: Net, moved: Stage, back: Stage, name: str, tid: str) -> None:
+    event = net.events(name, "path_changed")[tid]
+    state = moved.states[name, tid]
+    assert (state["path_id"], state["path_label"], state["changes_total"]) == (event["new"]["path_id"], "B", 1)
+    assert (state["last_event_id"], state["state"]) == (event["event_id"], "ok")
+    changes = net.agents[name].get(f"/api/v1/changes?target={tid}")["changes"]
+    assert [change["event_type"] for change in changes] == ["path_reverted", "path_changed"]
+    assert changes[1]["event_id"] == event["event_id"]
+    labels = [m.json["path_label"] for m in net.subscriber.messages(f"/{name}/target/{tid}/path")]
+    assert [label for label, _ in groupby(labels)] == ["A", "B", "A"]
+    assert back.path(name, tid)["label"] == "A"
+
+
+@each_agent
+@each_target
+def test_the_history_holds_both_paths(net: Net, moved: Stage, name: str, tid: str) -> None:
+    routes = {path["label"]: path for path in moved.paths[name, tid]}
+    assert routes.keys() == {"A", "B"}
+    as_in_the_lab(net.lab, routes["A"]["hops"], tid, moved=False)
+    as_in_the_lab(net.lab, routes["B"]["hops"], tid, moved=True)
+    with net.agents[name].reader() as reader:
+        stored = {route.label: route for route in reader.routes(tid)}
+        assert {label: route.route_id for label, route in stored.items()} == {label: r["path_id"] for label, r in routes.items()}
+        followed = {trace.route_id for trace in reader.traces(tid, limit=1000)}
+    assert {route.route_id for route in stored.values()} <= followed
+    assert stored["A"].length == stored["B"].length == 8
+
+
+def test_the_command_line_shows_both_paths(net: Net, moved: Stage) -> None:
+    agent = net.agents["raw"]
+    done = net.runner.run(net.lab, agent.node, "--config", str(agent.config), "--json", "history", "udp4", "--paths")
+    assert done.returncode == 0, done.stderr
+    ids = {path["label"]: path["path_id"] for path in json.loads(done.stdout)}
+    assert ids == {path["label"]: path["path_id"] for path in moved.paths["raw", "udp4"]}
+
+
+@each_agent
+def test_the_way_back_is_told_as_a_return(net: Net, quiet: Stage, back: Stage, name: str) -> None:
+    assert back.told[name] == sorted((tid, kind) for tid in TARGETS for kind in ("path_changed", "path_reverted"))
+    reverted, changed = net.events(name, "path_reverted"), net.events(name, "path_changed")
+    for tid in TARGETS:
+        event = reverted[tid]
+        assert event["new"]["path_id"] == quiet.path(name, tid)["path_id"] == back.path(name, tid)["path_id"]
+        assert event["old"]["path_id"] == changed[tid]["new"]["path_id"]
+        assert (event["new_path_known"], event["returns_to_usual"]) == (True, True)
+        assert event["seq"] > changed[tid]["seq"]
+        assert len(back.paths[name, tid]) == 2
+
+
+@each_agent
+def test_a_target_before_the_change_is_left_alone(moved: Stage, back: Stage, name: str) -> None:
+    for stage in (moved, back):
+        state = stage.states[name, HOME]
+        assert (state["state"], state["path_label"], state["changes_total"]) == ("ok", "A", 0)
