@@ -70,3 +70,9 @@ def test_help_names_every_command(capsys):
     assert caught.value.code == 0
     shown = capsys.readouterr().out
     assert all(f"\n    {name} " in shown for name in COMMANDS)
+
+
+def test_a_configuration_named_like_a_command_is_no_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--config", "status", "config", "show"]) == 2
+    assert capsys.readouterr().err.startswith("status: ")

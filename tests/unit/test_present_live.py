@@ -227,9 +227,9 @@ PAUSED: dict[str, object] = {"state": "paused", "verdict": "unknown"}
         ([GATEWAY, ISP, ISP], "isp", "Home: ok, ISP: no answer."),
         ([ISP, ISP], "isp", "Home: ok, ISP: no answer."),
         ([DOWN, DOWN], "unknown", "No target answers."),
-        ([OK, DOWN], "destination", "T1 does not answer; the other target does."),
+        ([OK, DOWN], "destination", "T1 does not answer; another one does."),
         ([OK, OK, DOWN, ISP], "unknown", "T2, T3 do not answer; 2 others do."),
-        ([OK, *[DOWN] * 5], "destination", "T1, T2, T3 and 2 more do not answer; the other target does."),
+        ([OK, *[DOWN] * 5], "destination", "T1, T2, T3 and 2 more do not answer; another one does."),
     ],
 )
 def test_the_sentence_on_top(states: list[dict[str, object]], kind: str, words: str) -> None:

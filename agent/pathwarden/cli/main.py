@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ _AGO = re.compile(r"-\d+[a-z]")
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 ok, 1 failed, 2 usage, 3 cannot probe, 4 daemon, 5 not reached, 130 interrupted)."""
     arguments = _joined(sys.argv[1:] if argv is None else argv)
-    command = next((word for word in arguments if word in COMMANDS), None)
+    command = next((word for before, word in pairwise(["", *arguments]) if word in COMMANDS and before != "--config"), None)
     parser = _parser(command)
     args = parser.parse_args(arguments)
     try:

@@ -167,8 +167,8 @@ def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
         return ("isp", "Home: ok, ISP: no answer.") if home_ok else ("unknown", "No target answers.")
     names = ", ".join(str(s["name"]) for s in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
     verdicts = {s["verdict"] for s in failing}
-    rest = len(active) - len(failing)
-    others = "the other target does" if rest == 1 else f"{rest} others do"
+    rest = sum(s["state"] in ("ok", "degraded") for s in active)
+    others = {0: "the others are not measured yet", 1: "another one does"}.get(rest, f"{rest} others do")
     kind = str(verdicts.pop()) if len(verdicts) == 1 else "unknown"
     return kind, f"{names} {'does' if len(failing) == 1 else 'do'} not answer; {others}."
 
