@@ -7,6 +7,8 @@ DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver iproute
 	shellcheck fonts-noto-cjk procps iputils-ping tcpdump
 # The share of each long campaign that `make test` runs.
 SOAK_SHARE ?= 0.02
+# How often each contestant of `make bench` runs.
+RUNS ?= 5
 
 dev = packaging/dev/venv.sh dev
 need_root = @[ "$$(id -u)" -eq 0 ] || { echo "make $@ needs root, since its tests build network namespaces: sudo make $@" >&2; exit 1; }
@@ -70,10 +72,10 @@ soak: ## the long campaigns in full, as root: hours
 matrix: ## unit and sim with the newest and oldest libraries on Python 3.11 and 3.13
 	@packaging/dev/matrix.sh
 
-bench: ## measure against the other tools of the trade, as root
+bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1, README=1 puts the figures there
 	$(need_root)
 	$(debian)
-	$(call tests,bench,-s --timeout=0)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(README),--readme)
 
 clean: ## remove all that was made here, the state of make run too
 	rm -rf .venv* .run .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist tests/artefacts

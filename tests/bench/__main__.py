@@ -1,0 +1,186 @@
+"""`python -m bench`: measure, print, and with `--readme` put the main rows into the README."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from time import monotonic
+
+from bench import passes
+from bench.daemon import Daemon, Memory
+from bench.figures import Row, markdown, table
+from bench.lab import HOPS, TARGETS, BenchLab
+from bench.passes import Engine, Pass
+from equipment.waiting import until
+
+UNLIMITED_PPS = 1_000_000
+PPS = 1000  # where wall times are compared; the most that our configuration allows
+SCAMPER_MOST_PPS = 10_000
+INTERVAL_S = 5
+ROUND = HOPS * len(TARGETS) * 3
+SLOW_PPS = 10  # as shipped
+SLOW_PROBES = 150
+README = Path(__file__).parents[2] / "README.md"
+MARKERS = ("<!-- figures: make bench README=1 -->", "<!-- end of figures -->")
+
+Passes = dict[str, list[Pass]]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="make bench", description="CPU, wall time and memory beside traceroute(8), scamper and Scapy.")
+    parser.add_argument("--runs", type=int, default=5, help="how often each contestant runs (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--readme", action="store_true", help="put the main rows into README.md")
+    args = parser.parse_args()
+    begun = monotonic()
+    with BenchLab() as lab, tempfile.TemporaryDirectory() as folder:
+        contests = _contests(lab, args.runs)
+        starts, memory = _whole(lab, Path(folder), contests, args.runs)
+    groups = _groups(contests, starts, memory)
+    if args.json:
+        rows = [row.json() | {"group": title} for title, rows in groups.items() for row in rows]
+        print(json.dumps({"machine": _machine(), "runs": args.runs, "rows": rows}, indent=1))
+    else:
+        print(_heading(args.runs), *(table(title, rows) for title, rows in groups.items()), sep="\n")
+        print(f"\n{monotonic() - begun:.0f} s")
+    if args.readme:
+        _write_readme([row for rows in groups.values() for row in rows if row.most is not None])
+
+
+def _contests(lab: BenchLab, runs: int) -> Passes:
+    """Every contestant in turn, again and again; the first time around warms up and is not counted."""
+    found: Passes = defaultdict(list)
+    with Engine(lab, "raw") as raw, Engine(lab, "rootless") as rootless:
+        turns = {
+            "traceroute": lambda: passes.traceroute(lab),
+            "engine": lambda: raw.run(UNLIMITED_PPS),
+            "engine from start": lambda: passes.engine_from_start(lab, UNLIMITED_PPS),
+            "rootless": lambda: rootless.run(UNLIMITED_PPS),
+            "scamper": lambda: passes.scamper(lab, SCAMPER_MOST_PPS),
+            "scamper paced": lambda: passes.scamper(lab, PPS),
+            "engine paced": lambda: raw.run(PPS),
+            "scapy": lambda: passes.scapy(lab),
+        }
+        for number in range(runs + 1):
+            for name, turn in turns.items():
+                _say(f"{number}/{runs} {name}")
+                one = turn()
+                if number:
+                    found[name].append(one)
+    return found
+
+
+def _whole(lab: BenchLab, folder: Path, found: Passes, runs: int) -> tuple[list[float], list[Memory]]:
+    """The whole daemon: CPU over full rounds, each beside a pass of traceroute(8) while the daemon stands still; start and memory."""
+    starts, memory = [], []
+    for number in range(runs):
+        _say(f"{number + 1}/{runs} start of the daemon")
+        with Daemon(lab, folder / f"start{number}", pps=PPS, interval_s=INTERVAL_S) as daemon:
+            starts.append(daemon.start_cpu_s)
+    with Daemon(lab, folder / "quick", pps=PPS, interval_s=INTERVAL_S) as daemon:
+        daemon.await_probes(2 * ROUND, 60)
+        until(daemon.heard, "the subscriber hears of the targets")
+        for number in range(runs):
+            _say(f"{number + 1}/{runs} daemon")
+            found["daemon"].append(_stretch(lab, daemon, ROUND))
+            with daemon.stopped():
+                found["traceroute beside the daemon"].append(passes.traceroute(lab))
+            memory.append(daemon.memory())
+    with Daemon(lab, folder / "slow", pps=SLOW_PPS, interval_s=INTERVAL_S) as daemon:
+        daemon.await_probes(SLOW_PROBES, 60)
+        _say("daemon at its shipped pace")
+        found["daemon slow"].append(_stretch(lab, daemon, SLOW_PROBES))
+    return starts, memory
+
+
+def _stretch(lab: BenchLab, daemon: Daemon, probes: int) -> Pass:
+    """The daemon while it sends so many probes. What it says of itself is held against the kernel's count."""
+    said, counted, cpu_s, begun = daemon.probes(), lab.probes(), daemon.cpu_s(), monotonic()
+    daemon.await_probes(probes, 120)
+    one = Pass(daemon.cpu_s() - cpu_s, monotonic() - begun, lab.probes() - counted)
+    says = daemon.probes() - said
+    if abs(says - one.probes) > one.probes / 10:  # it goes on probing between the two readings
+        raise RuntimeError(f"the daemon says {says} probes, the kernel counted {one.probes}")
+    return one
+
+
+def _groups(found: Passes, starts: list[float], memory: list[Memory]) -> dict[str, list[Row]]:
+    """The table's parts."""
+    cpu = {name: tuple(one.us for one in ones) for name, ones in found.items()}
+    wall = {name: tuple(one.wall_s for one in ones) for name, ones in found.items()}
+    probes = {name: tuple(one.probes / len(TARGETS) for one in ones) for name, ones in found.items()}
+    theirs = cpu["traceroute"]
+    per_probe = [
+        Row("traceroute(8), 50 processes", "us", theirs),
+        Row("scamper, one process", "us", cpu["scamper"], theirs),
+        Row("Scapy's traceroute(), without its start", "us", cpu["scapy"], theirs),
+        Row("engine and transport, warm", "us", cpu["engine"], theirs, 0.7),
+        Row("engine and transport, with the start of Python", "us", cpu["engine from start"], theirs),
+        Row("engine and transport without root, warm", "us", cpu["rootless"], theirs),
+        Row(f"scamper at {PPS} probes/s", "us", cpu["scamper paced"], theirs),
+        Row(f"engine and transport at {PPS} probes/s, warm", "us", cpu["engine paced"], theirs),
+        Row("whole daemon, store, MQTT, page", "us", cpu["daemon"], cpu["traceroute beside the daemon"], 1.0),
+        Row(f"whole daemon at {SLOW_PPS} probes/s, as shipped", "us", cpu["daemon slow"]),
+    ]
+    seconds = [
+        Row("traceroute(8), one after another", "s", wall["traceroute"]),
+        Row("scamper, as fast as it goes", "s", wall["scamper"]),
+        Row("Scapy", "s", wall["scapy"]),
+        Row("engine and transport, as fast as they go", "s", wall["engine"]),
+        Row(f"scamper at {PPS} probes/s", "s", wall["scamper paced"]),
+        Row(f"engine and transport at {PPS} probes/s", "s", wall["engine paced"], wall["scamper paced"], 1.0),
+    ]
+    sent = [Row(name, "probes", probes[name]) for name in ("traceroute", "scamper", "scapy", "engine", "engine paced")]
+    whole = [
+        Row("resident memory, MiB", "MiB", tuple(one.rss for one in memory), most=45),
+        Row("its share of what is shared, MiB", "MiB", tuple(one.pss for one in memory)),
+        Row("its own, MiB", "MiB", tuple(one.private for one in memory)),
+        Row("start-up CPU, s", "s", tuple(starts), most=0.6),
+    ]
+    return {
+        "CPU per probe, us, user and system": per_probe,
+        f"Wall time, s, {len(TARGETS)} targets x {HOPS} hops x 3": seconds,
+        "Probes per target, counted by the first router": sent,
+        f"The whole daemon with {len(TARGETS)} targets": whole,
+    }
+
+
+def _machine() -> dict[str, str]:
+    models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    cpu = models[0] if models else platform.machine()
+    return {"cpu": f"{os.cpu_count()} x {cpu}", "kernel": platform.release(), "python": platform.python_version()}
+
+
+def _heading(runs: int) -> str:
+    machine = _machine()
+    return (
+        f"{machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}; {runs} runs after one to warm up, in turn.\n"
+        "ratio: to traceroute(8)'s CPU per probe, or to scamper's wall time: the median of the ratios run by run.\n"
+        "The system time of every contestant holds the way of its probes through all routers: one kernel does it all, and\n"
+        "charges the sender. traceroute(8) and scamper are measured from the start of their processes, as they are used."
+    )
+
+
+def _write_readme(rows: list[Row]) -> None:
+    machine = _machine()
+    text = README.read_text(encoding="utf-8")
+    head, _, rest = text.partition(MARKERS[0])
+    _, _, tail = rest.partition(MARKERS[1])
+    if not rest or not tail:
+        sys.exit(f"README.md has no lines {MARKERS[0]} and {MARKERS[1]}")
+    on = f"Medians of {len(rows[0].values)} runs on {machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}:"
+    README.write_text(f"{head}{MARKERS[0]}\n{on}\n\n{markdown(rows)}\n{MARKERS[1]}{tail}", encoding="utf-8")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"\r\033[K{text}" if sys.stderr.isatty() else "")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
