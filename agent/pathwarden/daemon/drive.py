@@ -21,7 +21,7 @@ from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding
 from pathwarden.model.protocols import Clock, Transport
 
-TURN = 2  # probes a session may send before the next one's turn: keeps a trace's replies apart, and it from climbing past its end
+TURN = 4  # probes a session may send before the next one's turn: more would climb past its end, fewer cost more turns
 FULL_QUEUE_NS = 10_000_000  # a full queue drains in milliseconds; a stalled link must not make us spin
 LONGEST_WAIT_NS = 3_600_000_000_000
 
