@@ -9,6 +9,16 @@ from equipment.agent import Agent, Runner, runners
 from netlab import Lab
 
 FIRST_RESULT_WITHIN_S = 10
+ISP_DOWN = ("isp", "Home: ok, ISP: no answer.")
+# For each host the states of the targets that the agent chooses itself, and verdict and sentence.
+NODES = {
+    "alone": (
+        {"cloudflare": "error", "quad9": "error"},
+        ("local", "No probe can leave: no route to the target: Network is unreachable."),
+    ),
+    "swallowed": ({"gateway": "ok", "cloudflare": "unknown", "quad9": "unknown", "cloudflare6": "unknown"}, ISP_DOWN),
+    "refused": ({"gateway": "ok", "cloudflare": "unknown", "quad9": "unknown"}, ISP_DOWN),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,60 +45,38 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
-def overview(agent: Agent) -> tuple[str, str]:
-    summary = agent.get("/api/v1/summary")
-    return summary["verdict"], summary["sentence"]
-
-
-def states(agent: Agent) -> dict[str, str]:
-    return {state["target"]: state["state"] for state in agent.get("/api/v1/targets")["targets"]}
-
-
-def test_with_loopback_alone_no_probe_can_leave(lab: Lab, both: tuple[Runner, Runner]) -> None:
-    for agent in first_results(lab, both, "alone"):
-        assert states(agent) == {"cloudflare": "error", "quad9": "error"}
-        assert overview(agent) == ("local", "No probe can leave: no route to the target: Network is unreachable.")
-        farewell(agent)
-
-
-@pytest.mark.parametrize("node", ["swallowed", "refused"])
-def test_behind_a_gateway_without_internet_home_is_ok(lab: Lab, both: tuple[Runner, Runner], node: str) -> None:
-    beyond = ["cloudflare", "quad9", *(["cloudflare6"] if node == "swallowed" else [])]
-    for agent in first_results(lab, both, node):
-        assert states(agent) == {"gateway": "ok"} | dict.fromkeys(beyond, "unknown")
-        assert overview(agent) == ("isp", "Home: ok, ISP: no answer.")
-        farewell(agent)
-
-
-def first_results(lab: Lab, both: tuple[Runner, Runner], node: str) -> list[Agent]:
-    """Daemons of both users without targets; asserts that each shows a first result in time, then waits for the others."""
-    agents = [Agent(lab, runner, runner.name, node=node, port=8866 + number) for number, runner in enumerate(both)]
+@pytest.fixture(scope="module")
+def agents(lab: Lab, both: tuple[Runner, Runner]) -> list[Agent]:
+    """Daemons of both users without targets, on every host; each has shown a first result in time, and now has one of every target."""
+    agents = [Agent(lab, runner, runner.name, node=node, port=8866 + n) for node in NODES for n, runner in enumerate(both)]
+    begun = {}
     for agent in agents:
         agent.configure(max_pps=10)  # the default
-    begun = time.monotonic()
-    for agent in agents:
+        begun[agent] = time.monotonic()
         agent.launch()
     for agent in agents:
-        agent.awaits(agent.output, lambda said: "The page: " in said, "the daemon says where its page is")
+        agent.await_page()
         agent.awaits(lambda agent=agent: measured(agent), any, "a first result")
-        assert time.monotonic() - begun < FIRST_RESULT_WITHIN_S
+        assert time.monotonic() - begun[agent] < FIRST_RESULT_WITHIN_S
     for agent in agents:
         agent.awaits(lambda agent=agent: measured(agent), all, "a result of every target")
     return agents
 
 
-def measured(agent: Agent) -> list[str | None]:
-    return [state["measured_at"] for state in agent.get("/api/v1/targets")["targets"]]
-
-
-def farewell(agent: Agent) -> None:
-    """Assert that it ends well and has written nothing but its history."""
+@pytest.mark.usefixtures("net")  # whose daemons make their quiet rounds meanwhile
+@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("who", ["root", "nobody"])
+def test_the_page_says_what_is_wrong(agents: list[Agent], node: str, who: str) -> None:
+    (agent,) = [agent for agent in agents if (agent.node, agent.name) == (node, who)]
+    expected, overview = NODES[node]
+    assert {state["target"]: state["state"] for state in agent.get("/api/v1/targets")["targets"]} == expected
+    summary = agent.get("/api/v1/summary")
+    assert (summary["verdict"], summary["sentence"]) == overview
     assert agent.stop() == 0
     assert "Traceback" not in agent.log()
-    assert {file.name for file in agent.folder.iterdir()} == {
-        "history.db",
-        "history.db.lock",
-        "pathwarden.conf",
-        "stdout",
-        "stderr",
-    }
+    written = {file.name for file in agent.folder.iterdir()}
+    assert written == {"history.db", "history.db.lock", "pathwarden.conf", "stdout", "stderr"}, "it writes nothing but its history"
+
+
+def measured(agent: Agent) -> list[str | None]:
+    return [state["measured_at"] for state in agent.get("/api/v1/targets")["targets"]]

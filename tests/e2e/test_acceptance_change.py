@@ -5,114 +5,21 @@ through it side by side: one of root, with raw sockets, and one of a user withou
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import pytest
 
-from equipment.agent import Agent, Runner, awaited, runners, section
-from equipment.broker import Broker, Message, Subscriber
-from netlab import StandardLab, standard_lab
+from equipment.agent import awaited
+from equipment.story import AGENTS, HOME, INTERVAL_S, PATIENCE_S, TARGETS, Net, Stage
+from netlab import StandardLab
 
-INTERVAL_S = 1
 TOLD_WITHIN_S = INTERVAL_S + 15
 # A trace of the daemon without privilege takes longer: it has one UDP probe of a flow in the air at a time.
 QUIET_ROUNDS = {"raw": 30, "rootless": 12}
-ROUNDS_AFTER = 2  # in which nothing more may be told
-PATIENCE_S = 120  # for the quiet rounds
-HOME = "home"  # a target before the route that moves
-AGENTS = ("raw", "rootless")
-TARGETS = ("udp4", "udp6", "icmp4", "icmp6")
 each_agent = pytest.mark.parametrize("name", AGENTS)
 each_target = pytest.mark.parametrize("tid", TARGETS)
 
 Hops = list[list[str]]
-
-
-@dataclass
-class Net:
-    """What the story plays in."""
-
-    lab: StandardLab
-    subscriber: Subscriber
-    agents: dict[str, Agent]
-    runner: Runner
-
-    def told(self, name: str) -> list[Message]:
-        """What the subscriber got of an agent's paths and reachability."""
-        return [m for m in self.subscriber.messages("/event") if m.topic.startswith(f"pathwarden/{name}/")]
-
-    def told_types(self, name: str) -> list[tuple[str, str]]:
-        """Target and type of each event, by target."""
-        return sorted((m.json["target"], m.json["event_type"]) for m in self.told(name))
-
-    def events(self, name: str, event_type: str) -> dict[str, Any]:
-        """An agent's events of one type, by target."""
-        return {m.json["target"]: m.json for m in self.told(name) if m.json["event_type"] == event_type}
-
-    def more_rounds(self) -> None:
-        """Let both daemons make some rounds."""
-        goals = {name: agent.rounds() + ROUNDS_AFTER for name, agent in self.agents.items()}
-        for name, agent in self.agents.items():
-            agent.await_rounds(goals[name], PATIENCE_S)
-
-    def states(self) -> "Stage":
-        """What the daemons say by HTTP, and what was told so far."""
-        agents = self.agents.items()
-        return Stage(
-            {(name, s["target"]): s for name, agent in agents for s in agent.get("/api/v1/targets")["targets"]},
-            {(name, tid): agent.get(f"/api/v1/targets/{tid}/paths")["paths"] for name, agent in agents for tid in TARGETS},
-            {name: self.told_types(name) for name in AGENTS},
-            {name: [event.event_type for event in _stored(agent)] for name, agent in agents},
-        )
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The daemons at one moment of the story: states and routes by agent and target, events told and stored by agent."""
-
-    states: dict[tuple[str, str], dict[str, Any]]
-    paths: dict[tuple[str, str], list[dict[str, Any]]]
-    told: dict[str, list[tuple[str, str]]]
-    stored: dict[str, list[str]]
-
-    def path(self, name: str, tid: str) -> dict[str, Any]:
-        """The route in force."""
-        (current,) = [path for path in self.paths[name, tid] if path["current"]]
-        return current
-
-
-def _stored(agent: Agent) -> list[Any]:
-    with agent.reader() as reader:
-        return reader.events(limit=1000)
-
-
-@pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
-    with (
-        runners() as (root, nobody),
-        standard_lab() as lab,
-        Broker(tmp_path_factory.mktemp("broker"), ns=lab.netns(lab.agent)) as broker,
-        broker.subscribe("pathwarden/#", "watch") as subscriber,
-    ):
-        agents = {
-            "raw": Agent(lab, root, "raw", port=8866),
-            "rootless": Agent(lab, nobody, "rootless", port=8867),
-        }
-        for agent in agents.values():
-            agent.configure(
-                section("defaults", "defaults", interval_s=INTERVAL_S, jitter_pct=0, queries=2, wait_s=0.3),
-                section("target", "udp4", host=lab.target4, method="udp", label="Zürich"),
-                section("target", "udp6", host=lab.target6, method="udp"),
-                section("target", "icmp4", host=lab.target4, method="icmp"),
-                section("target", "icmp6", host=lab.target6, method="icmp"),
-                section("target", HOME, host=lab.gateway4),
-                section("mqtt", "mqtt", host=broker.bind, port=broker.port),
-            )
-        with agents["raw"], agents["rootless"]:
-            yield Net(lab, subscriber, agents, root)
 
 
 @pytest.fixture(scope="module")

@@ -112,26 +112,39 @@ def test_a_device_that_comes_up_is_used(lab: Lab, faulty: dict[str, Agent]) -> N
         lab.down("agent", "spare")
 
 
-@each_user
-def test_a_damaged_history_is_kept_aside_and_a_new_one_begun(lab: Lab, both: dict[str, Runner], who: str) -> None:
-    agent = Agent(lab, both[who], "damaged", port=8820)
-    agent.configure(QUICK, GOOD)
-    with agent:
-        agent.awaits(lambda: traces(agent), lambda number: number >= 1, "a trace in the history")
-        agent.kill()
-    content = agent.db.read_bytes()
-    torn = content[:1024] + os.urandom(len(content) - 1024)  # the first page says what the file is
-    agent.db.write_bytes(torn)
-    with agent:
-        agent.awaits(lambda: traces(agent), lambda number: number >= 1, "the new history has a trace")
+def test_a_damaged_history_is_kept_aside_and_a_new_one_begun(lab: Lab, both: dict[str, Runner]) -> None:
+    agents = [Agent(lab, runner, name, port=8820 + number) for number, (name, runner) in enumerate(both.items())]
+    for agent in agents:
+        agent.configure(QUICK, GOOD)
+        agent.launch()
+    torn = {agent: tear(agent) for agent in agents}
+    for agent in agents:
+        agent.launch()
+    for agent in agents:
+        await_traces(agent)
         aside = agent.db.with_name("history.db.damaged-1")
-        assert aside.read_bytes() == torn
-        (notice,) = [notice for notice in agent.get("/api/v1/status")["notices"] if notice["level"] == "error"]
-        assert notice["text"].startswith(f"the history {agent.db} was damaged (")
-        assert notice["text"].endswith(f"): it was set aside as {aside}, and a new history was started")
-        assert f"WARNING pathwarden.daemon.runtime: {notice['text']}\n" in agent.log()
+        assert aside.read_bytes() == torn[agent]
+        (notice,) = [notice["text"] for notice in agent.get("/api/v1/status")["notices"] if notice["level"] == "error"]
+        assert notice.startswith(f"the history {agent.db} was damaged (")
+        assert notice.endswith(f"): it was set aside as {aside}, and a new history was started")
+        assert f"WARNING pathwarden.daemon.runtime: {notice}\n" in agent.log()
         assert agent.stop() == 0
         assert "Traceback" not in agent.log()
+
+
+def tear(agent: Agent) -> bytes:
+    """Kill a daemon and overwrite its history, all but the first page, which says what the file is; the new content."""
+    await_traces(agent)
+    agent.kill()
+    content = agent.db.read_bytes()
+    torn = content[:1024] + os.urandom(len(content) - 1024)
+    agent.db.write_bytes(torn)
+    return torn
+
+
+def await_traces(agent: Agent) -> None:
+    agent.await_page()
+    agent.awaits(lambda: traces(agent), lambda number: number >= 1, "a trace in the history")
 
 
 def traces(agent: Agent) -> int:

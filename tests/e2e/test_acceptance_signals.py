@@ -101,7 +101,6 @@ def test_sigterm_ends_at_once_even_if_the_broker_does_not_answer(agent: Agent, b
     assert time.monotonic() - begun < STOPS_WITHIN_S
 
 
-@each_user
 def test_sighup_takes_a_new_target_and_goes_on_with_the_old(lab: StandardLab, agent: Agent, broker: Broker, watch: Subscriber) -> None:
     await_online(watch)
     agent.await_rounds(2, 40)

@@ -181,10 +181,13 @@ class Agent:
             )
         return self
 
+    def await_page(self) -> None:
+        """Wait until it says where the page is."""
+        self.awaits(lambda: self.output().count("The page: "), lambda count: count >= self._starts, "the daemon says where its page is")
+
     def start(self) -> Self:
         """Start it, and wait until it says where the page is."""
-        self.launch()
-        self.awaits(lambda: self.output().count("The page: "), lambda count: count >= self._starts, "the daemon says where its page is")
+        self.launch().await_page()
         return self
 
     def signal(self, number: signal.Signals) -> None:
