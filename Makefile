@@ -5,6 +5,9 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver iproute2 nftables traceroute scamper \
 	shellcheck fonts-noto-cjk procps iputils-ping tcpdump
+# More than there are processors: most tests wait for a network most of the time.
+WORKERS ?= 4
+parallel = -n $(WORKERS) --dist loadfile
 # The share of each long campaign that `make test` runs.
 SOAK_SHARE ?= 0.02
 # How often each contestant of `make bench` runs.
@@ -32,9 +35,9 @@ test: ## set everything up and run every check and test, as root; under 10 minut
 	$(debian)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
-	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) "$$environment/bin/python" -m pytest --ignore=tests/bench tests
+	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) "$$environment/bin/python" -m pytest $(parallel) --ignore=tests/bench tests
 	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit and sim again, with the oldest libraries:" && \
-		packaging/dev/pytest.sh "$$environment" unit sim -- -q
+		packaging/dev/pytest.sh "$$environment" unit sim -- -q $(parallel)
 
 lint: ## style, layout, direction of imports, shell scripts
 	@packaging/dev/debian.sh shellcheck
