@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, NamedTuple
 
 import pytest
@@ -47,23 +47,35 @@ def both() -> Iterator[dict[str, Runner]]:
         yield {runner.name: runner for runner in both}
 
 
-class Locked(NamedTuple):
-    """A daemon whose history another process holds."""
+class Held(NamedTuple):
+    """Daemons whose histories other processes hold."""
 
-    agent: Agent
-    holder: sqlite3.Connection
+    running: Agent  # cannot write
+    starting: Agent
+    blind: Agent  # cannot even read
+    broker: Broker  # of the blind one
+    holders: dict[Agent, sqlite3.Connection]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def locked(lab: Lab, both: dict[str, Runner]) -> Iterator[Locked]:
-    """Held from the first test of this module on: it takes ten seconds until the daemon calls it a fault, while others are tested."""
-    agent = Agent(lab, both["root"], "locked", port=8801)
-    agent.configure(QUICK, GOOD)
-    with agent:
-        agent.await_rounds(1, 40)
-        with closing(sqlite3.connect(agent.db, isolation_level=None)) as holder:
-            holder.execute("BEGIN IMMEDIATE")
-            yield Locked(agent, holder)
+def held(lab: Lab, both: dict[str, Runner], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+    """Held from the first test of this module on: it takes ten seconds until a lock is called a fault, while others are tested."""
+    running, starting, blind = (Agent(lab, both["root"], name, port=8801 + n) for n, name in enumerate(("running", "starting", "blind")))
+    with Broker(tmp_path_factory.mktemp("broker"), ns=lab.netns("agent"), port=1884) as broker, ExitStack() as stack:
+        for agent in (running, starting):
+            agent.configure(QUICK, GOOD)
+        blind.configure(QUICK, GOOD, section("mqtt", "mqtt", host=broker.bind, port=broker.port))
+        for agent in (running, blind):
+            stack.enter_context(agent).await_rounds(1, 40)
+        blind.awaits(lambda: status_mqtt(blind)["connected"], bool, "the broker knows the daemon")
+        holders = {}
+        for agent, how in ((running, "IMMEDIATE"), (starting, "EXCLUSIVE"), (blind, "EXCLUSIVE")):
+            holder = stack.enter_context(closing(sqlite3.connect(agent.db, isolation_level=None, timeout=30)))
+            holder.execute(f"BEGIN {how}")
+            holders[agent] = holder
+        starting.launch()
+        broker.restart()  # a new connection reads the outbox
+        yield Held(running, starting, blind, broker, holders)
 
 
 @pytest.fixture(scope="module")
@@ -179,30 +191,46 @@ def status_mqtt(agent: Agent) -> dict[str, Any]:
     return dict(agent.get("/api/v1/status")["mqtt"])
 
 
-def test_a_history_locked_by_another_process(locked: Locked, lab: Lab, both: dict[str, Runner]) -> None:
-    """The running daemon goes on and says so; one that starts cannot."""
-    agent, holder = locked
-    said = f"the history {agent.db} is locked by another process; end that process"
-    late = Agent(lab, both["root"], "late", port=8840)
-    with closing(sqlite3.connect(late.db, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        late.configure(QUICK, GOOD)
-        late.launch()
-        agent.awaits(lambda: notices(agent), lambda seen: said in seen, "the page says that the history is locked")
-        assert f"ERROR pathwarden.daemon.keeper: {said}\n" in agent.log()
-        rounds, kept = agent.rounds(), traces(agent)
-        agent.await_rounds(rounds + 2, 40)
-        assert traces(agent) == kept
-        assert late.ended() == FAILED
-        assert late.log() == f"pathwarden: the history {late.db} is locked by another process; end that process\n"
+def locked(agent: Agent) -> str:
+    """What the operator is told."""
+    return f"the history {agent.db} is locked by another process; end that process"
+
+
+def test_a_daemon_goes_on_while_it_cannot_read_its_history(held: Held) -> None:
+    agent = held.blind
+    with pytest.raises(AssertionError, match=r"GET /api/v1/status: 503 .*\"history_unavailable\"") as caught:
+        agent.get("/api/v1/status")
+    assert locked(agent) in str(caught.value)
+    agent.awaits(agent.log, lambda log: f"WARNING pathwarden.mqtt.publisher: {locked(agent)}\n" in log, "the log says so")
+    with held.broker.subscribe("pathwarden/blind/status", "watch") as watch:
+        assert watch.payloads("/status") != ["online"]
+        held.holders[agent].execute("ROLLBACK")
+        agent.awaits(lambda: watch.payloads("/status")[-1:], lambda last: last == ["online"], "the broker is told everything again")
+    assert status_mqtt(agent)["connected"]
+    assert agent.stop() == 0
+    assert "Traceback" not in agent.log()
+
+
+def test_a_daemon_goes_on_while_it_cannot_write_its_history(held: Held) -> None:
+    agent = held.running
+    agent.awaits(lambda: notices(agent), lambda seen: locked(agent) in seen, "the page says that the history is locked")
+    assert f"ERROR pathwarden.daemon.keeper: {locked(agent)}\n" in agent.log()
+    rounds, kept = agent.rounds(), traces(agent)
+    agent.await_rounds(rounds + 2, 40)
+    assert traces(agent) == kept
     waiting = agent.get("/api/v1/status")["db"]["waiting"]
     assert waiting >= 2
-    holder.execute("ROLLBACK")
+    held.holders[agent].execute("ROLLBACK")
     agent.awaits(lambda: traces(agent), lambda number: number >= kept + waiting, "what waited is written")
-    agent.awaits(lambda: notices(agent), lambda seen: said not in seen, "the page takes it back")
+    agent.awaits(lambda: notices(agent), lambda seen: locked(agent) not in seen, "the page takes it back")
     assert agent.stop() == 0
-    assert agent.log().count(said) == 1
+    assert agent.log().count(locked(agent)) == 1
     assert "Traceback" not in agent.log()
+
+
+def test_a_daemon_does_not_start_on_a_history_that_is_locked(held: Held) -> None:
+    assert held.starting.ended() == FAILED
+    assert held.starting.log() == f"pathwarden: {locked(held.starting)}\n"
 
 
 def notices(agent: Agent) -> list[str]:

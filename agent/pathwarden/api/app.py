@@ -36,6 +36,7 @@ from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
 from pathwarden.api.past import PastRoutes
 from pathwarden.api.problem import Answer, Problem
+from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import Agent, Clock, HistoryReader
 from pathwarden.model.settings import Settings
 
@@ -76,6 +77,9 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
             answer = _route(routes, environ)
         except Problem as problem:
             answer = problem.answer()
+        except OperatorError as error:
+            # The history cannot be read now; the store's thread logs what it finds itself.
+            answer = Problem(503, "history_unavailable", str(error)).answer()
         except Exception:
             log.exception("%s %r failed", environ["REQUEST_METHOD"], environ.get("PATH_INFO"))
             answer = Problem(500, "internal_error", "the agent made a mistake; its log says more").answer()

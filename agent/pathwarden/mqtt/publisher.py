@@ -8,12 +8,14 @@ Rules.
 5. No lock is held while the client is called, since paho's thread calls back with locks of its own.
 """
 
+import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import Acknowledge, Agent
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.connection import Answer
@@ -21,8 +23,10 @@ from pathwarden.mqtt.outbox import REASONS, Fail, Outbox, OutboxReader, Sending
 from pathwarden.mqtt.payload import TooLong, fit
 from pathwarden.mqtt.topics import Topics
 
+_LOG = logging.getLogger(__name__)
 _PAYLOAD_BYTES = 8192  # Home Assistant keeps at most 16 KiB of attributes, small subscribers have buffers of 8
 _INFO_NS = 60_000_000_000
+_UNREADABLE_NS = 1_000_000_000  # the history's reader has waited long enough by then
 _FAREWELL_NS = 2_000_000_000  # the daemon must end within three seconds
 _NOT_AUTHORIZED = 0x87
 _REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5, section 2.4)
@@ -204,9 +208,17 @@ class MqttPublisher:
             self._failed[reason] += 1
 
     def _run(self) -> None:
-        while self._wait(self.turn(time.monotonic_ns())):
+        while self._wait(self._try_turn(time.monotonic_ns())):
             pass
         self._farewell()
+
+    def _try_turn(self, mono_ns: int) -> int:
+        """A turn; while the history cannot be read, another one soon. What was due stays due."""
+        try:
+            return self.turn(mono_ns)
+        except OperatorError as error:
+            _LOG.warning("%s", error)
+            return time.monotonic_ns() + _UNREADABLE_NS
 
     def _wait(self, until_ns: int) -> bool:
         """Wait for an instant or a wake-up; False once the publisher must stop."""
