@@ -4,25 +4,86 @@ import pytest
 
 from pathwarden.net import clock
 
-
-@pytest.fixture
-def answers(monkeypatch):
-    given = []
-    monkeypatch.setattr(clock, "_ask", lambda: given.pop(0))
-    return given
+S = 1_000_000_000
+TRUE = 1_800_000_000 * S  # the right wall clock when the machine booted
+WRONG = 10_000 * S  # what a router without a battery believes instead
 
 
-def test_the_kernel_is_asked_every_half_minute(answers, monkeypatch):
-    now_ns = [10]
-    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns[0])
-    answers += [False, True]
-    system = clock.SystemClock()
-    assert system.synced() is False
-    now_ns[0] += 29_999_999_999
-    assert system.synced() is False
-    now_ns[0] += 1
-    assert system.synced() is True
-    assert answers == []
+class Machine:
+    def __init__(self, wall_ns: int) -> None:
+        self.boot_ns, self.offset_ns, self.steered, self.asked = 100 * S, wall_ns, False, 0
+        self.clock = clock.SystemClock(self._ask, lambda: self.boot_ns + self.offset_ns, lambda: self.boot_ns)
+
+    def _ask(self) -> bool:
+        self.asked += 1
+        return self.steered
+
+    def after(self, seconds: float) -> int:
+        self.boot_ns += round(seconds * S)
+        return self.clock.wall_ns()
+
+
+def test_the_kernel_is_asked_every_half_minute():
+    machine = Machine(TRUE)
+    machine.after(0)
+    machine.after(29.9)
+    assert machine.asked == 1
+    machine.steered = True
+    assert machine.clock.synced() is False
+    machine.after(0.1)
+    assert machine.clock.synced() is True
+    assert machine.asked == 2
+
+
+def test_a_step_that_no_time_service_answers_for_is_not_followed():
+    machine = Machine(TRUE)
+    machine.after(0)
+    for offset_ns in (0, TRUE + 315_000_000 * S):  # 1970, and ten years ahead
+        machine.offset_ns = offset_ns
+        before_ns = machine.boot_ns
+        assert machine.after(60) == TRUE + before_ns + 60 * S
+    assert machine.clock.take_shift() is None
+
+
+def test_the_clock_becomes_right_once_and_says_what_that_means():
+    machine = Machine(WRONG)
+    machine.after(40)
+    noted = machine.clock.wall_ns()
+    machine.offset_ns, machine.steered = TRUE, True
+    assert machine.after(20) == machine.boot_ns + TRUE or machine.after(30) == machine.boot_ns + TRUE
+    shift = machine.clock.take_shift()
+    assert shift.of(noted) == noted - WRONG + TRUE
+    assert shift.of(TRUE) == TRUE
+    assert shift.since == WRONG  # when the machine booted, by the wrong clock
+    assert machine.clock.take_shift() is None
+
+
+def test_asked_at_once_when_told_that_the_clock_is_right():
+    machine = Machine(WRONG)
+    machine.after(0)
+    machine.offset_ns, machine.steered = TRUE, True
+    assert machine.clock.wall_ns() < TRUE
+    machine.clock.ask()
+    assert machine.clock.wall_ns() == machine.boot_ns + TRUE
+    assert machine.clock.synced()
+
+
+def test_a_right_clock_set_by_hand_runs_on_evenly_from_where_it_was():
+    machine = Machine(TRUE)
+    machine.steered = True
+    machine.after(0)
+    machine.clock.take_shift()
+    machine.offset_ns, machine.steered = 0, False
+    assert machine.after(1) == machine.boot_ns + TRUE
+    assert machine.clock.synced() is False
+
+
+def test_a_steered_clock_is_followed_when_it_is_slewed():
+    machine = Machine(TRUE)
+    machine.steered = True
+    machine.after(0)
+    machine.offset_ns += S // 10
+    assert machine.after(1) == machine.boot_ns + TRUE + S // 10
 
 
 @pytest.mark.parametrize(("state", "synced"), [(0, True), (1, True), (4, True), (5, False), (-1, False)])
@@ -37,12 +98,12 @@ def test_what_adjtimex_says(monkeypatch, state, synced):
             return state
 
     monkeypatch.setattr("ctypes.CDLL", Library)
-    assert clock._ask() is synced
+    assert clock.SystemClock().synced() is synced
 
 
 def test_the_clocks_are_the_systems():
     system = clock.SystemClock()
-    before = time.time_ns(), time.monotonic_ns()
-    now = system.wall_ns(), system.mono_ns()
-    after = time.time_ns(), time.monotonic_ns()
-    assert before <= now <= after
+    before = time.monotonic_ns()
+    now = system.mono_ns()
+    assert before <= now <= time.monotonic_ns()
+    assert abs(system.wall_ns() - time.time_ns()) < S

@@ -183,6 +183,17 @@ def encode_trace(trace: Trace, path: Path) -> tuple[bytes, bytes]:
     return bytes(form), bytes(out)
 
 
+def started(detail: bytes) -> tuple[bool, int]:
+    """Of a detail: whether the clock was known to be right, and the monotonic start."""
+    source = _Bytes(detail)
+    return bool(source.take(1)[0] & _SYNCED), source.number()
+
+
+def synced(detail: bytes) -> bytes:
+    """A detail with its clock marked as right."""
+    return bytes((detail[0] | _SYNCED,)) + detail[1:]
+
+
 def decode_trace(form: bytes, detail: bytes, path: Path) -> Content:
     """The opposite of `encode_trace`; round-trip times are rounded to 0.01 ms."""
     source = _Bytes(detail)

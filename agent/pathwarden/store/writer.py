@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self, cast
 
 from pathwarden.model.history import Event, Record, Route
+from pathwarden.model.instants import ClockShift
 from pathwarden.model.trace import KernelRoute, Trace
-from pathwarden.store import retention
+from pathwarden.store import clock, retention
 from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.faults import StoreError, is_damage, told
 from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, close_after_writing, open_for_writing
@@ -111,6 +112,11 @@ class Writer:
         """Nobody will ask for these events: take all of them out of the outbox."""
         with self._transaction():
             self._db.execute("DELETE FROM outbox")
+
+    def correct_clock(self, shift: ClockShift) -> int:
+        """The clock became right: correct what this boot noted before, and mark it as right; how many traces that were."""
+        with self._transaction():
+            return clock.correct(self._db, self._boot_id, shift)
 
     def meta_get(self, key: str) -> str | None:
         """A note about this database, None if there is none; `database_id` names the database itself."""

@@ -1,0 +1,56 @@
+"""Corrects the instants of traces, routes and events that were written before the clock was right."""
+
+import json
+import sqlite3
+
+from pathwarden.model.instants import ClockShift
+from pathwarden.present.instants import parse_instant, rfc3339
+from pathwarden.store.codec import started, synced
+
+_INSTANTS = ("first_seen_at", "occurred_at")  # in an event's body
+_SIDES = ("old", "new")
+
+
+def correct(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
+    """Correct what this boot wrote with a clock that was not known to be right; how many traces that were.
+
+    A trace knows its monotonic start, so its instant is exact. Routes and events are moved by as much as the clock jumped.
+    """
+    corrected = [
+        (mono_ns + shift.mono_offset_ns, synced(detail), number)
+        for number, detail in db.execute("SELECT t.id, t.detail FROM traces t JOIN boots b ON b.id = t.boot WHERE b.boot = ?", (boot,))
+        for was_synced, mono_ns in (started(detail),)
+        if not was_synced
+    ]
+    db.executemany("UPDATE traces SET at = ?, detail = ? WHERE id = ?", corrected)
+    db.execute(
+        "UPDATE routes SET first_at = first_at + :by WHERE first_at BETWEEN :since AND :until",
+        {"by": shift.by_ns, "since": shift.since, "until": shift.until},
+    )
+    db.execute(
+        "UPDATE routes SET last_at = last_at + :by WHERE last_at BETWEEN :since AND :until",
+        {"by": shift.by_ns, "since": shift.since, "until": shift.until},
+    )
+    events = db.execute(
+        "SELECT seq, at, body FROM events WHERE clock_synced = 0 AND at BETWEEN ? AND ?", (shift.since, shift.until)
+    ).fetchall()
+    db.executemany(
+        "UPDATE events SET at = ?, clock_synced = 1, body = ? WHERE seq = ?",
+        [(shift.of(at), _moved(body, shift), seq) for seq, at, body in events],
+    )
+    return len(corrected)
+
+
+def _moved(body: str, shift: ClockShift) -> str:
+    event = json.loads(body)
+    event["clock_synced"] = True
+    for key in _INSTANTS:
+        event[key] = _later(event.get(key), shift)
+    for side in _SIDES:
+        if isinstance(event.get(side), dict) and "since" in event[side]:
+            event[side]["since"] = _later(event[side]["since"], shift)
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _later(text: str | None, shift: ClockShift) -> str | None:
+    return None if text is None else rfc3339(shift.of(parse_instant(text)))
