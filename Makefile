@@ -4,7 +4,7 @@ SHELL := /bin/sh
 export PATH := $(PATH):/usr/sbin:/sbin
 
 DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver iproute2 nftables traceroute scamper \
-	shellcheck fonts-noto-cjk procps iputils-ping tcpdump
+	shellcheck fonts-noto-cjk procps iputils-ping tcpdump busybox-static signify-openbsd
 # More than there are processors: most tests wait for a network most of the time.
 WORKERS ?= 4
 parallel = -n $(WORKERS) --dist loadfile
@@ -19,7 +19,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench package clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,9 @@ bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1
 	$(need_root)
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(README),--readme)
+
+package: ## the packages for OpenWrt and a feed in dist/; KEY=FILE, a usign secret key, signs the feed
+	@environment=$$($(dev)) && PYTHONPATH=packaging "$$environment/bin/python" -m packager build $(if $(KEY),--key "$(KEY)") dist
 
 clean: ## remove all that was made here, the state of make run too
 	rm -rf .venv* .run .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist tests/artefacts

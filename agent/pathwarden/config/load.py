@@ -254,10 +254,11 @@ def _folder_problem(folder: Path) -> str:
 
 
 def _packaged_page() -> Path:
+    """The page that came with the program: inside the package, beside `agent` in a checkout, or in OpenWrt's share folder."""
     package = Path(pathwarden.__file__).parent
-    packaged = package / "static"
-    # An editable install has no packaged files: there the page lies beside `agent` in the checkout.
-    return packaged if packaged.is_dir() else package.parents[1] / "web"
+    places = [package / "static", package.parents[1] / "web", package.parents[2] / "share" / "pathwarden" / "www"]
+    # A page that is nowhere is named by its last place, and the page's own error tells it.
+    return next((place for place in places if place.is_dir()), places[-1])
 
 
 def _source(section: _Section, problems: _Problems, root: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from pathwarden import __version__
+from pathwarden.daemon.notify import ALIVE, READY, STOPPING, Notifier
 from pathwarden.daemon.runtime import Runtime
 from pathwarden.errors import OperatorError
 from pathwarden.model.settings import Settings
@@ -49,14 +50,18 @@ def run(load: Callable[[], Settings]) -> int:
     runtime = Runtime(load())
     runtime.start()
     _say(runtime)
+    supervisor = Notifier()
+    supervisor.tell(READY)
     while True:
-        life.wanted.wait()
+        life.wanted.wait(supervisor.every_s)
         life.wanted.clear()
+        supervisor.tell(ALIVE)
         if life.fault is not None or life.stop:
             break
         if life.reload:
             life.reload = False
             runtime = _reload(runtime, load)
+    supervisor.tell(STOPPING)
     runtime.stop()
     if life.fault is not None:
         fault = life.fault

@@ -1,0 +1,87 @@
+"""`python3 -m packager build|stage`: the packages and the feed, or the tree alone for OpenWrt's own build system."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from packager import manifest, recipe, usign, vendor
+from packager.build import everything
+from packager.tar import gzip, tar
+from packager.tree import Node, with_folders
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# Outside git nothing else tells a date that is the same for every builder. (2026-01-01)
+_FIXED_EPOCH = 1767225600
+_KB = 1000
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; the exit code is 2 with a line on standard error if something is not as it must be."""
+    parser = argparse.ArgumentParser(prog="packager", description=__doc__)
+    parser.add_argument("--waitress", type=Path, metavar="DIR", help="folder that holds waitress (default: .venv's site-packages)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="write ipk, apk and feed")
+    build.add_argument("out", type=Path, metavar="DIR")
+    build.add_argument("--key", type=Path, metavar="FILE", help="usign secret key to sign the feed with")
+    commands.add_parser("stage", help="write the installed tree, without owners").add_argument("out", type=Path, metavar="DIR")
+    args = parser.parse_args(argv)
+    try:
+        _build(args) if args.command == "build" else _stage(args)
+    except (recipe.RecipeError, manifest.ManifestError, vendor.VendorError, usign.BadKey, OSError) as error:
+        sys.stderr.write(f"packager: {error}\n")
+        return 2
+    return 0
+
+
+def _contents(args: argparse.Namespace) -> tuple[recipe.Recipe, list[Node]]:
+    said = recipe.read(CHECKOUT / "openwrt/pathwarden/Makefile")
+    program = (CHECKOUT / "agent/pathwarden/__init__.py").read_text(encoding="utf-8")
+    version = re.search(r'^__version__ = "(.+)"$', program, re.MULTILINE)
+    if not version or version[1] != said.version:
+        raise recipe.RecipeError("openwrt/pathwarden/Makefile: PKG_VERSION differs from the program's __version__; write the same there")
+    waitress = args.waitress or next(CHECKOUT.glob(".venv/lib/python3*/site-packages"), CHECKOUT)
+    return said, manifest.files(CHECKOUT, said, waitress)
+
+
+def _stage(args: argparse.Namespace) -> None:
+    _, files = _contents(args)
+    for node in with_folders(files):
+        place = args.out / node.path
+        if node.content is None:
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.write_bytes(node.content)
+        place.chmod(node.mode)
+
+
+def _build(args: argparse.Namespace) -> None:
+    key = usign.load(args.key) if args.key else None
+    said, files = _contents(args)
+    made = everything(said, files, _epoch(), key)
+    (args.out / "feed").mkdir(parents=True, exist_ok=True)
+    for stale in (args.out / "feed").iterdir():
+        stale.unlink()  # a signature of an earlier index would be wrong
+    for name, content in made.items():
+        (args.out / name).write_bytes(content)
+        print(f"{args.out / name}: {len(content) / _KB:.1f} kB")
+    ours = [node for node in files if "/vendor/" not in node.path]
+    installed = sum(len(node.content or b"") for node in files)
+    print(f"without waitress: {len(gzip(tar(with_folders(ours), 0))) / _KB:.1f} kB; installed, not yet compiled: {installed / _KB:.0f} kB")
+    print(f"the feed is signed by key {key.fingerprint}" if key else "the feed is not signed: KEY=FILE signs it")
+
+
+def _epoch() -> int:
+    """The time that everything in the packages bears: SOURCE_DATE_EPOCH, or that of the newest commit."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    command = ["git", "-c", "safe.directory=*", "-C", str(CHECKOUT), "log", "-1", "--format=%ct"]
+    try:
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S603 - git of the builder
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return _FIXED_EPOCH
+
+
+sys.exit(main())

@@ -1,0 +1,68 @@
+"""The feed's Makefile as the one place for what a package says of itself: name, version, licence, dependencies, scripts."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_VARIABLE = re.compile(r"^\s*([A-Z_]+):=(.*)$", re.MULTILINE)
+_DEFINE = re.compile(r"^define (\S+)\n(.*?)^endef$", re.MULTILINE | re.DOTALL)
+
+
+class RecipeError(ValueError):
+    """The Makefile lacks something that the packages need."""
+
+
+class Recipe(NamedTuple):
+    """What both formats tell about the package; `version` is the program's, without the release."""
+
+    name: str
+    version: str
+    release: str
+    license: str
+    maintainer: str
+    section: str
+    description: str
+    depends: tuple[str, ...]
+    user: str
+    conffiles: tuple[str, ...]
+    postinst: str
+    prerm: str
+
+    @property
+    def full_version(self) -> str:
+        """Version and release, in the one form that opkg and apk both take."""
+        return f"{self.version}-r{self.release}"
+
+
+def read(makefile: Path) -> Recipe:
+    """The recipe in a feed Makefile. Raises `RecipeError` if a part is missing."""
+    text = makefile.read_text(encoding="utf-8")
+    defines: dict[str, str] = {name: body.replace("$$", "$") for name, body in _DEFINE.findall(text)}
+    # Those inside a define too: no two have the same name.
+    variables: dict[str, str] = {name: value.strip() for name, value in _VARIABLE.findall(text)}
+    name = variables.get("PKG_NAME", "")
+
+    def variable(key: str) -> str:
+        if not variables.get(key):
+            raise RecipeError(f"{makefile}: {key} is missing")
+        return variables[key]
+
+    def define(part: str) -> str:
+        if f"Package/{name}/{part}" not in defines:
+            raise RecipeError(f"{makefile}: there is no define Package/{name}/{part}")
+        return defines[f"Package/{name}/{part}"]
+
+    return Recipe(
+        name=variable("PKG_NAME"),
+        version=variable("PKG_VERSION"),
+        release=variable("PKG_RELEASE"),
+        license=variable("PKG_LICENSE"),
+        maintainer=variable("PKG_MAINTAINER"),
+        section=variable("SECTION"),
+        description=" ".join(define("description").split()),
+        depends=tuple(word.removeprefix("+") for word in variable("DEPENDS").split()),
+        user=variable("USERID"),
+        conffiles=tuple(define("conffiles").split()),
+        postinst=define("postinst"),
+        prerm=define("prerm"),
+    )
