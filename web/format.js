@@ -11,6 +11,7 @@ export function createFormat(tag) {
   const number = (value, digits) => value.toLocaleString(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const unit = (value, name) => value.toLocaleString(tag, { style: "unit", unit: name, unitDisplay: "short" });
   const relative = new Intl.RelativeTimeFormat(tag, { style: "short" });
+  const now = new Intl.RelativeTimeFormat(tag, { numeric: "auto" }).format(0, "second");
   const given = (write) => (value, ...rest) => (value === null || value === undefined ? NONE : write(value, ...rest));
 
   const digitsOf = (ms) => (ms < 10 ? 2 : ms < 100 ? 1 : 0);
@@ -23,6 +24,12 @@ export function createFormat(tag) {
     const [minorName, minorSize] = STEPS[at + 1] ?? [null, 1];
     const minor = minorName && whole < 10 ? Math.floor((seconds % size) / minorSize) : 0;
     return minor ? `${unit(whole, name)} ${unit(minor, minorName)}` : unit(whole, name);
+  }
+
+  function relativeTo(iso, nowMs) {
+    const seconds = (Date.parse(iso) - nowMs) / 1000;
+    const [name, size] = STEPS.find(([, step]) => Math.abs(seconds) >= step) ?? STEPS[3];
+    return relative.format(Math.trunc(seconds / size), name);
   }
 
   return {
@@ -42,10 +49,8 @@ export function createFormat(tag) {
     }),
     utc: given((iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`),
     /** "in 2 min" or "3 h ago". */
-    relative: given((iso, nowMs) => {
-      const seconds = (Date.parse(iso) - nowMs) / 1000;
-      const [name, size] = STEPS.find(([, step]) => Math.abs(seconds) >= step) ?? STEPS[3];
-      return relative.format(Math.trunc(seconds / size), name);
-    }),
+    relative: given(relativeTo),
+    /** The same for what is planned: once due it is "now", until the next answer says more. */
+    until: given((iso, nowMs) => (Date.parse(iso) - nowMs < 1000 ? now : relativeTo(iso, nowMs))),
   };
 }

@@ -47,10 +47,12 @@ export function english(kit, text) {
   return el("span", { lang: kit.lang === "en" ? null : "en", class: "agent-text" }, text);
 }
 
-/** Why no probe could leave: a code of the closed set, else the agent's own words. */
-export function fault(kit, reason) {
-  const words = kit.word("fault", reason);
-  return words === reason ? english(kit, reason) : words;
+/** Why no probe could leave: a code of the closed set, else the agent's own words; after them what the agent adds in English. */
+export function fault(kit, { error, error_detail: detail }) {
+  const words = kit.word("fault", error);
+  // The detail is the code in English, a colon, and what was asked for: a host, a device, the kernel's words.
+  const [, more] = detail?.match(/: (.*)/) ?? [];
+  return [words === error ? english(kit, error) : words, more && [" – ", english(kit, more)]];
 }
 
 /** The state or severity in words, with its shape. */
@@ -96,11 +98,15 @@ export function isStale(kit, state) {
 
 /** State word with what explains it: error text, verdict, learning, age. */
 export function stateCell(kit, state) {
-  const segment = !["ok", "unknown", null].includes(state.verdict) && kit.t("state.fault", { segment: kit.word("verdict", state.verdict) });
+  const unknown = state.state === "unknown";
+  // What never answered may not even exist: no fault is claimed.
+  const segment = !unknown && !["ok", "unknown"].includes(state.verdict) && kit.t("state.fault", { segment: kit.word("verdict", state.verdict) });
   return [
     badge(kit, "state", state.state),
     segment && el("div", { class: "small" }, segment),
-    state.error && el("div", { class: "small tone-bad" }, fault(kit, state.error)),
+    state.error && el("div", { class: "small tone-bad" }, fault(kit, state)),
+    unknown && state.measured_at && el("div", { class: "small" }, kit.t("never")),
+    state.resolving && el("div", { class: "small muted" }, kit.t("resolving")),
     state.learning && el("div", { class: "small muted", title: kit.t("learning.help") }, kit.t("learning")),
     isStale(kit, state) && el("div", { class: "small tone-warn stale" }, kit.t("stale", { age: kit.format.relative(state.measured_at, kit.nowMs) })),
   ];

@@ -29,7 +29,7 @@ def state(target: str, **changed: Any) -> Json:
         "rtt_max_ms": 12.9, "jitter_ms": 0.4, "loss_pct": 0.0, "hop_count": 6, "silent_hops": 1, "path_id": "r1", "path_label": "A",
         "path_since": instant(9000), "usual_path": "A", "changes_24h": 2, "stability_pct_7d": 99.1, "last_change_at": instant(9000),
         "last_event_id": None, "next_run_at": instant(-150), "stale_after_s": 900, "source": "default", "kernel_route": WAN, "error": None,
-        "learning": False, "running": False,
+        "error_detail": None, "learning": False, "running": False, "resolving": False,
     }  # fmt: skip
     return usual | changed
 
@@ -53,10 +53,11 @@ def states() -> list[Json]:
             kernel_route={"device": "pppoe-wanb", "source": f"{LONG6}aaaa", "gateway": "fe80::ffff:eeee:dddd:cccc", "table": 102},
         ),
         state(
-            "odd", name=HOSTILE, address=None, state="error", verdict="unknown", error="unknown_host", rtt_ms=None, loss_pct=None,
+            "odd", name=HOSTILE, address=None, state="error", verdict="unknown", error="unknown_host",
+            error_detail=f"the name does not resolve: {HOSTILE}", rtt_ms=None, loss_pct=None,
             hop_count=None, path_id=None, path_label=None, path_since=None, usual_path=None, changes_24h=0, kernel_route=None,
         ),
-        state("new", name="Quad9", address="9.9.9.9", measured_at=None, state="unknown", verdict="unknown", learning=True,
+        state("new", name="Quad9", address="9.9.9.9", measured_at=None, state="unknown", verdict="unknown", learning=True, resolving=True,
               rtt_ms=None, hop_count=None,
               loss_pct=None, path_id=None, path_label=None, path_since=None, usual_path=None, changes_24h=0),
     ]  # fmt: skip
@@ -111,7 +112,8 @@ def trace() -> Json:
     return {
         "id": 77, "target": "cloudflare", "at": instant(20), "clock_synced": True, "duration_ms": 2345.6, "address": "1.1.1.1", "af": 4,
         "proto": "udp", "method": "udp", "source": "default", "kernel_route": WAN, "transport": "raw", "reason": "schedule",
-        "ending": "reached", "error": None, "reached": True, "reached_ttl": 6, "hop_count": 6, "rtt_ms": 11.875, "loss_pct": 33.3,
+        "ending": "reached", "error": None, "error_detail": None, "reached": True,
+        "reached_ttl": 6, "hop_count": 6, "rtt_ms": 11.875, "loss_pct": 33.3,
         "path_id": "r1", "path_label": "A", "probes": 18, "late": 1, "duplicates": 0, "hops": hops,
     }  # fmt: skip
 

@@ -37,7 +37,7 @@ GIVEN_WORDS = {
 
 @pytest.fixture
 def texts(page):
-    page.driver.get(page.server.url)
+    page.driver.get(page.url)
     load = "const done = arguments[1]; import(`/static/i18n/${arguments[0]}.js`).then((module) => done(module.default))"
     return {language: page.driver.execute_async_script(load, language) for language in LANGUAGES}
 
@@ -64,6 +64,28 @@ def test_axe_finds_nothing_serious(page, view, dark):
         assert page.axe() == [], width
     page.language("ja")
     assert page.axe() == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_paper_is_light_whatever_the_screen_is(page, view):
+    colours = (
+        "return ['body', 'header', 'h2', 'main a', '.cbi-section', '.icon'].flatMap((selector) => {"
+        "  const style = getComputedStyle(document.querySelector(selector)); return [style.color, style.backgroundColor]; })"
+    )
+    page.open(VIEWS[view])
+    seen = {}
+    for scheme in ("light", "dark"):
+        page.size(1280, scheme == "dark")
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+        assert page.js("return matchMedia('print').matches && document.documentElement.dataset.darkmode") == str(scheme == "dark").lower()
+        seen[scheme] = page.js(colours)
+        assert page.axe() == []
+        assert page.js("return getComputedStyle(document.documentElement).colorScheme") == "light"
+    page.shoot(f"{view}-print")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert seen["dark"] == seen["light"]
+    assert seen["dark"][:2] == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
 
 
 def test_axe_finds_nothing_serious_in_the_other_states(page, server):
@@ -108,7 +130,7 @@ def test_language_and_scheme_outlive_a_reload(page):
     [("zh-TW", "zh_Hant"), ("zh-HK", "zh_Hant"), ("zh-CN", "zh_Hans"), ("zh", "zh_Hans"), ("ja-JP", "ja"), ("de-DE", "en")],
 )
 def test_the_language_follows_the_browser(page, preferred, language):
-    page.driver.get(page.server.url)
+    page.driver.get(page.url)
     choose = "const done = arguments[1]; import('/static/i18n.js').then((i18n) => done(i18n.chooseLanguage([arguments[0]]).id))"
     assert page.driver.execute_async_script(choose, preferred) == language
 
@@ -122,7 +144,8 @@ def test_catalogues_agree_in_keys_and_placeholders(texts):
 
 def test_catalogues_hold_every_text_the_modules_name_and_no_other(texts):
     source = "".join(path.read_text(encoding="utf-8") for path in WEB.rglob("*.js") if path.parent.name != "i18n")
-    named = set(re.findall(r'\bt\("([\w.]+)"', source)) | set(re.findall(r'\? "(\w+\.\w+)" : "(\w+\.\w+)"', source)[0])
+    chosen = re.findall(r'\? "(\w+\.\w+)" : "(\w+\.\w+)"', source)
+    named = set(re.findall(r'\bt\("([\w.]+)"', source)) | {key for pair in chosen for key in pair}
     groups = set(re.findall(r'\b(?:t\(`|word\("|badge\(kit, ")([\w.]+?)(?:"|\.\$)', source))
     assert named - set(texts["en"]) == set()
     assert {key for key in texts["en"] if key not in named and not key.startswith(tuple(f"{group}." for group in groups))} == set()

@@ -49,9 +49,24 @@ def test_the_sparkline_marks_each_lost_bucket_and_breaks_at_gaps(page):
 def test_a_target_in_error_says_why_and_an_unknown_one_is_neutral(page):
     page.open()
     assert "Cannot probe" in page.text(ROW.format("odd"))
-    assert "the name does not resolve" in page.text(f"{ROW.format('odd')} div.tone-bad")
+    assert page.text(f"{ROW.format('odd')} div.tone-bad") == f"the name does not resolve – {HOSTILE}"
+    assert page.text(f"{ROW.format('new')} td .muted") == "Looking up the name…"
     assert page.all(f"{ROW.format('new')} .badge.tone-calm")
     assert "Learning" in page.text(ROW.format("new"))
+
+
+def test_the_agents_detail_stands_beside_the_translated_fault(page):
+    page.open()
+    page.language("zh_Hant")
+    fault = f"{ROW.format('odd')} div.tone-bad"
+    assert page.text(fault) == f"無法解析名稱 – {HOSTILE}"
+    assert page.text(f"{fault} [lang=en]") == HOSTILE
+
+
+def test_a_trace_that_is_due_comes_now_and_never_in_the_past(page, server):
+    server.summary["targets"][0]["next_run_at"] = instant(5)
+    page.open()
+    assert "Next: now" in page.text(ROW.format("cloudflare"))
 
 
 def test_a_name_that_is_markup_stays_text(page):

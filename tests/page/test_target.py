@@ -80,7 +80,7 @@ def test_copy_as_text_is_traceroutes_layout(page):
 @pytest.mark.parametrize(("permission", "words"), [("granted", "Copied."), ("denied", "The text is selected")])
 def test_copying_works_with_and_without_a_clipboard(page, permission, words):
     page.open(VIEW)
-    setting = {"permission": {"name": "clipboard-write"}, "setting": permission, "origin": page.server.url.rstrip("/")}
+    setting = {"permission": {"name": "clipboard-write"}, "setting": permission, "origin": page.url.rstrip("/")}
     page.driver.execute_cdp_cmd("Browser.setPermission", setting)
     page.find("[data-action=copy]").click()
     page.shows(".cbi-page-actions [role=status]", words)
@@ -121,5 +121,5 @@ def test_without_its_trace_the_path_is_shown(page, server):
 
 def test_an_unknown_target_is_told_in_words(page):
     page.expected_errors = ("404",)
-    page.driver.get(f"{page.server.url}#/target/gone%20away")
+    page.driver.get(f"{page.url}#/target/gone%20away")
     page.shows(".alert-message.error", "no target")

@@ -47,6 +47,8 @@ export default {
   "learning.help": "The agent is learning the usual path and does not alert on changes yet.",
   "stale": "Stale: {age}",
   "address.none": "no address yet",
+  "never": "has never answered",
+  "resolving": "Looking up the name…",
   "egress.via": "via {gateway}",
   "egress.link": "on link",
   "egress.table": "table {table}",

@@ -47,6 +47,8 @@ export default {
   "learning.help": "通常の経路を学習中のため、変更のアラートはまだ出しません。",
   "stale": "古いデータ：{age}",
   "address.none": "アドレスなし",
+  "never": "応答したことなし",
+  "resolving": "名前を解決中…",
   "egress.via": "{gateway} 経由",
   "egress.link": "直結",
   "egress.table": "テーブル {table}",

@@ -47,6 +47,8 @@ export default {
   "learning.help": "代理程序正在学习常用路径，暂不对变更发出告警。",
   "stale": "数据过时：{age}",
   "address.none": "尚无地址",
+  "never": "从未响应",
+  "resolving": "正在查询名称…",
   "egress.via": "经由 {gateway}",
   "egress.link": "直连",
   "egress.table": "路由表 {table}",

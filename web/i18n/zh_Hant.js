@@ -47,6 +47,8 @@ export default {
   "learning.help": "代理程式正在學習常用路徑，暫不對變更發出警示。",
   "stale": "資料過時：{age}",
   "address.none": "尚無位址",
+  "never": "從未回應",
+  "resolving": "正在查詢名稱…",
   "egress.via": "經由 {gateway}",
   "egress.link": "直接連結",
   "egress.table": "路由表 {table}",

@@ -31,13 +31,13 @@ function row(kit, ui, state) {
       stateCell(kit, state),
       [el("span", { class: "rtt" }, format.msUnit(state.rtt_ms)), sparkline(kit, state.spark)],
       format.percent(state.loss_pct),
-      format.count(state.hop_count),
+      format.count(state.hop_count || null),
       [
         letter(kit, state.path_label, state.path_label && state.path_label === state.usual_path),
         since && el("div", { class: "small muted" }, t("path.for", { duration: since })),
         el("div", { class: "small" }, el("a", { href: `#/changes?target=${encodeURIComponent(state.target)}` }, t("changes.24h", { count: format.count(state.changes_24h) }))),
       ],
-      [el("div", { class: "small muted" }, state.next_run_at ? t("next.run", { when: format.relative(state.next_run_at, kit.nowMs) }) : ""), traceButton(kit, ui, state)],
+      [el("div", { class: "small muted" }, state.next_run_at ? t("next.run", { when: format.until(state.next_run_at, kit.nowMs) }) : ""), traceButton(kit, ui, state)],
     ],
   };
 }
@@ -65,7 +65,7 @@ function mqttText(kit, mqtt) {
 function agentFacts(kit, status) {
   const { t, format } = kit;
   const facts = [
-    [t("agent.transport"), [kit.word("transport", status.transport.name), status.transport.detail && [" – ", english(kit, status.transport.detail)]]],
+    [t("agent.transport"), kit.word("transport", status.transport.name)],
     [t("agent.mqtt"), mqttText(kit, status.mqtt)],
     [t("agent.history"), t("agent.history.size", { size: format.mebibytes(status.db.size_bytes), limit: format.mebibytes(status.db.limit_bytes) })],
     [t("agent.uptime"), format.duration(status.uptime_s)],

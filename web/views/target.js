@@ -64,7 +64,7 @@ function traceFacts(kit, trace, config) {
   const { t, format } = kit;
   const facts = [
     [t("trace.time"), [time(kit, trace.at), trace.clock_synced ? "" : ` (${t("clock.wrong")})`]],
-    [t("trace.ending"), [kit.word("ending", trace.ending), trace.error && [" – ", fault(kit, trace.error)]]],
+    [t("trace.ending"), [kit.word("ending", trace.ending), trace.error && [" – ", fault(kit, trace)]]],
     [t("trace.reason"), kit.word("reason", trace.reason)],
     [t("trace.source"), [trace.source, trace.kernel_route?.source].filter(Boolean).join(" · ") || format.count(null)],
     [t("trace.route"), kernelRoute(kit, trace.kernel_route)],
