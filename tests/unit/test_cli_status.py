@@ -41,7 +41,7 @@ def test_a_running_daemon_without_a_page(two, capsys):
     assert result.code == 0
     assert f"daemon    runs as process {os.getpid()}\n" in result.out
     assert "told by   the history alone\n" in result.out
-    assert result.out.startswith("Odd does not answer; another one does.\n")
+    assert result.out.startswith("Odd cannot be probed; another one answers.\n")
 
 
 def test_without_a_daemon_the_sentence_says_how_old_it_is(two, capsys):

@@ -211,6 +211,8 @@ ISP: dict[str, object] = DOWN | {"verdict": "isp"}
 LOCAL: dict[str, object] = DOWN | {"verdict": "local"}
 WHY = "no route to the target"
 ERROR: dict[str, object] = {"state": "error", "verdict": "local", "error": "no_route", "error_detail": WHY, "reached": False}
+UNPLUGGED: dict[str, object] = ERROR | {"error_detail": f"{WHY}: Network is unreachable"}
+NAMELESS: dict[str, object] = ERROR | {"error": "unknown_host", "error_detail": "the name does not resolve: nowhere.invalid"}
 PAUSED: dict[str, object] = {"state": "paused", "verdict": "unknown"}
 
 
@@ -222,7 +224,15 @@ PAUSED: dict[str, object] = {"state": "paused", "verdict": "unknown"}
         ([NEW, NEW], "unknown", "Measuring: the first results come within seconds."),
         ([OK], "ok", "The target answers."),
         ([OK, OK, PAUSED], "ok", "All 2 targets answer."),
+        ([OK, NEW, NEW], "unknown", "1 of 3 targets answers; the others are not measured yet."),
+        ([OK, OK, NEW], "unknown", "2 of 3 targets answer; the others are not measured yet."),
+        ([DOWN, NEW], "destination", "T0 does not answer; the others are not measured yet."),
         ([ERROR, ERROR], "local", "No probe can leave: no route to the target."),
+        ([NAMELESS, UNPLUGGED], "local", "No probe can leave: no route to the target: Network is unreachable."),
+        ([NAMELESS, NAMELESS], "unknown", "No target's name resolves: the name server does not answer, or does not know them."),
+        ([OK, ERROR], "local", "T1 cannot be probed; another one answers."),
+        ([OK, OK, ERROR, ERROR], "local", "T2, T3 cannot be probed; 2 others answer."),
+        ([OK, ERROR, DOWN], "unknown", "T1, T2 do not answer; another one does."),
         ([LOCAL, LOCAL], "local", "Nothing answers, not even the first hop."),
         ([GATEWAY, ISP, ISP], "isp", "Home: ok, ISP: no answer."),
         ([ISP, ISP], "isp", "Home: ok, ISP: no answer."),

@@ -154,11 +154,11 @@ def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
     failing = [s for s in active if s["state"] in ("unreachable", "error") or (s["state"] == "unknown" and s["measured_at"])]
     if all(s["measured_at"] is None for s in active):
         return "unknown", "Measuring: the first results come within seconds."
+    answering = sum(s["state"] in ("ok", "degraded") for s in active)
     if not failing:
-        answering = sum(s["state"] in ("ok", "degraded") for s in active)
-        return "ok", f"All {answering} targets answer." if answering > 1 else "The target answers."
+        return _nothing_failing(answering, len(active))
     if all(s["state"] == "error" for s in active):
-        return "local", f"No probe can leave: {failing[0]['error_detail']}."
+        return _nothing_leaves(failing)
     if all(s["verdict"] == "local" for s in failing) and len(failing) == len(active):
         return "local", "Nothing answers, not even the first hop."
     beyond = [s for s in active if not _is_first_hop(s)]
@@ -167,10 +167,26 @@ def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
         return ("isp", "Home: ok, ISP: no answer.") if home_ok else ("unknown", "No target answers.")
     names = ", ".join(str(s["name"]) for s in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
     verdicts = {s["verdict"] for s in failing}
-    rest = sum(s["state"] in ("ok", "degraded") for s in active)
-    others = {0: "the others are not measured yet", 1: "another one does"}.get(rest, f"{rest} others do")
     kind = str(verdicts.pop()) if len(verdicts) == 1 else "unknown"
-    return kind, f"{names} {'does' if len(failing) == 1 else 'do'} not answer; {others}."
+    unprobed = all(s["state"] == "error" for s in failing)
+    what = "cannot be probed" if unprobed else "does not answer" if len(failing) == 1 else "do not answer"
+    does, do = ("answers", "answer") if unprobed else ("does", "do")
+    others = {0: "the others are not measured yet", 1: f"another one {does}"}.get(answering, f"{answering} others {do}")
+    return kind, f"{names} {what}; {others}."
+
+
+def _nothing_failing(answering: int, active: int) -> tuple[str, str]:
+    if answering < active:
+        return "unknown", f"{answering} of {active} targets {'answers' if answering == 1 else 'answer'}; the others are not measured yet."
+    return "ok", f"All {answering} targets answer." if answering > 1 else "The target answers."
+
+
+def _nothing_leaves(failing: Sequence[Mapping[str, object]]) -> tuple[str, str]:
+    if all(s["error"] == "unknown_host" for s in failing):
+        # Who is to blame for a silent name server, home or ISP, no target tells.
+        return "unknown", "No target's name resolves: the name server does not answer, or does not know them."
+    first = next(s for s in failing if s["error"] != "unknown_host")
+    return "local", f"No probe can leave: {first['error_detail']}."
 
 
 def _is_first_hop(target_state: Mapping[str, object]) -> bool:
