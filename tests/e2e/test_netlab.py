@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,20 @@ def test_what_a_dead_process_left_is_removed_at_the_next_start() -> None:
     finally:
         for name in (dead, alive):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def test_several_test_processes_may_begin_at_once_on_what_a_dead_one_left() -> None:
+    with subprocess.Popen(["true"]) as done:
+        done.wait()
+    names = [f"pw{done.pid}x0-{number}" for number in range(20)]
+    subprocess.run(["ip", "-batch", "-"], input="".join(f"netns add {name}\n" for name in names), text=True, check=True)
+
+    def begin(_number: int) -> bool:
+        with Lab():
+            return any(Path("/run/netns", name).exists() for name in names)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(pool.map(begin, range(4)))
 
 
 def test_a_command_that_fails_names_itself() -> None:

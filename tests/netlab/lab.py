@@ -3,6 +3,7 @@
 Names are `pw<pid>x<n>-<node>`; a new laboratory first removes what dead test processes left behind.
 """
 
+import fcntl
 import ipaddress
 import itertools
 import os
@@ -97,10 +98,15 @@ def _remove(names: list[str]) -> None:
 def _remove_leftovers() -> None:
     if not kernel.NETNS.is_dir():
         return
-    matches = [m for m in (_OURS.match(entry.name) for entry in kernel.NETNS.iterdir()) if m]
-    dead = [m.string for m in matches if not Path("/proc", m[1]).exists()]
-    if dead:
-        _remove(dead)
+    folder = os.open(kernel.NETNS, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # several test processes may begin at once; the last close lets go
+        matches = [m for m in (_OURS.match(entry.name) for entry in kernel.NETNS.iterdir()) if m]
+        dead = [m.string for m in matches if not Path("/proc", m[1]).exists()]
+        if dead:
+            _remove(dead)
+    finally:
+        os.close(folder)
 
 
 class Lab:
