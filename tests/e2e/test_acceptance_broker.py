@@ -56,7 +56,6 @@ def told(subscriber: Subscriber) -> Counter[str]:
     return Counter(message.json["event_id"] for message in subscriber.messages("/event"))
 
 
-@pytest.mark.usefixtures("net")  # whose daemons make their quiet rounds meanwhile
 def test_an_event_outlives_the_broker_and_the_daemon(lab: StandardLab, broker: Broker, agent: Agent) -> None:
     with broker.subscribe("pathwarden/#", "watch") as watch:
         awaited(lambda: watch.payloads("/status")[-1:], lambda last: last == ["online"], "the daemon is online")

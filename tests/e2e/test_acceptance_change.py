@@ -5,12 +5,13 @@ through it side by side: one of root, with raw sockets, and one of a user withou
 """
 
 import json
+from collections.abc import Iterator
 from itertools import groupby
 
 import pytest
 
 from equipment.agent import awaited
-from equipment.story import AGENTS, HOME, INTERVAL_S, PATIENCE_S, TARGETS, Net, Stage
+from equipment.story import AGENTS, HOME, INTERVAL_S, PATIENCE_S, TARGETS, Net, Stage, story
 from netlab import StandardLab
 
 TOLD_WITHIN_S = INTERVAL_S + 15
@@ -20,6 +21,12 @@ each_agent = pytest.mark.parametrize("name", AGENTS)
 each_target = pytest.mark.parametrize("tid", TARGETS)
 
 Hops = list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    with story(tmp_path_factory.mktemp("broker")) as net:
+        yield net
 
 
 @pytest.fixture(scope="module")
