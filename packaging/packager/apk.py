@@ -24,8 +24,8 @@ _INT, _INT32, _INT64, _BLOB8, _BLOB16, _BLOB32, _OBJECT = 0x1, 0x2, 0x3, 0x8, 0x
 _ADB_BLOCK, _DATA_BLOCK = 0, 2
 _ID_LENGTH = 20
 _LIMIT = 1 << 28  # of a number inside a value
-_MATCH = {"": None, "=": None, "<": 2, "<=": 3, ">": 4, ">=": 5, "~": 9}
-_DEPENDENCY = re.compile(r"([A-Za-z0-9][A-Za-z0-9.+_-]*)(?:(<=|>=|[=<>~])(\S+))?")
+_MATCH = {"": 0, "=": 0, "<": 2, "<=": 3, ">": 4, ">=": 5, "~": 9}
+_DEPENDENCY = re.compile(r"([A-Za-z0-9][A-Za-z0-9.+_-]*)(?:(<=|>=|[=<>~])([0-9][0-9A-Za-z._~-]*))?")
 _SCRIPTS = ("trigger", "pre-install", "post-install", "pre-deinstall", "post-deinstall", "pre-upgrade", "post-upgrade")
 
 
@@ -145,16 +145,16 @@ def _payload(info: Info, folders: _Folders, scripts: Mapping[str, str], mtime: i
 
 
 def _dependencies(adb: _Adb, words: Iterable[str]) -> int:
-    """The value of a list of dependencies: by name, version, match, each once."""
-    parsed = set()
+    """The value of a list of dependencies: stored as they come, listed by name, version and match, each once."""
+    stored: dict[tuple[bytes, bytes, int], int] = {}
     for word in words:
         found = _DEPENDENCY.fullmatch(word)
         if not found:
             raise ValueError(f"not a dependency that apk takes: {word}")
-        parsed.add((found[1].encode(), (found[3] or "").encode(), _MATCH[found[2] or ""] or 0))
-    return adb.object(
-        [adb.object([adb.blob(name), adb.blob(version), match and adb.number(match)]) for name, version, match in sorted(parsed)]
-    )
+        name, version, match = found[1].encode(), (found[3] or "").encode(), _MATCH[found[2] or ""]
+        slots = adb.blob(name), adb.blob(version), adb.number(match) if match else _ABSENT
+        stored[name, version, match] = adb.object(slots)
+    return adb.object([stored[key] for key in sorted(stored)])
 
 
 def _folder(adb: _Adb, folder: Node, files: Iterable[Node], mtime: int) -> int:

@@ -1,0 +1,86 @@
+"""The packages of this checkout, built once for each process that tests them, and the test key that signs the feed."""
+
+import base64
+import hashlib
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import waitress
+
+from packager import ed25519, manifest, recipe, usign, vendor
+from packager.build import everything
+from packager.recipe import Recipe
+from packager.tree import Node
+
+TOP = Path(__file__).resolve().parents[2]
+FEED = TOP / "openwrt/pathwarden"
+MTIME = 1700000000
+_SEED = bytes(range(32))  # a key for tests: everyone knows it
+
+
+class Built(NamedTuple):
+    """All that was built, by its path below the output folder."""
+
+    recipe: Recipe
+    files: list[Node]
+    made: dict[str, bytes]
+
+    @property
+    def ipk(self) -> bytes:
+        """The package for opkg."""
+        return self.made[f"pathwarden_{self.recipe.full_version}_all.ipk"]
+
+    @property
+    def apk(self) -> bytes:
+        """The package for apk."""
+        return self.made[f"pathwarden-{self.recipe.full_version}.apk"]
+
+
+@cache
+def built() -> Built:
+    """The packages, with a signed feed."""
+    said = recipe.read(FEED / "Makefile")
+    files = manifest.files(TOP, said, waitress_folder())
+    return Built(said, files, everything(said, files, MTIME, feed_key()))
+
+
+@cache
+def waitress_folder() -> Path:
+    """Where the waitress lies that the package carries: here, or in the environment for work on the project."""
+    if version("waitress") == vendor.VERSION:
+        return Path(waitress.__file__).parents[1]
+    return site_packages(TOP / environment("dev") / "bin/python")
+
+
+def environment(kind: str) -> str:
+    """A virtual environment's folder, made if it is missing."""
+    return subprocess.run([TOP / "packaging/dev/venv.sh", kind], cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def site_packages(python: str | Path) -> Path:
+    """Where an interpreter's libraries lie."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip())
+
+
+def secret_key(*, kind: bytes = b"EdBK", rounds: int = 0, checksum: bytes | None = None) -> str:
+    """A secret key file as usign and signify write it."""
+    key = _SEED + ed25519.public_key(_SEED)
+    body = kind + rounds.to_bytes(4, "big") + bytes(16) + (checksum or hashlib.sha512(key).digest()[:8]) + b"testtest" + key
+    return f"untrusted comment: for tests\n{base64.b64encode(body).decode()}\n"
+
+
+def feed_key() -> usign.Key:
+    """The key that signs feeds in tests."""
+    return usign.Key(b"testtest", _SEED, ed25519.public_key(_SEED))
+
+
+def packager(*words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """The builder's command line; `options` are of `subprocess.run`."""
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(TOP / "packaging"), "SOURCE_DATE_EPOCH": str(MTIME)}
+    command = [sys.executable, "-B", "-m", "packager", "--waitress", waitress_folder(), *words]
+    return subprocess.run(command, capture_output=True, text=True, **{"env": env, "cwd": "/"} | options)

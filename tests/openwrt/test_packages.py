@@ -1,0 +1,229 @@
+"""What is in our packages, read as the package managers read it, and that the same checkout always gives the same bytes."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import pathwarden
+from equipment import adb, opkg
+from equipment.packages import FEED, MTIME, TOP, built, packager, secret_key, waitress_folder
+from packager import manifest, recipe, vendor
+from packager.build import everything
+from pathwarden.config.show import sample
+
+MODES = {"etc/config/pathwarden": 0o600} | dict.fromkeys(
+    ("etc/init.d/pathwarden", "etc/uci-defaults/90-pathwarden", "usr/bin/pathwarden"), 0o755
+)
+SYSTEM = {
+    "etc/capabilities/pathwarden.json",
+    "etc/config/pathwarden",
+    "etc/hotplug.d/iface/90-pathwarden",
+    "etc/hotplug.d/ntp/30-pathwarden",
+    "etc/init.d/pathwarden",
+    "etc/uci-defaults/90-pathwarden",
+    "lib/upgrade/keep.d/pathwarden",
+    "lib/upgrade/pathwarden.sh",
+    "usr/bin/pathwarden",
+    "usr/share/acl.d/pathwarden.json",
+}
+RECORDS = {f"lib/apk/packages/pathwarden.{kind}" for kind in ("conffiles", "conffiles_static", "list", "rusers")}
+DEPENDS = ["python3", "python3-bottle", "python3-paho-mqtt", "python3-pyroute2"]
+
+
+def expected() -> dict[str, bytes]:
+    """Every installed file by a count of its own: what the checkout tracks, and where it must lie."""
+    program, page = TOP / "agent/pathwarden", TOP / "web"
+    found = {
+        f"usr/lib/pathwarden/pathwarden/{p.relative_to(program)}": p for p in program.rglob("*") if p.suffix in {".py", ".sql", ".toml"}
+    }
+    found |= {f"usr/share/pathwarden/www/{p.relative_to(page)}": p for p in page.rglob("*") if p.is_file()}
+    found |= {f"usr/lib/pathwarden/vendor/waitress/{p.name}": p for p in (waitress_folder() / "waitress").glob("*.py")}
+    return {path: file.read_bytes() for path, file in found.items()}
+
+
+def test_the_ipk_is_what_opkg_unpacks() -> None:
+    package = opkg.read(built().ipk)
+    assert package.outer == ["debian-binary", "data.tar.gz", "control.tar.gz"]
+    assert {(member.uid, member.gid, member.mtime) for member in [*package.data, *package.control.values()]} == {(0, 0, MTIME)}
+    kinds = [member.kind for member in package.data]
+    assert kinds == sorted(kinds, reverse=True), "folders first"
+    folders = [member.name for member in package.data if member.kind == "5"]
+    assert folders == sorted(folders)
+    assert {member.mode for member in package.data if member.kind == "5"} == {0o755}
+    files = {member.name: member for member in package.data if member.kind == "0"}
+    assert list(files) == sorted(files)
+    parents = {str(parent).strip(".") for name in files for parent in PurePosixPath(name).parents}
+    assert parents == set(folders)
+
+
+def test_both_packages_install_every_file_of_the_program_with_its_mode() -> None:
+    ipk = {m.name: (m.mode, m.content) for m in opkg.read(built().ipk).data if m.kind == "0"}
+    apk = {name: (file.mode, file.content) for name, file in adb.read(built().apk).files.items()}
+    assert {name: apk[name] for name in ipk} == ipk
+    assert apk.keys() - ipk.keys() == RECORDS
+    program = expected()
+    assert len(program) > 100
+    assert {name: content for name, (_, content) in ipk.items() if name in program} == program
+    own = {"usr/lib/pathwarden/VERSION", "usr/lib/pathwarden/vendor/waitress/LICENSE.txt"}
+    assert ipk.keys() - program.keys() == SYSTEM | own
+    assert {name: mode for name, (mode, _) in ipk.items() if mode != 0o644} == MODES
+    assert ipk["usr/lib/pathwarden/VERSION"][1] == b"0.1.0-r1\n"
+    assert (
+        b"ZPL" in ipk["usr/lib/pathwarden/vendor/waitress/LICENSE.txt"][1]
+        or b"Zope" in ipk["usr/lib/pathwarden/vendor/waitress/LICENSE.txt"][1]
+    )
+
+
+def test_the_control_files_say_what_opkg_asks() -> None:
+    package = opkg.read(built().ipk)
+    assert set(package.control) == {"control", "conffiles", "postinst", "postinst-pkg", "prerm", "prerm-pkg"}
+    assert {name for name, member in package.control.items() if member.mode == 0o755} == set(package.control) - {"control", "conffiles"}
+    assert package.control["conffiles"].content == b"/etc/config/pathwarden\n"
+    text = package.control["control"].content.decode()
+    assert list(opkg.fields(text))[-1] == "Description"
+    assert opkg.fields(text) == {
+        "Package": "pathwarden",
+        "Version": f"{pathwarden.__version__}-r1",
+        "Depends": ", ".join(DEPENDS),
+        "License": "Apache-2.0 AND ZPL-2.1",
+        "Section": "net",
+        "Require-User": "pathwarden:pathwarden",
+        "SourceDateEpoch": str(MTIME),
+        "Maintainer": "Pathwarden maintainers",
+        "Architecture": "all",
+        "Installed-Size": str(package.data_size),
+        "Description": built().recipe.description,
+    }
+
+
+def test_the_apk_says_what_apk_and_openwrts_functions_ask() -> None:
+    package = adb.read(built().apk)
+    info = dict(package.info)
+    assert len(info.pop("id")) == 20
+    assert info.pop("installed-size") == sum(file.size for file in package.files.values())
+    assert info == {
+        "name": "pathwarden",
+        "version": f"{pathwarden.__version__}-r1",
+        "description": built().recipe.description,
+        "arch": "noarch",
+        "license": "Apache-2.0 AND ZPL-2.1",
+        "origin": "pathwarden",
+        "maintainer": "Pathwarden maintainers",
+        "depends": DEPENDS,
+    }
+    assert len(info["description"].encode()) <= 256  # more is cut off by OpenWrt's apk
+    assert set(package.scripts) == {"post-install", "post-upgrade", "pre-deinstall"}
+    assert set(package.folders.values()) == {(0o755, ("root", "root"))}
+    assert {file.owner for file in package.files.values()} == {("root", "root")}
+    assert {file.mtime for file in package.files.values()} == {MTIME}
+    records = {name.rpartition(".")[2]: package.files[name].content.decode() for name in RECORDS}
+    config = package.files["etc/config/pathwarden"]
+    assert records["rusers"] == "pathwarden:pathwarden\n"
+    assert records["conffiles"] == "/etc/config/pathwarden\n"
+    assert records["conffiles_static"] == f"/etc/config/pathwarden {config.sha256.hex()}\n"
+    assert records["list"].splitlines() == sorted(f"/{name}" for name in package.files.keys() - RECORDS)
+
+
+@pytest.mark.parametrize("tar", ["tar", "busybox tar"])
+def test_other_programs_unpack_the_ipk_too(tar: str, tmp_path: Path, need: Callable[[str], str]) -> None:
+    command = [need(tar.split(maxsplit=1)[0]), *tar.split()[1:], "-xzf"]
+    (tmp_path / "package.ipk").write_bytes(built().ipk)
+    (tmp_path / "root").mkdir()
+    subprocess.run([*command, "package.ipk"], cwd=tmp_path, check=True)
+    subprocess.run([*command, "../data.tar.gz"], cwd=tmp_path / "root", check=True)
+    installed = {str(p.relative_to(tmp_path / "root")) for p in (tmp_path / "root").rglob("*") if p.is_file()}
+    assert installed == {node.path for node in built().files}
+
+
+def test_two_builds_are_the_same_whoever_builds_where_and_when(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(secret_key(), encoding="ascii")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP / "packaging"), "SOURCE_DATE_EPOCH": str(MTIME)}
+    other = {"TZ": "Pacific/Auckland", "LANG": "C", "PYTHONHASHSEED": "7", "HOME": "/nonexistent"}
+    runs = [
+        packager("build", "--key", tmp_path / "key", tmp_path / "one", env=env),
+        packager("build", "--key", tmp_path / "key", tmp_path / "two", env=env | other, umask=0o077, cwd=tmp_path),
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs
+    one, two = ({str(p.relative_to(f)): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in (tmp_path / "one", tmp_path / "two"))
+    assert one == two
+    assert one == built().made
+
+
+def test_the_order_and_modes_of_the_checkout_play_no_part(tmp_path: Path) -> None:
+    for folder in ("agent/pathwarden", "web", "openwrt/pathwarden"):
+        for file in sorted((TOP / folder).rglob("*"), reverse=True):
+            if file.is_file() and "__pycache__" not in file.parts:
+                copy = tmp_path / file.relative_to(TOP)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(file.read_bytes())
+                copy.chmod(0o777)
+    assert manifest.files(tmp_path, built().recipe, waitress_folder()) == built().files
+
+
+def test_the_packages_are_as_small_as_promised() -> None:
+    ours = [node for node in built().files if "/vendor/" not in node.path]
+    assert len(ours) < len(built().files)
+    for name, package in everything(built().recipe, ours, MTIME, None).items():
+        assert len(package) <= 250_000, name
+
+
+@pytest.mark.parametrize("name", ["acl.json", "capabilities.json"])
+def test_json_files_give_the_daemon_these_rights_and_no_more(name: str) -> None:
+    given = json.loads((FEED / "files" / name).read_text(encoding="utf-8"))
+    if name == "capabilities.json":
+        assert given == {key: ["CAP_NET_RAW"] for key in ("bounding", "effective", "ambient", "permitted", "inheritable")}
+    else:
+        assert given == {
+            "user": "pathwarden",
+            "access": {"network.interface": {"methods": ["dump"]}, "session": {"methods": ["access", "destroy", "get", "login"]}},
+            "listen": ["network.interface"],
+            "publish": ["pathwarden"],
+            "subscribe": ["network.interface"],
+        }
+
+
+def test_the_packaged_configuration_is_the_sample_of_the_program() -> None:
+    assert (FEED / "files/pathwarden.config").read_text(encoding="utf-8") == sample()
+
+
+def test_the_unit_for_systemd_starts_what_pip_installs() -> None:
+    lines = (TOP / "packaging/pathwarden.service").read_text(encoding="utf-8").splitlines()
+    for line in ("Type=notify", "WatchdogSec=60", "AmbientCapabilities=CAP_NET_RAW", "ExecStart=pathwarden run", "DynamicUser=yes"):
+        assert line in lines
+    assert all(re.fullmatch(r"\[\w+\]|\w+=.+|#.*|", line) for line in lines)
+
+
+def test_a_changed_or_missing_waitress_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(vendor.VendorError, match="there is no waitress"):
+        vendor.load(tmp_path)
+    (tmp_path / "src/waitress").mkdir(parents=True)
+    for node in vendor.load(waitress_folder()):
+        name = PurePosixPath(node.path).name
+        ((tmp_path if name == "LICENSE.txt" else tmp_path / "src/waitress") / name).write_bytes(node.content or b"")
+    assert vendor.load(tmp_path / "src") == vendor.load(waitress_folder())
+    with (tmp_path / "src/waitress/task.py").open("ab") as module:
+        module.write(b"# one more line\n")
+    with pytest.raises(vendor.VendorError, match="as released"):
+        vendor.load(tmp_path / "src")
+
+
+def test_a_stray_file_in_the_program_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no package carries this", encoding="ascii")
+    with pytest.raises(manifest.ManifestError, match=r"notes\.txt: a file of this kind is in no package"):
+        manifest._copied(tmp_path, "usr", {".py"})
+
+
+def test_an_incomplete_recipe_is_refused(tmp_path: Path) -> None:
+    text = (FEED / "Makefile").read_text(encoding="utf-8")
+    for missing, said in (
+        ("PKG_VERSION", "PKG_VERSION is missing"),
+        ("Package/pathwarden/prerm", "there is no define Package/pathwarden/prerm"),
+    ):
+        (tmp_path / "Makefile").write_text(text.replace(missing, "OTHER"), encoding="utf-8")
+        with pytest.raises(recipe.RecipeError, match=said):
+            recipe.read(tmp_path / "Makefile")
