@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from pathwarden import __version__
+from pathwarden.detect.detector import Detector
 from pathwarden.model.history import Event, Route, StoredEvent
+from pathwarden.model.instants import ClockShift
 from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.model.trace import Ending, Trace
@@ -98,6 +101,20 @@ class Board:
             if fact.trace is not None:
                 self._count_round(tid, fact.trace)
 
+    def shift(self, shift: ClockShift, detectors: Mapping[str, Detector]) -> None:
+        """The clock became right: correct every instant noted before; the detectors have done so."""
+        with self._lock:
+            for tid, row in self._rows.items():
+                detector, fact = detectors[tid], row.fact
+                row.fact = fact._replace(
+                    trace=_shifted(fact.trace, shift),
+                    on_route=_shifted(fact.on_route, shift),
+                    route=detector.route,
+                    usual=detector.usual,
+                    route_since=detector.state.route_since,
+                )
+                row.events = [event._replace(at=shift.of(event.at)) for event in row.events]
+
     def info(self) -> dict[str, object]:
         """The `info` topic, and the API's status."""
         parts = dict(self._parts())
@@ -188,3 +205,7 @@ class Board:
             self._rounds[result] += 1
             self._round.clear()
             self._round_reached = 0
+
+
+def _shifted(trace: Trace | None, shift: ClockShift) -> Trace | None:
+    return trace and replace(trace, at=shift.of(trace.at), clock_synced=True)

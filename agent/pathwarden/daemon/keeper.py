@@ -5,8 +5,9 @@ Rules:
 2. Subscribers are told only after the commit.
 3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest go, counted, those without
    events first.
-4. A damaged file is not written to again: the process ends, and the next start sets the file aside.
-5. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news.
+4. When the clock becomes right, what was noted before is written first, then corrected, then the rest is written.
+5. A damaged file is not written to again: the process ends, and the next start sets the file aside.
+6. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news.
 """
 
 import logging
@@ -17,6 +18,7 @@ from typing import Protocol
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Record
+from pathwarden.model.instants import ClockShift
 from pathwarden.model.protocols import HistoryWriter, Publisher
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,10 @@ class Store(HistoryWriter, Protocol):
         """Nobody will ask for these events."""
         ...
 
+    def correct_clock(self, shift: ClockShift) -> int:
+        """Correct what this boot wrote before the clock was right."""
+        ...
+
     def close(self) -> None:
         """Close the files."""
         ...
@@ -53,9 +59,14 @@ class Keeper:
         self._store = store
         self._records: deque[Record] = deque()
         self._outbox: deque[tuple[int, str]] = deque()
+        self._shift: ClockShift | None = None
         self._condition = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+
+    def forget_outbox(self) -> None:
+        """There is no broker: drop what waits for one from earlier. To be called before `start`."""
+        self._store.drop_outbox()
 
     def start(self) -> None:
         """Start the thread."""
@@ -84,6 +95,12 @@ class Keeper:
         """The broker will never take this event."""
         self._note((seq,), reason)
 
+    def correct(self, shift: ClockShift) -> None:
+        """The clock became right; called between the last record with the wrong clock and the first with the right one."""
+        with self._condition:
+            self._shift = shift
+            self._condition.notify()
+
     def waiting(self) -> int:
         """How many records are not written yet."""
         return len(self._records)
@@ -108,7 +125,7 @@ class Keeper:
     def _work(self) -> bool:
         """Wait for something and write it; False when all is done and nothing more will come."""
         with self._condition:
-            self._condition.wait_for(lambda: self._records or self._outbox or self._stopping)
+            self._condition.wait_for(lambda: self._records or self._outbox or self._shift or self._stopping)
             self._condition.wait_for(lambda: self._stopping or self._outbox or any(r.events for r in self._records), GATHER_S)
             records, notes = list(self._records), list(self._outbox)
             stopping = self._stopping
@@ -134,6 +151,22 @@ class Keeper:
         self.notice = notice
 
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
+        if self._shift is not None:
+            self._save([record for record in records if not record.trace.clock_synced])
+            self._store.correct_clock(self._shift)
+            self._shift = None
+            records = [record for record in records if record.trace.clock_synced]
+        self._save(records)
+        if notes:
+            self._store.acknowledge([seq for seq, reason in notes if not reason])
+            for seq, reason in notes:
+                if reason:
+                    self._store.fail(seq, reason)
+            with self._condition:
+                for _ in notes:
+                    self._outbox.popleft()
+
+    def _save(self, records: list[Record]) -> None:
         if records:
             self._store.save(records)
             with self._condition:
@@ -143,14 +176,6 @@ class Keeper:
             self._tell(records)
             if self.publisher is None and any(record.events for record in records):
                 self._store.drop_outbox()
-        if notes:
-            self._store.acknowledge([seq for seq, reason in notes if not reason])
-            for seq, reason in notes:
-                if reason:
-                    self._store.fail(seq, reason)
-            with self._condition:
-                for _ in notes:
-                    self._outbox.popleft()
 
     def _tell(self, records: list[Record]) -> None:
         if self.publisher is None:

@@ -13,6 +13,7 @@ from pathwarden.detect.detector import Detector
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
 from pathwarden.model.history import Event, Record, StoredTrace
+from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, Transport
 from pathwarden.model.settings import Settings, Target
@@ -63,6 +64,8 @@ class Prober:
         self._random = random
         self._schedule = Schedule(settings.targets, random, clock.mono_ns())
         self._asked: deque[str] = deque()
+        self._shifts: deque[tuple[ClockShift, Callable[[ClockShift], None]]] = deque()
+        self._running: dict[str, _Started] = {}
         self._unresolved_ns: dict[str, int] = {}
         self._stopping = threading.Event()
 
@@ -73,6 +76,11 @@ class Prober:
         self._asked.append(tid)
         self._transport.wake()
         return True
+
+    def clock_right(self, shift: ClockShift, then: Callable[[ClockShift], None]) -> None:
+        """The wall clock became right; `then` is called when every instant noted here is, and all later ones will be."""
+        self._shifts.append((shift, then))
+        self._transport.wake()
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -86,6 +94,8 @@ class Prober:
 
     def turn(self, longest_ns: int = 3_600_000_000_000) -> None:
         """Start what is due and drive what runs, until something happens or this much time has passed."""
+        while self._shifts:
+            self._shift(*self._shifts.popleft())
         while self._asked:
             self._schedule.ask(self._asked.popleft())
         now_ns = self._clock.mono_ns()
@@ -95,6 +105,15 @@ class Prober:
         if next_ns is not None:
             longest_ns = min(longest_ns, max(next_ns - self._clock.mono_ns(), 0))
         self._driver.step(longest_ns)
+
+    def _shift(self, shift: ClockShift, then: Callable[[ClockShift], None]) -> None:
+        for detector in self._detectors.values():
+            detector.shift(shift)
+        for started in self._running.values():
+            started.shift(shift)
+        if self.board is not None:
+            self.board.shift(shift, self._detectors)
+        then(shift)
 
     def _start(self, target: Target, reason: Reason) -> None:
         address = self._address(target, reason)
@@ -117,6 +136,7 @@ class Prober:
             min(self._transport.window(started.flow), WINDOW),
             route.length or 0 if route and route.address == address else 0,
         )
+        self._running[target.tid] = started
         session = TraceSession(spec, self._driver.correlator, self._random)
         self._driver.add(session, binding, lambda done: self._finish(target, started, done.outcome()), urgent=reason is not Reason.SCHEDULE)
         if self.board is not None:
@@ -147,6 +167,7 @@ class Prober:
         return binding, self._oracle.lookup(address, binding), flow
 
     def _finish(self, target: Target, started: "_Started", outcome: Outcome) -> None:
+        self._running.pop(target.tid, None)
         trace = started.trace(target, outcome, self._clock)
         detector = self._detectors[target.tid]
         first_no = detector.state.change_no + 1
@@ -166,6 +187,7 @@ class _Started:
     """A trace that has begun: what must be remembered until it ends."""
 
     def __init__(self, clock: Clock, address: str, reason: Reason, transport: str) -> None:
+        self.synced = clock.synced()
         self.at = clock.wall_ns()
         self.mono_ns = clock.mono_ns()
         self.address = address
@@ -173,6 +195,10 @@ class _Started:
         self.transport = transport
         self.kernel_route: KernelRoute | None = None
         self.flow: Flow | None = None
+
+    def shift(self, shift: ClockShift) -> None:
+        """The clock became right while this trace runs."""
+        self.at, self.synced = shift.of(self.at), True
 
     def trace(self, target: Target, outcome: Outcome, clock: Clock) -> Trace:
         """The finished trace."""
@@ -189,7 +215,7 @@ class _Started:
             at=self.at,
             mono_ns=self.mono_ns,
             duration_ns=clock.mono_ns() - self.mono_ns,
-            clock_synced=clock.synced(),
+            clock_synced=self.synced,
             ending=outcome.ending,
             error=outcome.error,
             reached_ttl=outcome.reached_ttl,

@@ -15,6 +15,7 @@ from pathwarden.model.settings import Settings
 
 log = logging.getLogger("pathwarden")
 
+TEND_S = 30.0  # how long the clock may have become right unnoticed
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h: a fault of ours; the supervisor starts the agent again
 
 
@@ -53,9 +54,10 @@ def run(load: Callable[[], Settings]) -> int:
     supervisor = Notifier()
     supervisor.tell(READY)
     while True:
-        life.wanted.wait(supervisor.every_s)
+        life.wanted.wait(min(supervisor.every_s or TEND_S, TEND_S))
         life.wanted.clear()
         supervisor.tell(ALIVE)
+        runtime.tend()
         if life.fault is not None or life.stop:
             break
         if life.reload:

@@ -24,7 +24,9 @@ from pathwarden.mqtt.topics import topics
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
 from pathwarden.net.netlink import KernelRoutes
+from pathwarden.net.raw import RawTransport
 from pathwarden.net.resolver import ThreadResolver
+from pathwarden.net.rootless import RootlessTransport
 from pathwarden.store.lock import hold
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
@@ -43,6 +45,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pages: tuple[str, ...] = ()
+        self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
         self._undo: list[tuple[str, Callable[[], object]]] = []
 
     def start(self) -> None:
@@ -64,23 +67,12 @@ class Runtime:
 
     def _start(self) -> None:
         clock = SystemClock()
-        path = Path(self.settings.agent.db)
-        self._undo.append(("lock", hold(path).release))
-        writer = Writer(path, max_mb=self.settings.agent.db_max_mb, boot_id=_boot_id())
-        writer_closer = ("history", writer.close)
-        self._undo.append(writer_closer)
-        if writer.notice:
-            log.warning("%s", writer.notice)
-        reader = Reader(path)
-        self._undo.append(("reader", reader.close))
+        writer, reader = self._open_history()
         oracle = KernelRoutes()
         self._undo.append(("netlink", oracle.close))
         if self.settings.default_targets:
             self.settings = _with_default_targets(self.settings, oracle)
-        transport, how = open_transport(int(writer.meta_get(SOURCE_PORT_KEY) or 0), seed=int(_seed(writer), 16))
-        self._undo.append(("transport", transport.close))
-        if writer.meta_get(SOURCE_PORT_KEY) != str(transport.source_port):
-            writer.meta_set(SOURCE_PORT_KEY, str(transport.source_port))
+        transport, how = self._open_transport(writer)
         resolver = ThreadResolver(lambda _host: transport.wake())
         self._undo.append(("resolver", resolver.close))
         random = Random()  # noqa: S311 - jitter and order, no secret
@@ -108,17 +100,56 @@ class Runtime:
         for tid, detector in detectors.items():
             board.restored(tid, remembered(detector, reader.latest(tid)))
         prober.board = board
+        publisher = self._make_publisher(board, reader, keeper)
+        self._serve(board, reader, clock)
+        self._begin(keeper, publisher, prober)
+        self._follow(clock, oracle, transport, prober, keeper)
+
+    def _open_history(self) -> tuple[Writer, Reader]:
+        path = Path(self.settings.agent.db)
+        self._undo.append(("lock", hold(path).release))
+        writer = Writer(path, max_mb=self.settings.agent.db_max_mb, boot_id=_boot_id())
+        self._undo.append(("history", writer.close))
+        if writer.notice:
+            log.warning("%s", writer.notice)
+        reader = Reader(path)
+        self._undo.append(("reader", reader.close))
+        return writer, reader
+
+    def _open_transport(self, writer: Writer) -> tuple[RawTransport | RootlessTransport, str]:
+        """The transport, with the source port that this history's flows have had so far."""
+        port = writer.meta_get(SOURCE_PORT_KEY)
+        transport, how = open_transport(int(port or 0), seed=int(_seed(writer), 16))
+        self._undo.append(("transport", transport.close))
+        if port != str(transport.source_port):
+            writer.meta_set(SOURCE_PORT_KEY, str(transport.source_port))
+        return transport, how
+
+    def _make_publisher(self, board: Board, reader: Reader, keeper: Keeper) -> MqttPublisher:
         mqtt, named = self.settings.mqtt, topics(self.settings.mqtt.prefix, self.settings.agent.name)
-        publisher = MqttPublisher(
+        return MqttPublisher(
             lambda wake: MqttClient(mqtt, named, _read_password, wake), named, board, reader, keeper.acknowledge, keeper.fail
         )
+
+    def _serve(self, board: Board, reader: Reader, clock: SystemClock) -> None:
+        if not self.settings.web.listen:
+            return
+        from pathwarden.api.app import make_app
+        from pathwarden.api.server import Server
+
+        server = Server(make_app(board, reader, self.settings, clock), self.settings.web.listen)
+        server.start()
+        self._undo.append(("page", server.stop))
+        self.pages = tuple(f"http://{address}/" for address in server.addresses)
+
+    def _begin(self, keeper: Keeper, publisher: MqttPublisher, prober: Prober) -> None:
+        """Start the threads; from here on the keeper closes the history."""
         if publisher.enabled:
             keeper.publisher = publisher
         else:
-            writer.drop_outbox()
-        self._serve(board, reader, clock)
-        self._undo.remove(writer_closer)  # from here on the keeper closes it
+            keeper.forget_outbox()
         keeper.start()
+        self._undo = [(name, close) for name, close in self._undo if name != "history"]
         self._undo.append(("store", lambda: keeper.stop(STOP_S)))
         publisher.start()
         self._undo.append(("mqtt", publisher.stop))
@@ -131,22 +162,22 @@ class Runtime:
 
         self._undo.append(("prober", stop_prober))
 
+    def _follow(
+        self, clock: SystemClock, oracle: KernelRoutes, transport: RawTransport | RootlessTransport, prober: Prober, keeper: Keeper
+    ) -> None:
+        """Follow what changes around us: the kernel's routes and addresses, and the clock's becoming right."""
+
         def kernel_changed(_kind: str) -> None:
             transport.forget()
             transport.wake()
 
+        def tend() -> None:
+            if clock.synced() and (shift := clock.take_shift()):
+                log.info("the clock is right now; it was wrong by %.1f s", shift.by_ns / 1e9)
+                prober.clock_right(shift, keeper.correct)
+
         oracle.watch(kernel_changed)
-
-    def _serve(self, board: Board, reader: Reader, clock: SystemClock) -> None:
-        if not self.settings.web.listen:
-            return
-        from pathwarden.api.app import make_app
-        from pathwarden.api.server import Server
-
-        server = Server(make_app(board, reader, self.settings, clock), self.settings.web.listen)
-        server.start()
-        self._undo.append(("page", server.stop))
-        self.pages = tuple(f"http://{address}/" for address in server.addresses)
+        self.tend = tend
 
 
 def restore_detectors(settings: Settings, reader: HistoryReader) -> dict[str, Detector]:

@@ -21,6 +21,7 @@ from pathwarden.detect.reach import Reach, after_answer, after_silence
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
+from pathwarden.model.instants import ClockShift
 from pathwarden.model.trace import Ending, Reason, Trace
 
 MOST_ROUTES = 16
@@ -109,6 +110,15 @@ class Detector:
         self._measure(trace)
         self.state = replace(self.state, change_no=self.state.change_no + len(changes))
         return Verdict(self.route if self.state.suspicion is None else None, tuple(changes), self._retrace_after())
+
+    def shift(self, shift: ClockShift) -> None:
+        """The clock became right: correct every instant noted before."""
+        state, of = self.state, shift.of
+        suspicion = state.suspicion and replace(state.suspicion, first_seen_at=of(state.suspicion.first_seen_at))
+        reach = replace(state.reach, first_missed_at=of(state.reach.first_missed_at))
+        self.state = replace(state, route_since=of(state.route_since), suspicion=suspicion, reach=reach)
+        for route in self.routes.values():
+            self.routes[route.route_id] = replace(route, first_at=of(route.first_at), last_at=of(route.last_at))
 
     def export(self) -> str:
         """The state as JSON text, for `restore`."""

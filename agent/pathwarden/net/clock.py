@@ -1,7 +1,7 @@
 """The machine's clocks. A router without a battery starts anywhere in time and learns the hour minutes later.
 
 Rules:
-1. Until the kernel says that a time service steers the clock, the wall clock runs on evenly from where it stood when we started:
+1. Until kernel or hotplug says that a time service steers the clock, the wall clock runs on evenly from where it stood when we started:
    steps made by hand or by a boot script do not reach us.
 2. Once it is steered we follow it, and hand out once what that means for the instants noted before (`take_shift`).
 3. When it is no longer steered (somebody set it by hand), it runs on evenly from where it was right.
@@ -9,12 +9,15 @@ Rules:
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pathwarden.model.instants import ClockShift
 
 _ASK_EVERY_NS = 30_000_000_000  # synchronisation comes once after boot; half a minute late is early enough
 _STEP_NS = 500_000_000  # a steered clock is slewed; a jump of this size means that somebody set it
 _TIMEX = 512  # bytes; struct timex has 208 on 64-bit machines, and with `modes` 0 adjtimex(2) only reads
+# OpenWrt's hotplug script for its time service leaves this file (openwrt/pathwarden/files/pathwarden.ntp); the folder is empty at boot.
+_MARKER = Path("/var/run/pathwarden/time-synced")
 _UNSYNCHRONISED = 5  # TIME_ERROR, what adjtimex(2) returns while STA_UNSYNC is set
 
 
@@ -23,6 +26,8 @@ def _since_boot_ns() -> int:
 
 
 def _steered() -> bool:
+    if _MARKER.exists():
+        return True
     import ctypes  # late: only the daemon asks, and it has pyroute2, which loads ctypes anyway
 
     try:
