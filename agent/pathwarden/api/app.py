@@ -31,6 +31,7 @@ from typing import Any, Never
 
 import bottle
 
+from pathwarden.api.answers import Answers
 from pathwarden.api.guard import HostRule, check_write
 from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
@@ -64,8 +65,9 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
     routes = bottle.Bottle()
     routes.catchall = False  # ours to log, and no traceback in an answer
     routes.default_error_handler = _refuse
-    LiveRoutes(agent, reader, settings, clock).add_to(routes)
-    PastRoutes(agent, reader, settings, clock).add_to(routes)
+    answers = Answers(agent, reader, settings, clock)
+    LiveRoutes(agent, answers).add_to(routes)
+    PastRoutes(reader, clock, answers).add_to(routes)
     Pages(settings.web.root).add_to(routes)
     hosts = HostRule(settings.web.listen)
 
