@@ -22,6 +22,7 @@ PPS = 1000  # where wall times are compared; the most that our configuration all
 SCAMPER_MOST_PPS = 10_000
 INTERVAL_S = 5
 ROUND = HOPS * len(TARGETS) * 3
+WARM_UP_ROUNDS = 4  # 20 s: as long as the agent remembers its probes
 SLOW_PPS = 10  # as shipped
 SLOW_PROBES = 150
 README = Path(__file__).parents[2] / "README.md"
@@ -37,19 +38,19 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--readme", action="store_true", help="put the main rows into README.md")
     args = parser.parse_args()
-    begun = monotonic()
+    begun, machine = monotonic(), _machine()
     with BenchLab() as lab, tempfile.TemporaryDirectory() as folder:
         contests = _contests(lab, args.runs)
         starts, memory = _whole(lab, Path(folder), contests, args.runs)
     groups = _groups(contests, starts, memory)
     if args.json:
         rows = [row.json() | {"group": title} for title, rows in groups.items() for row in rows]
-        print(json.dumps({"machine": _machine(), "runs": args.runs, "rows": rows}, indent=1))
+        print(json.dumps({"machine": machine, "runs": args.runs, "rows": rows}, indent=1))
     else:
-        print(_heading(args.runs), *(table(title, rows) for title, rows in groups.items()), sep="\n")
+        print(_heading(machine, args.runs), *(table(title, rows) for title, rows in groups.items()), sep="\n")
         print(f"\n{monotonic() - begun:.0f} s")
     if args.readme:
-        _write_readme([row for rows in groups.values() for row in rows if row.most is not None])
+        _write_readme(machine, groups, args.runs)
 
 
 def _contests(lab: BenchLab, runs: int) -> Passes:
@@ -83,7 +84,7 @@ def _whole(lab: BenchLab, folder: Path, found: Passes, runs: int) -> tuple[list[
         with Daemon(lab, folder / f"start{number}", pps=PPS, interval_s=INTERVAL_S) as daemon:
             starts.append(daemon.start_cpu_s)
     with Daemon(lab, folder / "quick", pps=PPS, interval_s=INTERVAL_S) as daemon:
-        daemon.await_probes(2 * ROUND, 60)
+        daemon.await_probes(WARM_UP_ROUNDS * ROUND, 60)
         until(daemon.heard, "the subscriber hears of the targets")
         for number in range(runs):
             _say(f"{number + 1}/{runs} daemon")
@@ -153,28 +154,31 @@ def _groups(found: Passes, starts: list[float], memory: list[Memory]) -> dict[st
 def _machine() -> dict[str, str]:
     models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     cpu = models[0] if models else platform.machine()
-    return {"cpu": f"{os.cpu_count()} x {cpu}", "kernel": platform.release(), "python": platform.python_version()}
+    load = f"{os.getloadavg()[0]:.1f}"  # before we begin: what others do here at the same time blurs every figure
+    return {"cpu": f"{os.cpu_count()} x {cpu}", "kernel": platform.release(), "python": platform.python_version(), "load": load}
 
 
-def _heading(runs: int) -> str:
-    machine = _machine()
+def _described(machine: dict[str, str]) -> str:
+    return f"{machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}, load of others {machine['load']}"
+
+
+def _heading(machine: dict[str, str], runs: int) -> str:
     return (
-        f"{machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}; {runs} runs after one to warm up, in turn.\n"
+        f"{_described(machine)}; {runs} runs after one to warm up.\n"
         "ratio: to traceroute(8)'s CPU per probe, or to scamper's wall time: the median of the ratios run by run.\n"
         "The system time of every contestant holds the way of its probes through all routers: one kernel does it all, and\n"
         "charges the sender. traceroute(8) and scamper are measured from the start of their processes, as they are used."
     )
 
 
-def _write_readme(rows: list[Row]) -> None:
-    machine = _machine()
+def _write_readme(machine: dict[str, str], groups: dict[str, list[Row]], runs: int) -> None:
     text = README.read_text(encoding="utf-8")
     head, _, rest = text.partition(MARKERS[0])
     _, _, tail = rest.partition(MARKERS[1])
     if not rest or not tail:
         sys.exit(f"README.md has no lines {MARKERS[0]} and {MARKERS[1]}")
-    on = f"Medians of {len(rows[0].values)} runs on {machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}:"
-    README.write_text(f"{head}{MARKERS[0]}\n{on}\n\n{markdown(rows)}\n{MARKERS[1]}{tail}", encoding="utf-8")
+    on = f"Medians of {runs} runs. {_described(machine)}."
+    README.write_text(f"{head}{MARKERS[0]}\n{on}\n\n{markdown(groups)}\n{MARKERS[1]}{tail}", encoding="utf-8")
 
 
 def _say(text: str) -> None:

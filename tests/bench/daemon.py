@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from typing import NamedTuple, Self
 
 from bench.lab import AGENT, TARGETS, BenchLab
 from equipment.broker import Broker
-from equipment.waiting import until
 
 PAGE = ("127.0.0.1", 8866)
+LOOK_S = 0.2  # looking more often would take the processor from the agent that is measured
 _SENT = re.compile(r"^pathwarden_probes_sent_total(?:\{[^}]*\})? (\d+)", re.MULTILINE)
 
 
@@ -98,8 +99,11 @@ class Daemon:
 
     def await_probes(self, count: int, timeout_s: float) -> None:
         """Wait until the first router has seen so many more probes."""
-        goal = self._lab.probes() + count
-        until(lambda: self._lab.probes() >= goal, f"{count} more probes", timeout_s)
+        goal, deadline, pause = self._lab.probes() + count, monotonic() + timeout_s, Event()
+        while self._lab.probes() < goal:
+            if monotonic() > deadline:
+                raise TimeoutError(f"not within {timeout_s} s: {count} more probes")
+            pause.wait(LOOK_S)
 
 
 def _configuration(folder: Path, pps: float, interval_s: int, port: int) -> str:

@@ -1,6 +1,6 @@
 """Figures as people read them: least, median and greatest of several runs, ratios pair by pair, and a table 100 columns wide."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -43,10 +43,15 @@ def table(title: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The same as a table for the README."""
-    lines = ["| | median | ratio | target |", "|---|---|---|---|"]
-    lines += [f"| {row.name} | {_short(median(row.values))} {row.unit} | {_short(row.ratio)} | {_verdict(row)} |" for row in rows]
+def markdown(groups: Mapping[str, Sequence[Row]]) -> str:
+    """The rows that have a target or are held against something, for the README."""
+    lines = ["| What | Who | Median | Ratio | Target |", "|---|---|---|---|---|"]
+    for title, rows in groups.items():
+        lines += [
+            f"| {title} | {row.name} | {_short(median(row.values))} | {_short(row.ratio)} | {_verdict(row)} |"
+            for row in rows
+            if row.against or row.most is not None
+        ]
     return "\n".join(lines)
 
 
