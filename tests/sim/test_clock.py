@@ -12,6 +12,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
+from pathwarden.daemon.sources import DeviceNames
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -76,7 +77,17 @@ class Agent:
         self.keeper = Keeper(self.writer)
         detectors = {"site": Detector("site", 0)}
         self.prober = Prober(
-            settings, self.network, self.clock, self.network, Literal(), driver, detectors, self.keeper.put, dice.randbytes, dice
+            settings,
+            self.network,
+            self.clock,
+            self.network,
+            DeviceNames(),
+            Literal(),
+            driver,
+            detectors,
+            self.keeper.put,
+            dice.randbytes,
+            dice,
         )
         self.prober.board = self.board = Board(settings, self.clock, self.reader, self.prober.ask, dict)
         self.keeper.start()

@@ -17,6 +17,7 @@ import pytest
 from equipment.fakes import make_settings, make_target
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.prober import Prober
+from pathwarden.daemon.sources import DeviceNames
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -54,6 +55,7 @@ class Campaign:
             self.network,
             self.network,
             self.network,
+            DeviceNames(),
             Literal(),
             Driver(self.network, self.network, self.correlator, TokenBucket(pps)),
             self.detectors,

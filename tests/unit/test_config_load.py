@@ -111,8 +111,10 @@ BAD = [
     # sources
     (T + "\toption source 'wan'\n", "t.source: there is no source wan; add config source 'wan'"),
     ("config source 'wanb'\n\toption device 'a'\n" + T + "\toption source 'wan'\n", "t.source: there is no source wan; did you mean wanb?"),
-    (S, "s: says no way out; set device, address, table or fwmark"),
+    (S, "s: says no way out; set interface, device, address, table or fwmark"),
     (S + "\toption device 'a/b'\n", "s.device: a/b is not a device name; write one that `ip link` shows, at most 15 characters"),
+    (S + "\toption interface 'w/an'\n", "s.interface: w/an is not an interface; write its name in /etc/config/network, like wan"),
+    (S + "\toption interface 'wan'\n\toption device 'eth1'\n", "s.device: eth1 stands beside interface wan; leave out one of the two"),
     (S + "\toption address 'home'\n", "s.address: home is not an IP address; write one like 192.0.2.1 or 2001:db8::1"),
     (S + "\toption address '::'\n", "s.address: :: does not belong to one host; write a unicast address"),
     (S + "\toption table 'vpn'\n", "s.table: vpn is not in /etc/iproute2/rt_tables; add it there or write its number"),
@@ -294,6 +296,9 @@ config source 'three'
 	option table 'main'
 config source 'four'
 	option fwmark '7'
+config source 'five'
+	option interface 'wan_6'
+	option fwmark '0x200'
 config target 'example'
 	option host 'example.net'
 	option label '例'
@@ -316,6 +321,7 @@ config web 'web'
         Source("two", Binding(table=101)),
         Source("three", Binding(table=254)),
         Source("four", Binding(fwmark=7)),
+        Source("five", Binding(fwmark=512), "wan_6"),
     )
     assert settings.targets == (
         Target("example", "example.net", "例", 6, True, Method.ICMP, 0, "one", 5, 10, 3, 1, 30, 3.0, 5, 0, 0),

@@ -19,7 +19,7 @@ EVERY = [(section, option) for section, options in SECTIONS.items() for option i
         ("agent", [field.name for field in fields(AgentSettings)]),
         ("mqtt", [field.name for field in fields(MqttSettings)]),
         ("web", [field.name for field in fields(WebSettings)]),
-        ("source", list(Binding._fields)),
+        ("source", ["interface", *Binding._fields]),
         ("target", [field.name for field in fields(Target) if field.name != "tid"]),
         ("defaults", [field.name for field in fields(Target) if field.name not in ("tid", "host")]),
     ],

@@ -56,7 +56,7 @@ def test_a_host_longer_than_a_label_survives(read):
 def test_show_names_every_option_in_plain_words(read):
     text = show(read(FULL))
     assert "\toption max_pps '2.5'\n\toption concurrency '16'\n\toption learn_h '24'\n" in text
-    assert "config source 'one'\n\toption device ''\n\toption address ''\n\toption table '100'\n\toption fwmark '0x100'\n" in text
+    assert "config source 'one'\n\toption interface ''\n\toption device ''\n\toption address ''\n\toption table '100'\n\toption fwmark '0x100'\n" in text
     assert (
         "config target 'x'\n\toption host 'example.net'\n\toption label 'it'\\''s 例'\n\toption family '6'\n\toption enabled '0'\n" in text
     )
@@ -69,7 +69,7 @@ def test_json_form(read):
     assert shown["targets"][0]["id"] == "x"
     assert shown["targets"][0]["method"] == "icmp"
     assert shown["targets"][1]["family"] == "auto"
-    assert shown["sources"] == [{"name": "one", "device": "", "address": "", "table": 100, "fwmark": 256}]
+    assert shown["sources"] == [{"name": "one", "interface": "", "device": "", "address": "", "table": 100, "fwmark": 256}]
     assert shown["default_targets"] is False
     assert {row["section"] for row in shown["options"]} == {"agent", "defaults", "target", "source", "mqtt", "web"}
 

@@ -51,7 +51,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
         MqttSettings(**mqtt),
         WebSettings(**web),
         tuple(_make_target(tid, values) for tid, values in targets.items()),
-        tuple(Source(name, Binding(**values)) for name, values in sources.items()),
+        tuple(_make_source(name, values) for name, values in sources.items()),
         default_targets=not targets,
     )
 
@@ -264,7 +264,9 @@ def _packaged_page() -> Path:
 def _source(section: _Section, problems: _Problems, root: Path) -> dict[str, Any]:
     values = _merge("source", section)
     if not section.given and not section.bad:
-        problems.add(section.label, "", "says no way out; set device, address, table or fwmark")
+        problems.add(section.label, "", "says no way out; set interface, device, address, table or fwmark")
+    if values.get("interface") and values.get("device"):
+        problems.add(section.label, "device", f"{values['device']} stands beside interface {values['interface']}; leave out one of the two")
     name = values.get("table")
     if isinstance(name, str):
         number = _tables(root).get(name)
@@ -325,6 +327,11 @@ def _check_idle_defaults(defaults: list[_Section], problems: _Problems) -> None:
         for name, value in section.given.items():
             if value != usual[name]:
                 problems.add(section.label, name, "has no effect without a target; add config target 'NAME' with option host")
+
+
+def _make_source(name: str, values: Mapping[str, Any]) -> Source:
+    binding = {option: values[option] for option in Binding._fields}
+    return Source(name, Binding(**binding), values["interface"])
 
 
 def _make_target(tid: str, values: Mapping[str, Any]) -> Target:

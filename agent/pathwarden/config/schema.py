@@ -16,6 +16,7 @@ class Kind(StrEnum):
     HOST = "host"
     ADDRESS = "address"
     DEVICE = "device"
+    INTERFACE = "interface"
     TABLE = "table"
     MARK = "mark"
     PATH = "path"
@@ -129,7 +130,14 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
     "defaults": _TARGET,
     "target": (_HOST, *_TARGET),
     "source": (
-        Option("device", Kind.DEVICE, "", "Interface to leave by, as `ip link` names it."),
+        Option(
+            "interface",
+            Kind.INTERFACE,
+            "",
+            "OpenWrt's interface to leave by, as /etc/config/network names it: wan. Follows its device, its addresses, and what mwan3 or"
+            " pbr want. Elsewhere, a device of this name.",
+        ),
+        Option("device", Kind.DEVICE, "", "Device to leave by, as `ip link` names it. Not beside interface."),
         Option("address", Kind.ADDRESS, "", "Own address to send from."),
         Option(
             "table",

@@ -49,7 +49,7 @@ def _plain_values(type_: str, values: object) -> dict[str, object]:
 
 
 def _source_values(source: Source) -> dict[str, object]:
-    return _plain_values("source", source.binding)
+    return {"interface": source.interface, **source.binding._asdict()}
 
 
 def _target_values(target: Target) -> dict[str, object]:

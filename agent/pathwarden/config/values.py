@@ -24,6 +24,8 @@ _HOST_LENGTH = 253
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # IFNAMSIZ is 16 with the closing NUL; the kernel refuses `/`, `:` and white space (dev_valid_name).
 _DEVICE = re.compile(r"[!-.0-9;-~]{1,15}")
+# A section's name in /etc/config/network, or a device's name elsewhere.
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\]|(?P<four>[0-9.]+)):(?P<port>[1-9][0-9]{0,4})")
 # Control characters, surrogates, line and paragraph separators. Not Cf: several scripts need the joiners in it.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
@@ -158,6 +160,12 @@ def _device(_option: Option, text: str) -> str:
     return text
 
 
+def _interface(_option: Option, text: str) -> str:
+    if not _INTERFACE.fullmatch(text) or text in (".", ".."):
+        raise BadValue(f"{shown(text)} is not an interface; write its name in /etc/config/network, like wan")
+    return text
+
+
 def _table(option: Option, text: str) -> int | str:
     if _INT.fullmatch(text):
         return _int(option, text)
@@ -225,6 +233,7 @@ _READERS: dict[Kind, Callable[[Option, str], Value]] = {
     Kind.HOST: _host,
     Kind.ADDRESS: _address,
     Kind.DEVICE: _device,
+    Kind.INTERFACE: _interface,
     Kind.TABLE: _table,
     Kind.MARK: _mark,
     Kind.PATH: _path,

@@ -17,6 +17,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober, remembered
 from pathwarden.daemon.runtime import counters, restore_detectors
+from pathwarden.daemon.sources import DeviceNames, NoBus
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.model.history import Record
@@ -99,7 +100,7 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
         detectors = restore_detectors(settings, reader)
         waiting: list[Record] = []
         sink = _Sink(waiting.append)
-        prober = Prober(settings, network, network, network, _Names(), driver, detectors, sink, os.urandom, random)
+        prober = Prober(settings, network, network, network, DeviceNames(), _Names(), driver, detectors, sink, os.urandom, random)
         _write_week(prober, network, writer, waiting, progress)
         keeper = Keeper(writer)
         named = topics(settings.mqtt.prefix, settings.agent.name)
@@ -117,6 +118,7 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
                 "mqtt": {"enabled": False, "connected": False, "outbox": 0, "detail": "the demo prints its events instead"},
                 "db": {"path": stats.path, "size_bytes": stats.size_bytes, "limit_bytes": stats.limit_bytes,
                        "traces": stats.traces, "events": stats.events, "waiting": keeper.waiting(), "notice": keeper.notice},
+                "ubus": NoBus().snapshot(),
                 "counters": counters(correlator, {}),
                 "notices": [{"level": "info", "text": f"This is the demo: a simulated network, {SPEED} times as fast as time."}],
             }  # fmt: skip

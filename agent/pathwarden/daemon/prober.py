@@ -15,8 +15,8 @@ from pathwarden.errors import ProbeError
 from pathwarden.model.history import Event, Record, StoredTrace
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import Binding, Flow
-from pathwarden.model.protocols import Clock, Resolver, RouteOracle, Transport
-from pathwarden.model.settings import Settings, Target
+from pathwarden.model.protocols import Clock, Resolver, RouteOracle, SourceResolver, Transport
+from pathwarden.model.settings import Settings, Source, Target
 from pathwarden.model.trace import Ending, KernelRoute, Reason, Trace
 from pathwarden.present.events import event
 
@@ -42,6 +42,7 @@ class Prober:
         transport: Transport,
         clock: Clock,
         oracle: RouteOracle,
+        sources: SourceResolver,
         resolver: Resolver,
         driver: Driver,
         detectors: Mapping[str, Detector],
@@ -51,11 +52,12 @@ class Prober:
     ) -> None:
         self.board: Board | None = None
         self._agent = settings.agent
-        self._sources = {source.name: source.binding for source in settings.sources}
+        self._named = {"": Source("", Binding()), **{source.name: source for source in settings.sources}}
         self._tids = frozenset(target.tid for target in settings.targets if target.enabled)
         self._transport = transport
         self._clock = clock
         self._oracle = oracle
+        self._sources = sources
         self._resolver = resolver
         self._driver = driver
         self._detectors = detectors
@@ -161,7 +163,8 @@ class Prober:
 
     def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:
         """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
-        binding = self._oracle.effective(self._sources.get(target.source, Binding()), 6 if ":" in address else 4)
+        af = 6 if ":" in address else 4
+        binding = self._oracle.effective(self._sources.binding(self._named[target.source], af), af)
         # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
         flow = self._transport.flow(address, target.method, target.port, binding, target.dscp << 2, target.size)
         return binding, self._oracle.lookup(address, binding), flow

@@ -12,6 +12,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober, remembered
+from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -72,6 +73,8 @@ class Runtime:
         self._undo.append(("netlink", oracle.close))
         if self.settings.default_targets:
             self.settings = _with_default_targets(self.settings, oracle)
+        bus = open_bus(oracle)
+        self._undo.append(("ubus", bus.close))
         transport, how = self._open_transport(writer)
         resolver = ThreadResolver(lambda _host: transport.wake())
         self._undo.append(("resolver", resolver.close))
@@ -80,7 +83,7 @@ class Runtime:
         driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
         detectors = restore_detectors(self.settings, reader)
         keeper = Keeper(writer)
-        prober = Prober(self.settings, transport, clock, oracle, resolver, driver, detectors, keeper.put, os.urandom, random)
+        prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, detectors, keeper.put, os.urandom, random)
         facts = {"name": transport.name, "detail": how}
 
         def parts() -> Mapping[str, object]:
@@ -88,12 +91,14 @@ class Runtime:
             stats = reader.stats()
             db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events")}
             trouble = keeper.notice or writer.notice
+            about_bus = bus.snapshot()
             return {
                 "transport": facts,
                 "mqtt": mqtt,
                 "db": {**db, "waiting": keeper.waiting(), "notice": trouble},
-                "counters": counters(correlator, {**transport.counters(), "records_dropped": keeper.dropped}),
-                "notices": notices(facts, mqtt, trouble),
+                "ubus": about_bus,
+                "counters": counters(correlator, {**transport.counters(), **bus.counters(), "records_dropped": keeper.dropped}),
+                "notices": notices(facts, mqtt, trouble, about_bus),
             }
 
         board = Board(self.settings, clock, reader, prober.ask, parts)
@@ -102,8 +107,10 @@ class Runtime:
         prober.board = board
         publisher = self._make_publisher(board, reader, keeper)
         self._serve(board, reader, clock)
+        bus.start(board, reader, self.settings, clock)
         self._begin(keeper, publisher, prober)
         self._follow(clock, oracle, transport, prober, keeper)
+        self._follow_interfaces(bus, oracle, transport, prober)
 
     def _open_history(self) -> tuple[Writer, Reader]:
         path = Path(self.settings.agent.db)
@@ -162,6 +169,18 @@ class Runtime:
 
         self._undo.append(("prober", stop_prober))
 
+    def _follow_interfaces(self, bus: OpenBus, oracle: KernelRoutes, transport: RawTransport | RootlessTransport, prober: Prober) -> None:
+        """Trace at once what leaves by an interface that changed: it is back, or it is to say why not."""
+
+        def interface_changed(name: str) -> None:
+            oracle.forget()
+            transport.forget()
+            for tid in by_interface(self.settings, name):
+                prober.ask(tid)
+
+        bus.on_change(interface_changed)
+        self._undo.append(("interfaces", bus.close))  # before the prober ends, which it asks
+
     def _follow(
         self, clock: SystemClock, oracle: KernelRoutes, transport: RawTransport | RootlessTransport, prober: Prober, keeper: Keeper
     ) -> None:
@@ -209,13 +228,15 @@ def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, objec
     }
 
 
-def notices(transport: Mapping[str, object], mqtt: Mapping[str, object], trouble: str) -> list[dict[str, str]]:
+def notices(transport: Mapping[str, object], mqtt: Mapping[str, object], trouble: str, bus: Mapping[str, object]) -> list[dict[str, str]]:
     """What the operator should know, worst first."""
     found = []
     if trouble:
         found.append({"level": "error", "text": trouble})
     if mqtt["detail"]:
         found.append({"level": "warning", "text": str(mqtt["detail"])})
+    if bus["detail"]:
+        found.append({"level": "warning", "text": f"ubus: {bus['detail']}"})
     if transport["name"] == "rootless":
         found.append({"level": "info", "text": f"Probing {transport['detail']}."})
     if not mqtt["enabled"]:

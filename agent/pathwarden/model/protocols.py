@@ -13,6 +13,7 @@ from pathwarden.model.history import (
     StoredTrace,
 )
 from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply
+from pathwarden.model.settings import Source
 from pathwarden.model.trace import KernelRoute
 
 
@@ -79,6 +80,14 @@ class RouteOracle(Protocol):
 
     def lookup(self, dst: str, binding: Binding) -> KernelRoute:
         """The kernel's answer for a destination under a binding; cached until the kernel reports a change. Raises `ProbeError`."""
+        ...
+
+
+class SourceResolver(Protocol):
+    """Turns a source into what sockets are bound to, as the machine is now."""
+
+    def binding(self, source: Source, af: int) -> Binding:
+        """The source's device, address, table and mark for IPv4 (4) or IPv6 (6); never blocks. Raises `ProbeError`."""
         ...
 
 

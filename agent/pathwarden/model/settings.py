@@ -30,10 +30,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A named way out: interface device, address, mark, table."""
+    """A named way out: device, address, table and mark; or an `interface` of OpenWrt's, which brings them along ('' without)."""
 
     name: str
     binding: Binding
+    interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)

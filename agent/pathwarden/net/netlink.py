@@ -48,14 +48,14 @@ class KernelRoutes:
 
     def watch(self, on_change: Callable[[str], None]) -> None:
         """Begin to remember answers, and tell of changes: 'link', 'address', 'route' or 'rule', from a thread of its own."""
-        self._events = KernelEvents(self._forget, on_change)
+        self._events = KernelEvents(self.forget, on_change)
 
     def close(self) -> None:
         """Release every socket and end the thread."""
         if self._events:
             self._events.close()
             self._events = None
-        self._forget()
+        self.forget()
         with self._lock:
             if self._ip:
                 self._ip.close()
@@ -105,13 +105,18 @@ class KernelRoutes:
             return False
         return True
 
+    def marks(self) -> set[int]:
+        """The marks that rules look for."""
+        return {rule.fwmark for af in DOMAINS for rule in self._rules(af) if rule.fwmark}
+
     def _remember(self, memory: dict[Any, Any], key: object, value: object, generation: int) -> None:
         if self._events and generation == self._generation:
             if len(memory) >= _REMEMBERED:
                 memory.clear()
             memory[key] = value
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop every remembered answer: something has changed."""
         self._generation += 1
         self._known.clear()
         self._effective.clear()

@@ -24,7 +24,6 @@ from pathwarden.net.ubus_message import Message, Status
 from pathwarden.net.ubus_session import Session, UbusError, object_id
 from pathwarden.net.ubus_standing import Data, Heard, Listening, Method, Publication, Standing, Subscription
 
-SOCKET = Path("/var/run/ubus/ubus.sock")
 _FIRST_PAUSE_NS = 500_000_000  # ubusd is back that soon when procd starts it again
 _LONGEST_PAUSE_NS = 30_000_000_000
 _LASTING_NS = 10_000_000_000  # a connection that held so long was a good one: the pauses begin anew
@@ -43,7 +42,7 @@ class UbusClient:
     `counts` holds `answered`, `malformed`, `unexpected`, `timeouts` and `lost` (connections that ended or were refused).
     """
 
-    def __init__(self, path: Path = SOCKET) -> None:
+    def __init__(self, path: Path) -> None:
         self.on_ready: Callable[[], None] = lambda: None
         self.connected = False
         self.counts: Counter[str] = Counter()
@@ -85,11 +84,15 @@ class UbusClient:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; ubusd forgets what was published."""
+        """End the thread; ubusd forgets what was published. Twice does no harm."""
+        if self._closing:
+            return
         self._closing = True
-        self._wake()
-        self._thread.join()
-        os.close(self._bell)
+        if self._thread.ident:
+            self._wake()
+            self._thread.join()
+        bell, self._bell = self._bell, -1
+        os.close(bell)
 
     def ask(self, path: str, method: str, data: Mapping[str, object], timeout_s: float, done: Done) -> None:
         """Call a method; `done(status, data)` is called from the thread, exactly once, while the client is not closed."""
@@ -135,8 +138,14 @@ class UbusClient:
             raise UbusError(status, f"{path} {method}")
         return answer
 
+    def after(self, pause_s: float, action: Callable[[], None]) -> None:
+        """Run this in the thread after a pause; to be called from there."""
+        self._at(time.monotonic_ns() + round(pause_s * 1e9), action)
+
     def _wake(self) -> None:
-        os.eventfd_write(self._bell, 1)
+        bell = self._bell
+        if bell >= 0:
+            os.eventfd_write(bell, 1)
 
     def _run(self) -> None:
         self._connect()

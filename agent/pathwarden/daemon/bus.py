@@ -1,0 +1,117 @@
+"""OpenWrt's bus: what it tells of interfaces, and the object `pathwarden` that we publish there. Imported only where there is a bus."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from pathwarden.api.answers import Answers
+from pathwarden.api.problem import Problem
+from pathwarden.daemon.sources import UBUS, names_interface
+from pathwarden.errors import OperatorError
+from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
+from pathwarden.model.settings import Settings
+from pathwarden.net.interfaces import Interfaces
+from pathwarden.net.marks import Marks
+from pathwarden.net.netlink import KernelRoutes
+from pathwarden.net.ubus import UbusClient
+from pathwarden.net.ubus_message import Status
+from pathwarden.net.ubus_session import UbusError
+from pathwarden.net.ubus_standing import Data, Method
+
+NAME = "pathwarden"
+CHANGES, MOST_CHANGES = 50, 100  # with both paths an event has several kilobytes
+MOST_PATHS = 100  # of a target; with all their hops a tenth of what ubus carries in one message
+TOLD_S = 2.0  # netifd answers in milliseconds; whoever starts does not wait longer for it
+LAST_ID = 2**63 - 1  # SQLite's integers
+
+Answer = Callable[[Data], Mapping[str, object]]
+
+
+class Bus:
+    """A connection to ubus with the interfaces of netifd. Nothing happens before `start` or `listen`."""
+
+    def __init__(self, oracle: KernelRoutes) -> None:
+        self._client = UbusClient(UBUS)
+        self._interfaces = Interfaces(self._client, Marks(oracle.marks))
+        self.sources: SourceResolver = self._interfaces
+
+    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
+        """Connect, publish the agent, and wait a moment for netifd if a source names an interface."""
+        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock)))
+        self._client.start()
+        if names_interface(settings):
+            self._interfaces.wait(TOLD_S)
+
+    def listen(self) -> None:
+        """Connect, and wait a moment for netifd."""
+        self._client.start()
+        self._interfaces.wait(TOLD_S)
+
+    def on_change(self, changed: Callable[[str], None]) -> None:
+        """From now on call `changed(name)`, in the bus's thread, when an interface changed."""
+        self._interfaces.on_change = changed
+
+    def close(self) -> None:
+        """End the connection; twice does no harm."""
+        self._client.close()
+
+    def snapshot(self) -> dict[str, object]:
+        """The bus in `info`; `detail` is what does not work."""
+        connected = self._client.connected
+        troubles = [self._client.detail, self._interfaces.trouble if connected else ""]
+        return {"connected": connected, "detail": "; ".join(trouble for trouble in troubles if trouble)}
+
+    def counters(self) -> dict[str, int]:
+        """What was counted, for `info`."""
+        return {f"ubus_{name}": count for name, count in sorted(self._client.counts.items())}
+
+
+def methods(answers: Answers) -> dict[str, Method]:
+    """What is published: the HTTP interface's own objects, each within the megabyte that ubus carries in a message."""
+    return {
+        "status": Method({}, _said(lambda _asked: answers.status())),
+        "summary": Method({}, _said(lambda _asked: answers.summary())),
+        "targets": Method({}, _said(lambda _asked: answers.targets())),
+        "target": Method({"id": str}, _said(lambda asked: answers.target(_text(asked)))),
+        "paths": Method({"id": str}, _said(lambda asked: answers.paths(_text(asked), MOST_PATHS))),
+        "trace": Method({"id": int}, _said(lambda asked: answers.trace(_number(asked, "id") or 0))),
+        "changes": Method(
+            {"since_seq": int, "before_seq": int, "target": str, "limit": int}, _said(lambda asked: _changes(answers, asked))
+        ),
+    }
+
+
+def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:
+    limit = _number(asked, "limit", 1, MOST_CHANGES) or CHANGES
+    tid = str(asked["target"]) if "target" in asked else None
+    return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), tid, limit)
+
+
+def _text(asked: Data) -> str:
+    """The argument `id`. Raises UbusError."""
+    if "id" not in asked:
+        raise UbusError(Status.INVALID_ARGUMENT)
+    return str(asked["id"])
+
+
+def _number(asked: Data, name: str, low: int = 0, high: int = LAST_ID) -> int | None:
+    """An argument's number; None if absent. Raises UbusError."""
+    value = asked.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or not low <= value <= high:
+        raise UbusError(Status.INVALID_ARGUMENT)
+    return value
+
+
+def _said(answer: Answer) -> Answer:
+    """The answer with what is wrong as ubus says it."""
+
+    def run(asked: Data) -> Mapping[str, object]:
+        try:
+            return answer(asked)
+        except Problem as problem:
+            raise UbusError(Status.NOT_FOUND if problem.status == HTTPStatus.NOT_FOUND else Status.INVALID_ARGUMENT) from problem
+        except OperatorError as error:  # the history cannot be read; the page and the log say why
+            raise UbusError(Status.SYSTEM_ERROR) from error
+
+    return run

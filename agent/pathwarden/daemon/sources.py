@@ -1,0 +1,118 @@
+"""Where a source leads: as its device, address, table and mark say, or by what OpenWrt tells of its interface."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pathwarden.errors import ProbeError
+from pathwarden.model.probe import Binding
+from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
+from pathwarden.model.settings import Settings, Source
+
+if TYPE_CHECKING:
+    from pathwarden.net.netlink import KernelRoutes
+
+UBUS = Path("/var/run/ubus/ubus.sock")  # the same on every OpenWrt
+DEVICE_NAME = 15  # the kernel's IFNAMSIZ without the closing NUL
+
+
+class DeviceNames:
+    """A `SourceResolver` for a machine without ubus: an interface is a device of the same name."""
+
+    def binding(self, source: Source, af: int) -> Binding:  # noqa: ARG002 - a device has both families
+        """What the source says, with its interface as the device; the kernel tells whether there is one. Raises ProbeError."""
+        if len(source.interface) > DEVICE_NAME:
+            raise ProbeError("device_absent", source.interface)
+        return source.binding._replace(device=source.interface) if source.interface else source.binding
+
+
+def source_named(settings: Settings, name: str) -> Source:
+    """The source of this name, or the kernel's choice for ''."""
+    return next((source for source in settings.sources if source.name == name), Source("", Binding()))
+
+
+class OpenBus(Protocol):
+    """The machine's bus, as the daemon uses it."""
+
+    sources: SourceResolver
+
+    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
+        """Connect, publish the agent, and wait a moment for netifd if a source names an interface."""
+        ...
+
+    def on_change(self, changed: Callable[[str], None]) -> None:
+        """From now on call `changed(name)`, in a thread of the bus, when an interface changed."""
+        ...
+
+    def snapshot(self) -> dict[str, object]:
+        """The bus in `info`: `connected`, and in `detail` what does not work."""
+        ...
+
+    def counters(self) -> dict[str, int]:
+        """What was counted."""
+        ...
+
+    def close(self) -> None:
+        """End it; twice does no harm."""
+        ...
+
+
+class NoBus:
+    """A machine without ubus: nothing runs."""
+
+    def __init__(self) -> None:
+        self.sources: SourceResolver = DeviceNames()
+
+    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
+        """There is nobody to tell."""
+
+    def on_change(self, changed: Callable[[str], None]) -> None:
+        """The kernel tells of its devices itself."""
+
+    def snapshot(self) -> dict[str, object]:
+        """Not connected, and nothing wrong about it."""
+        return {"connected": False, "detail": ""}
+
+    def counters(self) -> dict[str, int]:
+        """Nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def open_bus(oracle: "KernelRoutes") -> OpenBus:
+    """The bus of OpenWrt, if this is one."""
+    if not UBUS.exists():
+        return NoBus()
+    from pathwarden.daemon.bus import Bus
+
+    return Bus(oracle)
+
+
+def by_interface(settings: Settings, interface: str) -> list[str]:
+    """The ids of the targets whose source leaves by an interface."""
+    names = {source.name for source in settings.sources if source.interface == interface}
+    return [target.tid for target in settings.targets if target.source in names]
+
+
+@contextmanager
+def sources_now(settings: Settings, oracle: "KernelRoutes") -> Iterator[SourceResolver]:
+    """A resolver for a command that runs once; asks OpenWrt only if a source names an interface, and waits for its answer."""
+    if not (UBUS.exists() and names_interface(settings)):
+        yield DeviceNames()
+        return
+    from pathwarden.daemon.bus import Bus
+
+    bus = Bus(oracle)
+    try:
+        bus.listen()
+        yield bus.sources
+    finally:
+        bus.close()
+
+
+def names_interface(settings: Settings) -> bool:
+    """Whether any source leaves by an interface of OpenWrt's."""
+    return any(source.interface for source in settings.sources)
