@@ -35,6 +35,7 @@ test: ## set everything up and run every check and test, as root; under 10 minut
 	$(debian)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
+	@packaging/dev/venv.sh oldest >/dev/null # the installed packages are tested with these libraries
 	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) "$$environment/bin/python" -m pytest $(parallel) --ignore=tests/bench tests
 	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit and sim again, with the oldest libraries:" && \
 		packaging/dev/pytest.sh "$$environment" unit sim -- -q $(parallel)
@@ -72,7 +73,9 @@ soak: ## the long campaigns in full, as root: hours
 	$(debian)
 	@export PATHWARDEN_SOAK_SHARE=1; environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" soak -- --timeout=0
 
-matrix: ## unit and sim with the newest and oldest libraries on Python 3.11 and 3.13
+matrix: ## unit and sim with the newest and oldest libraries on Python 3.11 and 3.13, and the installed packages, as root
+	$(need_root)
+	$(debian)
 	@packaging/dev/matrix.sh
 
 bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1, README=1 puts the figures there

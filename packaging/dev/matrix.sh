@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# matrix.sh: the unit and sim tests with the newest and the oldest libraries, on each Python that a living OpenWrt release has.
+# matrix.sh: the unit and sim tests with the newest and the oldest libraries, on each Python that a living OpenWrt release has;
+# with the oldest, which those releases have, the installed packages too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -22,5 +23,6 @@ for interpreter in "${interpreters[@]}"; do
 		environment=$(packaging/dev/venv.sh "$kind" "$interpreter")
 		echo "== $("$interpreter" --version), $kind libraries"
 		packaging/dev/pytest.sh "$environment" unit sim -- -q
+		if [ "$kind" = oldest ]; then "$environment/bin/python" -m pytest -q tests/openwrt/test_installed_tree.py; fi
 	done
 done
