@@ -92,6 +92,7 @@ def _configured(place: Place) -> dict[str, Check]:
         "DNS": machine.names,
         "ICMP errors": probing.probes,
         "gateway": machine.gateway,  # the probes have just made the kernel look for it
+        "ubus": lambda _place: sources.bus(),
         "sources": sources.sources,
         "history": keeping.history,
         "MQTT": reaching.broker,

@@ -116,6 +116,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
             "detail": None,
         },
         "db": {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events")},
+        "ubus": {"connected": None, "detail": None},
         "notices": [],
     }
     board = Board(settings, SystemClock(), reader, lambda _tid: False, lambda: parts)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pathwarden.daemon.drive import Driver
+from pathwarden.daemon.sources import binding_now, source_named
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
@@ -14,7 +15,7 @@ from pathwarden.errors import CannotProbe, ConfigError, ProbeError, explain
 from pathwarden.model.history import StoredTrace
 from pathwarden.model.probe import Binding, Flow, Method
 from pathwarden.model.protocols import Clock, Transport
-from pathwarden.model.settings import Target
+from pathwarden.model.settings import Source, Target
 from pathwarden.model.trace import Hop, Reason, Trace
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
@@ -50,7 +51,7 @@ class _Wish:
     tid: str
     method: Method
     port: int
-    binding: Binding
+    source: Source
     tos: int
     size: int
 
@@ -96,21 +97,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _wish(args: argparse.Namespace, host: str) -> _Wish:
-    binding = Binding(args.interface, args.source)
+    asked_for = Source("", Binding(args.interface, args.source))
     asked = Method(args.method) if args.method else None
     configured = _configured(args, host)
     if configured is None:
         port = args.port or (UDP_PORT if asked is Method.UDP else 0)
-        return _Wish(host, _address(host, args.family), host, asked or Method.UDP, port, binding, 0, 0)
+        return _Wish(host, _address(host, args.family), host, asked or Method.UDP, port, asked_for, 0, 0)
     target, source = configured
     port = args.port or (target.port if asked in (None, target.method) else 0)
-    own = binding if args.interface or args.source else source
+    own = asked_for if args.interface or args.source else source
     address = _address(target.host, args.family or target.family)
     return _Wish(target.host, address, target.tid, asked or target.method, port, own, target.dscp << 2, target.size)
 
 
-def _configured(args: argparse.Namespace, word: str) -> tuple[Target, Binding] | None:
-    """The configured target of this id, with its source's binding; None if there is none."""
+def _configured(args: argparse.Namespace, word: str) -> tuple[Target, Source] | None:
+    """The configured target of this id, with its source; None if there is none."""
     if not word.replace("_", "").isalnum():
         return None
     from pathwarden.config.load import find, load_here
@@ -121,7 +122,7 @@ def _configured(args: argparse.Namespace, word: str) -> tuple[Target, Binding] |
     target = next((target for target in settings.targets if target.tid == word), None)
     if target is None:
         return None
-    return target, next((source.binding for source in settings.sources if source.name == target.source), Binding())
+    return target, source_named(settings, target.source)
 
 
 def _address(host: str, family: int) -> str:
@@ -136,13 +137,14 @@ def _trace(args: argparse.Namespace, wish: _Wish, transport: Transport, names: R
     """Trace one wish and print it; whether the destination answered."""
     clock = SystemClock()
     try:
-        flow = transport.flow(wish.address, wish.method, wish.port, _sockets(wish), wish.tos, wish.size)
+        binding = _sockets(wish)
+        flow = transport.flow(wish.address, wish.method, wish.port, binding, wish.tos, wish.size)
         at, begun_ns = clock.wall_ns(), clock.mono_ns()
         if not args.json:
             print(heading(wish.host, wish.address, args.max_hops, flow.size), flush=True)
         session = _session(args, flow, transport)
         shown = 0
-        for hop in _drive(session, transport, _sockets(wish), clock):
+        for hop in _drive(session, transport, binding, clock):
             if not args.json:
                 _print_hop(hop, flow.af, names)
                 shown = hop.ttl
@@ -180,14 +182,16 @@ def _drive(session: TraceSession, transport: Transport, binding: Binding, clock:
 
 
 def _sockets(wish: _Wish) -> Binding:
-    """The binding for sockets; a routing table is reached through a rule, which only netlink can find."""
-    if not wish.binding.table:
-        return wish.binding
+    """The binding for sockets; a routing table is reached through a rule, which only netlink can find. Raises ProbeError."""
+    af = 6 if ":" in wish.address else 4
+    binding = binding_now(wish.source, af)
+    if not binding.table:
+        return binding
     from pathwarden.net.netlink import KernelRoutes
 
     routes = KernelRoutes()
     try:
-        return routes.effective(wish.binding, 6 if ":" in wish.address else 4)
+        return routes.effective(binding, af)
     finally:
         routes.close()
 
@@ -228,7 +232,7 @@ def _stored(wish: _Wish, flow: Flow, transport: Transport, outcome: Outcome, at:
 def _operators(error: ProbeError, wish: _Wish) -> CannotProbe:
     """The network's fault in the operator's words: option, value, remedy."""
     option, remedy = REMEDIES[error.reason]
-    value = {"-i ": wish.binding.device, "-s ": wish.binding.address}.get(option, "")
+    value = {"-i ": wish.source.binding.device, "-s ": wish.source.binding.address}.get(option, "")
     return CannotProbe(f"{option}{value or wish.host}: {error}", remedy)
 
 

@@ -1,6 +1,7 @@
 """OpenWrt's bus: what it tells of interfaces, and the object `pathwarden` that we publish there. Imported only where there is a bus."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from pathwarden.api.answers import Answers
@@ -20,7 +21,7 @@ from pathwarden.net.ubus_standing import Data, Method
 NAME = "pathwarden"
 CHANGES, MOST_CHANGES = 50, 100  # with both paths an event has several kilobytes
 MOST_PATHS = 100  # of a target; with all their hops a tenth of what ubus carries in one message
-TOLD_S = 2.0  # netifd answers in milliseconds; whoever starts does not wait longer for it
+TOLD_S = 1.5  # netifd answers in milliseconds; whoever starts does not wait longer for it
 LAST_ID = 2**63 - 1  # SQLite's integers
 
 Answer = Callable[[Data], Mapping[str, object]]
@@ -46,6 +47,10 @@ class Bus:
         self._client.start()
         self._interfaces.wait(TOLD_S)
 
+    def interfaces(self) -> list[str]:
+        """The names of all interfaces; `snapshot` says why there are none."""
+        return sorted(self._interfaces.known)
+
     def on_change(self, changed: Callable[[str], None]) -> None:
         """From now on call `changed(name)`, in the bus's thread, when an interface changed."""
         self._interfaces.on_change = changed
@@ -63,6 +68,19 @@ class Bus:
     def counters(self) -> dict[str, int]:
         """What was counted, for `info`."""
         return {f"ubus_{name}": count for name, count in sorted(self._client.counts.items())}
+
+
+@contextmanager
+def listening() -> Iterator[Bus]:
+    """A connection for a command that runs once, with the interfaces as they are now."""
+    oracle = KernelRoutes()
+    bus = Bus(oracle)
+    try:
+        bus.listen()
+        yield bus
+    finally:
+        bus.close()
+        oracle.close()
 
 
 def methods(answers: Answers) -> dict[str, Method]:

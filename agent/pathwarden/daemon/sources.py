@@ -1,7 +1,6 @@
 """Where a source leads: as its device, address, table and mark say, or by what OpenWrt tells of its interface."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,22 +96,16 @@ def by_interface(settings: Settings, interface: str) -> list[str]:
     return [target.tid for target in settings.targets if target.source in names]
 
 
-@contextmanager
-def sources_now(settings: Settings, oracle: "KernelRoutes") -> Iterator[SourceResolver]:
-    """A resolver for a command that runs once; asks OpenWrt only if a source names an interface, and waits for its answer."""
-    if not (UBUS.exists() and names_interface(settings)):
-        yield DeviceNames()
-        return
-    from pathwarden.daemon.bus import Bus
-
-    bus = Bus(oracle)
-    try:
-        bus.listen()
-        yield bus.sources
-    finally:
-        bus.close()
-
-
 def names_interface(settings: Settings) -> bool:
     """Whether any source leaves by an interface of OpenWrt's."""
     return any(source.interface for source in settings.sources)
+
+
+def binding_now(source: Source, af: int) -> Binding:
+    """What a source leads to, for a command that runs once; asks OpenWrt if it names an interface, and waits. Raises ProbeError."""
+    if not (source.interface and UBUS.exists()):
+        return DeviceNames().binding(source, af)
+    from pathwarden.daemon.bus import listening
+
+    with listening() as bus:
+        return bus.sources.binding(source, af)

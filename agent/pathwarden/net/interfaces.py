@@ -102,7 +102,7 @@ class Interfaces:
         return self._known
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for netifd's first answer; False if it did not come in time."""
+        """Wait for netifd's first answer, be it a refusal; False if none came in time."""
         return self._first.wait(timeout_s)
 
     def binding(self, source: Source, af: int) -> Binding:
@@ -140,6 +140,7 @@ class Interfaces:
         if status is not Status.OK:
             self.trouble = f"{OBJECT} dump: {status.words}"
             if status is not Status.CONNECTION_FAILED:  # after that, it is asked when the connection stands again
+                self._first.set()
                 self._bus.after(_AGAIN_S, self.refresh)
             return
         if self._again:  # what it said may be from before the change

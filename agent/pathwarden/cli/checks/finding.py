@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 
 from pathwarden.cli.bounded import bounded
 from pathwarden.config.values import address_of
-from pathwarden.model.probe import Binding
-from pathwarden.model.settings import Settings, Target
+from pathwarden.daemon.sources import source_named
+from pathwarden.model.settings import Settings, Source, Target
 from pathwarden.net.netlink import KernelRoutes
 from pathwarden.net.resolver import resolve_now
 
@@ -50,6 +50,6 @@ class Place:
         hosts = ((target, address_of(target.host) or self._addresses.get((target.host, target.family))) for target in self.settings.targets)
         return [(target, str(address)) for target, address in hosts if target.enabled and address]
 
-    def binding(self, target: Target) -> Binding:
+    def source(self, target: Target) -> Source:
         """The way out of a target."""
-        return next((source.binding for source in self.settings.sources if source.name == target.source), Binding())
+        return source_named(self.settings, target.source)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
+from pathwarden.daemon.sources import binding_now
 from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.errors import CannotProbe, MalformedPacket, ProbeError
 from pathwarden.model.probe import Binding, Flow, Method, Reply, ReplyKind
@@ -64,13 +65,14 @@ class _Seen(NamedTuple):
 def probes(place: Place) -> list[Finding]:
     """Sends up to three probes towards the first target."""
     target, dst = next(iter(place.targets()), (None, DEFAULT_TARGET))
-    binding, method, port = (place.binding(target), target.method, target.port) if target else (Binding(), Method.UDP, 0)
+    method, port = (target.method, target.port) if target else (Method.UDP, 0)
     try:
         transport, _ = open_transport()
     except CannotProbe as error:
         return [Finding(FAIL, "ICMP errors", f"unknown, since {error}", "see the findings about probing above")]
     try:
-        way = place.oracle.effective(binding, af_of(dst))
+        own = binding_now(place.source(target), af_of(dst)) if target else Binding()
+        way = place.oracle.effective(own, af_of(dst))
         seen = _probe(transport, transport.flow(dst, method, port, way, 0, 0), way)
     except ProbeError as error:
         return [Finding(FAIL, "ICMP errors", f"no probe towards {dst} can leave: {error}", "see the default route and the sources")]
