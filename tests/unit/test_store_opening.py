@@ -238,7 +238,7 @@ def test_what_is_no_database_is_set_aside(path: Path) -> None:
 def test_a_journal_goes_aside_with_its_database(path: Path) -> None:
     path.write_bytes(b"a database")
     path.with_name("history.db-journal").write_bytes(b"its journal")
-    aside = opening._set_aside(path)
+    aside = opening.set_aside(path)
     assert aside.with_name("history.db.damaged-1-journal").read_bytes() == b"its journal"
     assert names(path.parent) == ["history.db.damaged-1", "history.db.damaged-1-journal"]
 

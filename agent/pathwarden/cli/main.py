@@ -20,6 +20,7 @@ COMMANDS = {
     "history": "a target's traces and paths",
     "events": "what was told, newest last",
     "doctor": "check what this machine can do, with remedies",
+    "db": "pack the history into one small file",
     "config": "check, show or begin a configuration",
 }
 INTERRUPTED = 130

@@ -119,6 +119,8 @@ class Runtime:
         self._undo.append(("history", writer.close))
         if writer.notice:
             log.warning("%s", writer.notice)
+        if writer.remark:
+            log.info("%s", writer.remark)
         reader = Reader(path)
         self._undo.append(("reader", reader.close))
         return writer, reader

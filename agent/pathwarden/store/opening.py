@@ -16,7 +16,7 @@ _DAMAGED_KEPT = 2  # they are as large as the history, and a router's flash is s
 
 # Keys in meta.
 LIMIT_KEY = "limit_bytes"  # the writer's limit, for readers
-_CLEAN = "clean_end"  # there only while nobody writes
+CLEAN = "clean_end"  # there only while nobody writes
 
 
 class _Damaged(Exception):
@@ -33,6 +33,11 @@ def uri_of(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
+def archive_of(path: Path) -> Path:
+    """Where a start without a history looks for one that was packed before an upgrade."""
+    return path.with_name(f"{path.name}.upgrade.gz")
+
+
 def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
     """The database ready to be written, and what the operator must know about it ('' if nothing).
 
@@ -43,7 +48,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
         try:
             return _open(path), ""
         except _Damaged as damage:
-            aside = _set_aside(path)
+            aside = set_aside(path)
             notice = f"the history {path} was damaged ({damage}): it was set aside as {aside}, and a new history was started"
             return _open(path), notice
 
@@ -53,7 +58,7 @@ def close_after_writing(db: sqlite3.Connection, *, clean: bool) -> None:
     if clean:
         # If the note cannot be written, the next opening checks the file: that is the safe side.
         with suppress(sqlite3.Error):
-            db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, '')", (_CLEAN,))
+            db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, '')", (CLEAN,))
     db.close()
 
 
@@ -84,12 +89,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA synchronous = EXTRA")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     migrate.migrate(db, schema)
-    db.execute("DELETE FROM meta WHERE key = ?", (_CLEAN,))
+    db.execute("DELETE FROM meta WHERE key = ?", (CLEAN,))
 
 
 def _check_after_unclean_end(db: sqlite3.Connection) -> None:
     """Read all of the file, but only if its last writer was killed or lost its power: on a slow card it takes a second or two."""
-    if db.execute("SELECT 1 FROM meta WHERE key = ?", (_CLEAN,)).fetchone():
+    if db.execute("SELECT 1 FROM meta WHERE key = ?", (CLEAN,)).fetchone():
         return
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
@@ -107,18 +112,19 @@ def _make_file(path: Path) -> None:
         raise unreachable(path, error) from error
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path:
+    """Move a file that cannot be used out of the way, its journal with it; the newest two such files stay. Its new place."""
     numbers = sorted(int(file.suffix.removeprefix(".damaged-")) for file in _damaged(path))
     aside = path.with_name(f"{path.name}.damaged-{numbers[-1] + 1 if numbers else 1}")
     try:
         path.rename(aside)
         # The journal belongs to the damaged file; beside a new one SQLite would play it into that.
         with suppress(FileNotFoundError):
-            _journal(path).rename(_journal(aside))
+            journal(path).rename(journal(aside))
         for number in numbers[: -(_DAMAGED_KEPT - 1)]:
             old = path.with_name(f"{path.name}.damaged-{number}")
             old.unlink()
-            _journal(old).unlink(missing_ok=True)
+            journal(old).unlink(missing_ok=True)
     except OSError as error:
         raise unreachable(path, error) from error
     return aside
@@ -129,5 +135,6 @@ def _damaged(path: Path) -> list[Path]:
     return [file for file in path.parent.iterdir() if file.name.startswith(prefix) and file.name.removeprefix(prefix).isdecimal()]
 
 
-def _journal(path: Path) -> Path:
+def journal(path: Path) -> Path:
+    """The journal of a database, there only while a write is under way or after one was cut off."""
     return path.with_name(path.name + "-journal")

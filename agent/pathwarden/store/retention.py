@@ -31,12 +31,14 @@ _DELETE_TRACES = "DELETE FROM traces WHERE id IN (SELECT id FROM traces ORDER BY
 _DELETE_EVENTS = "DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT ?)"
 _DELETE_SENDINGS = "DELETE FROM outbox WHERE seq < (SELECT coalesce(min(seq), 9223372036854775807) FROM events)"
 
-_SWEEP = (
+_SWEEP_TRACES = (
     "DELETE FROM paths WHERE id NOT IN (SELECT path FROM traces)",
     "DELETE FROM forms WHERE id NOT IN (SELECT form FROM traces)",
     "DELETE FROM flows WHERE id NOT IN (SELECT flow FROM traces)",
     "DELETE FROM kernel_routes WHERE id NOT IN (SELECT kernel_route FROM flows WHERE kernel_route IS NOT NULL)",
     "DELETE FROM boots WHERE id NOT IN (SELECT boot FROM traces)",
+)
+_SWEEP_ROUTES = (
     "DELETE FROM routes WHERE id NOT IN (SELECT route FROM traces WHERE route IS NOT NULL)",
     "DELETE FROM states WHERE target NOT IN (SELECT target FROM traces UNION SELECT target FROM events)",
     "DELETE FROM targets WHERE id NOT IN (SELECT target FROM traces UNION SELECT target FROM events)",
@@ -50,13 +52,16 @@ def pages(limit_bytes: int) -> int:
 
 def is_high(db: sqlite3.Connection, limit: int) -> bool:
     """Whether it is time to trim; `limit` in pages."""
-    return _used(db) > HIGH * limit
+    return used(db) > HIGH * limit
 
 
-def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transaction) -> int:
-    """Bring the file within `limit` pages, of which `share` stays in use; how many traces and events went."""
+def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transaction, *, keep_routes: bool = False) -> int:
+    """Bring the file within `limit` pages, of which `share` stays in use; how many traces and events went.
+
+    `keep_routes` keeps routes, states and targets that no trace refers to.
+    """
     gone = 0
-    while _used(db) > share * limit:
+    while used(db) > share * limit:
         with transaction():
             step = _delete_oldest(db)
         if step == 0:
@@ -64,7 +69,7 @@ def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transact
         gone += step
     if gone:
         with transaction():
-            for statement in _SWEEP:
+            for statement in _SWEEP_TRACES if keep_routes else _SWEEP_TRACES + _SWEEP_ROUTES:
                 db.execute(statement)
             _sweep_addresses(db)
     _shrink(db, limit, transaction)
@@ -73,7 +78,8 @@ def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transact
     return gone
 
 
-def _used(db: sqlite3.Connection) -> int:
+def used(db: sqlite3.Connection) -> int:
+    """Pages in use."""
     return _pragma(db, "page_count") - _pragma(db, "freelist_count")
 
 
@@ -90,10 +96,10 @@ def _delete_oldest(db: sqlite3.Connection) -> int:
 
 
 def _sweep_addresses(db: sqlite3.Connection) -> None:
-    used: set[int] = set()
+    known: set[int] = set()
     for (hops,) in db.execute("SELECT hops FROM paths UNION ALL SELECT hops FROM routes"):
-        used.update(number for hop in decode_hops(hops, lambda number: number) for number in hop)
-    unused = [(number,) for (number,) in db.execute("SELECT id FROM addresses") if number not in used]
+        known.update(number for hop in decode_hops(hops, lambda number: number) for number in hop)
+    unused = [(number,) for (number,) in db.execute("SELECT id FROM addresses") if number not in known]
     db.executemany("DELETE FROM addresses WHERE id = ?", unused)
 
 

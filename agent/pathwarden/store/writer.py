@@ -15,7 +15,7 @@ from pathwarden.model.trace import KernelRoute, Trace
 from pathwarden.store import clock, retention
 from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.faults import StoreError, is_damage, told
-from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, close_after_writing, open_for_writing
+from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, archive_of, close_after_writing, open_for_writing
 
 # A row by its content, and how to add it; the parameters are the same.
 _Pair = tuple[str, str]
@@ -63,7 +63,8 @@ class Writer:
     """The history open for writing; a context manager. Implements `protocols.HistoryWriter`.
 
     `max_mb` bounds the file in millions of bytes, `boot_id` names this run of the machine, from which `mono_ns` counts. `notice` is
-    what the operator must be told about the opening, '' if nothing. Opening raises `OperatorError`; every method raises `StoreError`
+    what the operator must be told about the opening, '' if nothing; `remark` is for the log. If there is no history but an archive
+    that an upgrade brought, that is read back first. Opening raises `OperatorError`; every method raises `StoreError`
     when the disk or another process does not let it work: then nothing was written, and it may be tried again.
     """
 
@@ -72,7 +73,9 @@ class Writer:
         self._boot_id = boot_id
         self._damaged = False
         self._limit = retention.pages(max_mb * 1_000_000)
-        self._db, self.notice = open_for_writing(path)
+        notice, self.remark = _read_back(path)
+        self._db, of_opening = open_for_writing(path)
+        self.notice = notice or of_opening
         try:
             self.trim()
             if self.meta_get(LIMIT_KEY) != str(max_mb * 1_000_000):
@@ -223,6 +226,15 @@ class Writer:
         head = (event.event_id, target, event.change_no, event.event_type, event.severity, event.notify)
         seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, body))
         self._db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+
+
+def _read_back(path: Path) -> tuple[str, str]:
+    """Notice and remark about an archive beside the history."""
+    if not os.path.exists(archive_of(path)):  # noqa: PTH110 - Path.exists raises where the folder may not be entered
+        return "", ""
+    from pathwarden.store.pack import unpack  # once in a router's life
+
+    return unpack(path)
 
 
 def _destination(trace: Trace) -> tuple[int | None, int | None, int | None, int, int]:
