@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import TypeVar
 
 from pathwarden.api.answers import Answers
 from pathwarden.api.problem import Problem
@@ -24,6 +25,7 @@ MOST_PATHS = 100  # of a target; with all their hops a tenth of what ubus carrie
 TOLD_S = 1.5  # netifd answers in milliseconds; whoever starts does not wait longer for it
 LAST_ID = 2**63 - 1  # SQLite's integers
 
+T = TypeVar("T")
 Answer = Callable[[Data], Mapping[str, object]]
 
 
@@ -89,9 +91,9 @@ def methods(answers: Answers) -> dict[str, Method]:
         "status": Method({}, _said(lambda _asked: answers.status())),
         "summary": Method({}, _said(lambda _asked: answers.summary())),
         "targets": Method({}, _said(lambda _asked: answers.targets())),
-        "target": Method({"id": str}, _said(lambda asked: answers.target(_text(asked)))),
-        "paths": Method({"id": str}, _said(lambda asked: answers.paths(_text(asked), MOST_PATHS))),
-        "trace": Method({"id": int}, _said(lambda asked: answers.trace(_number(asked, "id") or 0))),
+        "target": Method({"id": str}, _said(lambda asked: answers.target(_required(_text(asked, "id"))))),
+        "paths": Method({"id": str}, _said(lambda asked: answers.paths(_required(_text(asked, "id")), MOST_PATHS))),
+        "trace": Method({"id": int}, _said(lambda asked: answers.trace(_required(_number(asked, "id"))))),
         "changes": Method(
             {"since_seq": int, "before_seq": int, "target": str, "limit": int}, _said(lambda asked: _changes(answers, asked))
         ),
@@ -100,15 +102,20 @@ def methods(answers: Answers) -> dict[str, Method]:
 
 def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:
     limit = _number(asked, "limit", 1, MOST_CHANGES) or CHANGES
-    tid = str(asked["target"]) if "target" in asked else None
-    return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), tid, limit)
+    return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), _text(asked, "target"), limit)
 
 
-def _text(asked: Data) -> str:
-    """The argument `id`. Raises UbusError."""
-    if "id" not in asked:
+def _required(value: T | None) -> T:
+    """An argument that must be there. Raises UbusError."""
+    if value is None:
         raise UbusError(Status.INVALID_ARGUMENT)
-    return str(asked["id"])
+    return value
+
+
+def _text(asked: Data, name: str) -> str | None:
+    """An argument's text; None if absent."""
+    value = asked.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _number(asked: Data, name: str, low: int = 0, high: int = LAST_ID) -> int | None:
