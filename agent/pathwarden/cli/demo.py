@@ -1,6 +1,7 @@
 """`pathwarden demo`: the whole agent on a simulated network, with a week of history behind it."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +37,9 @@ def run(args: argparse.Namespace) -> int:
             sys.stderr.write(f"\rWriting a week of history: day {day} of 7{chr(10) if day == 7 else ''}")
             sys.stderr.flush()
 
+    # However it is ended, the folder goes.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     scenario = load(args.scenario)
     with tempfile.TemporaryDirectory(prefix="pathwarden-demo-") as folder:
         demo.run(scenario, Path(folder), args.seed, load_here(args.config).web.root, say, progress)

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.sources import binding_now, source_named
+from pathwarden.daemon.started import Started
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession, TraceSpec
 from pathwarden.errors import CannotProbe, ConfigError, ProbeError, explain
 from pathwarden.model.history import StoredTrace
 from pathwarden.model.probe import Binding, Flow, Method
 from pathwarden.model.protocols import Clock, Transport
 from pathwarden.model.settings import Source, Target
-from pathwarden.model.trace import Hop, Reason, Trace
+from pathwarden.model.trace import Hop, Reason
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
 from pathwarden.net.names import ReverseNames
@@ -139,7 +140,7 @@ def _trace(args: argparse.Namespace, wish: _Wish, transport: Transport, names: R
     try:
         binding = _sockets(wish)
         flow = transport.flow(wish.address, wish.method, wish.port, binding, wish.tos, wish.size)
-        at, begun_ns = clock.wall_ns(), clock.mono_ns()
+        started = Started(clock, wish.tid, "", flow, Reason.COMMAND, transport.name)
         if not args.json:
             print(heading(wish.host, wish.address, args.max_hops, flow.size), flush=True)
         session = _session(args, flow, transport)
@@ -154,7 +155,8 @@ def _trace(args: argparse.Namespace, wish: _Wish, transport: Transport, names: R
     if outcome.error:
         raise CannotProbe(f"{wish.host}: {explain(outcome.error)}", "the trace ended there")
     if args.json:
-        print(json.dumps(as_json(_stored(wish, flow, transport, outcome, at, begun_ns, clock), None, full=True), ensure_ascii=False))
+        trace = started.trace(outcome)
+        print(json.dumps(as_json(StoredTrace(0, trace.path.path_id, None, trace), None, full=True), ensure_ascii=False))
     else:
         for hop in outcome.hops:
             if hop.ttl > shown:
@@ -203,30 +205,6 @@ def _print_hop(hop: Hop, af: int, names: ReverseNames | None) -> None:
             names.ask(responder)
         known = names.get(hop.responders, NAME_WAIT_S)
     print(hop_line(hop, af, known), flush=True)
-
-
-def _stored(wish: _Wish, flow: Flow, transport: Transport, outcome: Outcome, at: int, begun_ns: int, clock: Clock) -> StoredTrace:
-    trace = Trace(
-        target=wish.tid,
-        address=wish.address,
-        flow=flow,
-        source="",
-        kernel_route=None,
-        transport=transport.name,
-        reason=Reason.COMMAND,
-        at=at,
-        mono_ns=begun_ns,
-        duration_ns=clock.mono_ns() - begun_ns,
-        clock_synced=clock.synced(),
-        ending=outcome.ending,
-        error=outcome.error,
-        reached_ttl=outcome.reached_ttl,
-        hops=outcome.hops,
-        probes=outcome.probes,
-        late=outcome.late,
-        duplicates=outcome.duplicates,
-    )
-    return StoredTrace(0, trace.path.path_id, None, trace)
 
 
 def _operators(error: ProbeError, wish: _Wish) -> CannotProbe:

@@ -101,7 +101,11 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
         waiting: list[Record] = []
         sink = _Sink(waiting.append)
         prober = Prober(settings, network, network, network, DeviceNames(), _Names(), driver, detectors, sink, os.urandom, random)
-        _write_week(prober, network, writer, waiting, progress)
+        try:
+            _write_week(prober, network, writer, waiting, progress)
+        except BaseException:
+            writer.close()
+            raise
         keeper = Keeper(writer)
         named = topics(settings.mqtt.prefix, settings.agent.name)
 
@@ -114,7 +118,7 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
         def parts() -> Mapping[str, object]:
             stats = reader.stats()
             return {
-                "transport": {"name": "sim", "detail": f"a simulated network, {SPEED} times as fast as time"},
+                "transport": {"name": "sim", "detail": f"its clock runs {SPEED} times as fast"},
                 "mqtt": {"enabled": False, "connected": False, "outbox": 0, "detail": "the demo prints its events instead"},
                 "db": {"path": stats.path, "size_bytes": stats.size_bytes, "limit_bytes": stats.limit_bytes,
                        "traces": stats.traces, "events": stats.events, "waiting": keeper.waiting(), "notice": keeper.notice},

@@ -9,6 +9,7 @@ from typing import Protocol
 from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.schedule import Schedule
+from pathwarden.daemon.started import Started
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
@@ -67,7 +68,7 @@ class Prober:
         self._schedule = Schedule(settings.targets, random, clock.mono_ns())
         self._asked: deque[str] = deque()
         self._shifts: deque[tuple[ClockShift, Callable[[ClockShift], None]]] = deque()
-        self._running: dict[str, _Started] = {}
+        self._running: dict[str, Started] = {}
         self._unresolved_ns: dict[str, int] = {}
         self._stopping = threading.Event()
 
@@ -121,7 +122,7 @@ class Prober:
         address = self._address(target, reason)
         if address is None:
             return
-        started = _Started(self._clock, address, reason, self._transport.name)
+        started = self._started(target, address, reason)
         try:
             binding, started.kernel_route, started.flow = self._way_out(target, address)
         except ProbeError as error:
@@ -157,9 +158,13 @@ class Prober:
                 self.board.resolving(target.tid, True)
             self._schedule.put_off(target.tid, now_ns + NAME_RETRY_NS)
             return None
-        started = _Started(self._clock, "", reason, self._transport.name)
+        started = self._started(target, "", reason)
         self._finish(target, started, Outcome(Ending.ERROR, ProbeError("unknown_host", target.host).code, None, (), 0, 0, 0))
         return None
+
+    def _started(self, target: Target, address: str, reason: Reason) -> Started:
+        flow = Flow(6 if ":" in address else 4, target.method, "", address, 0, target.port, 0, 0, target.size)
+        return Started(self._clock, target.tid, target.source, flow, reason, self._transport.name)
 
     def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:
         """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
@@ -169,9 +174,9 @@ class Prober:
         flow = self._transport.flow(address, target.method, target.port, binding, target.dscp << 2, target.size)
         return binding, self._oracle.lookup(address, binding), flow
 
-    def _finish(self, target: Target, started: "_Started", outcome: Outcome) -> None:
+    def _finish(self, target: Target, started: Started, outcome: Outcome) -> None:
         self._running.pop(target.tid, None)
-        trace = started.trace(target, outcome, self._clock)
+        trace = started.trace(outcome)
         detector = self._detectors[target.tid]
         first_no = detector.state.change_no + 1
         verdict = detector.on_trace(trace)
@@ -184,49 +189,6 @@ class Prober:
                 target.tid, fact(detector, trace, on_route=verdict.route is not None), self._schedule.next_run_ns(target.tid), events
             )
         self._keep(Record(trace, verdict.route, detector.export(), events))
-
-
-class _Started:
-    """A trace that has begun: what must be remembered until it ends."""
-
-    def __init__(self, clock: Clock, address: str, reason: Reason, transport: str) -> None:
-        self.synced = clock.synced()
-        self.at = clock.wall_ns()
-        self.mono_ns = clock.mono_ns()
-        self.address = address
-        self.reason = reason
-        self.transport = transport
-        self.kernel_route: KernelRoute | None = None
-        self.flow: Flow | None = None
-
-    def shift(self, shift: ClockShift) -> None:
-        """The clock became right while this trace runs."""
-        self.at, self.synced = shift.of(self.at), True
-
-    def trace(self, target: Target, outcome: Outcome, clock: Clock) -> Trace:
-        """The finished trace."""
-        af = 6 if ":" in self.address else 4
-        flow = self.flow or Flow(af, target.method, "", self.address, 0, target.port, 0, 0, target.size)
-        return Trace(
-            target=target.tid,
-            address=self.address,
-            flow=flow,
-            source=target.source,
-            kernel_route=self.kernel_route,
-            transport=self.transport,
-            reason=self.reason,
-            at=self.at,
-            mono_ns=self.mono_ns,
-            duration_ns=clock.mono_ns() - self.mono_ns,
-            clock_synced=self.synced,
-            ending=outcome.ending,
-            error=outcome.error,
-            reached_ttl=outcome.reached_ttl,
-            hops=outcome.hops,
-            probes=outcome.probes,
-            late=outcome.late,
-            duplicates=outcome.duplicates,
-        )
 
 
 def fact(detector: Detector, trace: Trace | None, *, on_route: bool) -> Fact:
