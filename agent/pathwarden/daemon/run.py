@@ -1,7 +1,9 @@
 """The daemon's life: start, reload, stop."""
 
 import logging
+import select
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -20,25 +22,39 @@ EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h: a fault of ours; the supervisor st
 
 
 class _Life:
-    """What signals and dying threads ask of the main thread."""
+    """What signals and dying threads ask of the main thread.
+
+    The kernel may hand a signal to any thread, and a lock that the main thread waits for does not notice: Python's wake-up descriptor does.
+    """
 
     def __init__(self) -> None:
-        self.wanted = threading.Event()
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
+        signal.set_wakeup_fd(self._mouth.fileno())
         self.stop = False
         self.reload = False
         self.fault: threading.ExceptHookArgs | None = None
 
     def on_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop = True
-        self.wanted.set()
 
     def on_reload(self, _number: int, _frame: FrameType | None) -> None:
         self.reload = True
-        self.wanted.set()
 
     def on_fault(self, args: threading.ExceptHookArgs) -> None:
         self.fault = args
-        self.wanted.set()
+        self._mouth.send(b"!")
+
+    def wait(self, longest_s: float) -> None:
+        """Sleep until something is asked, or this long."""
+        if select.select([self._ear], [], [], longest_s)[0]:
+            self._ear.recv(4096)
+
+    def close(self) -> None:
+        """Hear no more."""
+        signal.set_wakeup_fd(-1)
+        self._ear.close()
+        self._mouth.close()
 
 
 def run(load: Callable[[], Settings]) -> int:
@@ -54,8 +70,7 @@ def run(load: Callable[[], Settings]) -> int:
     supervisor = Notifier()
     supervisor.tell(READY)
     while True:
-        life.wanted.wait(min(supervisor.every_s or TEND_S, TEND_S))
-        life.wanted.clear()
+        life.wait(min(supervisor.every_s or TEND_S, TEND_S))
         supervisor.tell(ALIVE)
         runtime.tend()
         if life.fault is not None or life.stop:
@@ -65,6 +80,7 @@ def run(load: Callable[[], Settings]) -> int:
             runtime = _reload(runtime, load)
     supervisor.tell(STOPPING)
     runtime.stop()
+    life.close()
     if life.fault is not None:
         fault = life.fault
         if isinstance(fault.exc_value, OperatorError):

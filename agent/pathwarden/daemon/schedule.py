@@ -18,6 +18,7 @@ from pathwarden.model.trace import Reason
 
 START_SPREAD_NS = 4_000_000_000  # a first result should be seen within ten seconds
 LEAST_PAUSE_NS = 1_000_000_000
+NEVER_NS = 2**63
 PRIORITY = {Reason.COMMAND: 0, Reason.CONFIRM: 1, Reason.SCHEDULE: 2}
 
 
@@ -46,9 +47,13 @@ class Schedule:
         enabled = [target for target in targets if target.enabled]
         step_ns = START_SPREAD_NS // max(len(enabled), 1)
         self._slots = {t.tid: _Slot(t, mono_ns + min(n * step_ns, t.interval_s * 10**9)) for n, t in enumerate(enabled)}
+        self._next: tuple[int, int] | None = None
 
     def due(self, mono_ns: int, most: int) -> list[tuple[Target, Reason]]:
         """The targets to trace now: all urgent ones, and of the schedule at most so many. They count as running until `finished`."""
+        anything_ns, urgent_ns = self._instants()
+        if (anything_ns if most > 0 else urgent_ns) > mono_ns:
+            return []
         waiting = []
         for slot in self._slots.values():
             if not slot.running:
@@ -60,11 +65,13 @@ class Schedule:
         chosen = waiting[: max(most, urgent)]
         for _, _, tid, _ in chosen:
             self._slots[tid].running = True
+        self._next = None
         return [(self._slots[tid].target, reason) for _, _, tid, reason in chosen]
 
     def finished(self, tid: str, reason: Reason, mono_ns: int, again_after_ns: int | None) -> None:
         """A trace ended; `again_after_ns` asks for a re-trace after this pause."""
         slot = self._slots[tid]
+        self._next = None
         slot.running = False
         slot.again_ns = None if again_after_ns is None else mono_ns + again_after_ns
         if reason is Reason.COMMAND:
@@ -78,6 +85,7 @@ class Schedule:
     def put_off(self, tid: str, until_ns: int) -> None:
         """A trace handed out by `due` could not begin; hand it out again then."""
         slot = self._slots[tid]
+        self._next = None
         slot.running = False
         slot.put_off_ns = until_ns
 
@@ -87,11 +95,23 @@ class Schedule:
         if slot is None:
             return False
         slot.asked = slot.asked or not slot.running
+        self._next = None
         return True
 
     def next_ns(self) -> int | None:
         """When something is due next; None if everything runs already or nothing is scheduled."""
-        return min((slot.when()[0] for slot in self._slots.values() if not slot.running), default=None)
+        anything_ns, _ = self._instants()
+        return None if anything_ns == NEVER_NS else anything_ns
+
+    def _instants(self) -> tuple[int, int]:
+        """When anything is due next, and when anything urgent is. Kept until something changes: the prober asks for every probe."""
+        if self._next is None:
+            waiting = [slot.when() for slot in self._slots.values() if not slot.running]
+            self._next = (
+                min((when_ns for when_ns, _ in waiting), default=NEVER_NS),
+                min((when_ns for when_ns, reason in waiting if reason is not Reason.SCHEDULE), default=NEVER_NS),
+            )
+        return self._next
 
     def next_run_ns(self, tid: str) -> int | None:
         """When a target's next scheduled trace is due; None if it is not scheduled."""

@@ -12,7 +12,7 @@ Rules:
 """
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from pathwarden.detect.compare import Hop, compatible, difference, fill, hop_at, lengths_differ, merge, strangers
@@ -122,7 +122,8 @@ class Detector:
 
     def export(self) -> str:
         """The state as JSON text, for `restore`."""
-        return json.dumps(asdict(self.state), separators=(",", ":"))
+        # Not dataclasses.asdict: it copies every value, and this runs for each trace.
+        return json.dumps(self.state, default=_fields, separators=(",", ":"))
 
     @classmethod
     def restore(cls, target: str, learn_s: int, text: str, routes: tuple[Route, ...]) -> "Detector":
@@ -409,3 +410,7 @@ def _silent_at_destination(trace: Trace, route: Route | None) -> int:
     distances = [ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None]
     hops = [hop for hop in trace.hops if distances and hop.ttl >= min(distances)]
     return sum(answer.responder is None for hop in hops for answer in hop.answers)
+
+
+def _fields(value: State | Suspicion | Reach) -> dict[str, object]:
+    return {name: getattr(value, name) for name in value.__slots__}
