@@ -1,7 +1,8 @@
 """The client of ubus, the bus between OpenWrt's services, over the socket of ubusd.
 
 Rules:
-1. One thread of its own owns the socket. Everybody else hands it work; callbacks and methods run in it, one after another.
+1. One thread of its own owns the socket: asleep it costs 16 KiB, and the prober has nothing to do with it. Everybody else hands it
+   work; callbacks and methods run in it, one after another.
 2. When the connection ends, it is tried again after 0.5 s, then after twice as long, at most after 30 s. Requests under way end with
    CONNECTION_FAILED.
 3. What is published, subscribed and listened to stands again in every connection. What ubusd or a service refuses (it is not there
