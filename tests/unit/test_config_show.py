@@ -56,7 +56,8 @@ def test_a_host_longer_than_a_label_survives(read):
 def test_show_names_every_option_in_plain_words(read):
     text = show(read(FULL))
     assert "\toption max_pps '2.5'\n\toption concurrency '16'\n\toption learn_h '24'\n" in text
-    assert "config source 'one'\n\toption interface ''\n\toption device ''\n\toption address ''\n\toption table '100'\n\toption fwmark '0x100'\n" in text
+    empty = "".join(f"\toption {name} ''\n" for name in ("interface", "device", "address"))
+    assert f"config source 'one'\n{empty}\toption table '100'\n\toption fwmark '0x100'\n" in text
     assert (
         "config target 'x'\n\toption host 'example.net'\n\toption label 'it'\\''s 例'\n\toption family '6'\n\toption enabled '0'\n" in text
     )
