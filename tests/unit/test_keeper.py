@@ -44,6 +44,9 @@ class FakeStore:
             raise OperatorError("no space left on the device", "make room")
 
     def save(self, records: Sequence[Record]) -> None:
+        if "in turns" in self.refuses:
+            self.attempts += 1
+            raise OperatorError(("no room", "no journal")[self.attempts % 2])
         self._check("save")
         self.saved.append([each.state for each in records])
 
@@ -67,6 +70,7 @@ class FakePublisher:
 
     def __init__(self, store: FakeStore) -> None:
         self.told: list[tuple[str, int]] = []
+        self.infos = 0
         self._store = store
 
     def state_changed(self, tid: str) -> None:
@@ -74,6 +78,9 @@ class FakePublisher:
 
     def event_stored(self) -> None:
         self.told.append(("event", len(self._store.saved)))
+
+    def info_changed(self) -> None:
+        self.infos += 1
 
 
 @pytest.fixture
@@ -165,6 +172,24 @@ def test_a_refusing_disk_is_tried_again(store: FakeStore, monkeypatch: pytest.Mo
     keeper.stop(STOP_S)
 
 
+def test_a_disk_that_refuses_in_two_ways_by_turns_is_logged_once_each(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    store.refuses = {"in turns"}
+    keeper = Keeper(store)
+    publisher = keeper.publisher = FakePublisher(store)
+    with caplog.at_level("INFO"):
+        keeper.start()
+        keeper.put(record(1, event=True))
+        until(lambda: store.attempts >= 6, "it is tried again and again")
+        store.refuses = set()
+        until(lambda: not keeper.notice and store.saved, "it is written")
+        keeper.stop(STOP_S)
+    assert [entry.message for entry in caplog.records] == ["no journal", "no room", "the history is written again"]
+    assert publisher.infos >= 7, "each change is told at once"
+
+
 def test_a_refusing_disk_is_not_asked_for_each_record(started: Keeper, store: FakeStore) -> None:
     store.refuses = {"save"}
     started.put(record(1, event=True))
@@ -249,7 +274,9 @@ def test_stop_writes_what_waits(store: FakeStore) -> None:
     assert store.closed
 
 
-def test_stop_tries_a_refusing_disk_once_more_and_ends(started: Keeper, store: FakeStore) -> None:
+def test_stop_tries_a_refusing_disk_once_more_and_says_what_is_lost(
+    started: Keeper, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
     store.refuses = {"save"}
     started.put(record(1, event=True))
     until(lambda: started.notice, "the refusal is noticed")
@@ -257,6 +284,7 @@ def test_stop_tries_a_refusing_disk_once_more_and_ends(started: Keeper, store: F
     assert store.closed
     assert store.attempts == 2
     assert started.waiting() == 1
+    assert caplog.messages[-1] == "traces that could not be written and are lost: 1"
 
 
 def test_many_threads_lose_nothing(store: FakeStore) -> None:

@@ -57,6 +57,7 @@ class Keeper:
         self.dropped = 0
         self.publisher: Publisher | None = None
         self._store = store
+        self._logged: set[str] = set()  # a full disk may refuse in two ways by turns
         self._records: deque[Record] = deque()
         self._outbox: deque[tuple[int, str]] = deque()
         self._shift: ClockShift | None = None
@@ -121,6 +122,8 @@ class Keeper:
                 pass
         finally:
             self._store.close()
+            if self._records:
+                log.error("traces that could not be written and are lost: %d", len(self._records))
 
     def _work(self) -> bool:
         """Wait for something and write it; False when all is done and nothing more will come."""
@@ -143,12 +146,18 @@ class Keeper:
         return not (stopping and not self._records and not self._outbox)
 
     def _say(self, notice: str) -> None:
-        """Note what is wrong now, '' if nothing; the log has its beginning and its end."""
-        if notice and notice != self.notice:
-            log.error("%s", notice)
-        elif self.notice and not notice:
-            log.info("the history is written again")
+        """Note what is wrong now, '' if nothing; the log has its beginning and its end, and subscribers learn of both."""
+        if notice == self.notice:
+            return
         self.notice = notice
+        if not notice:
+            log.info("the history is written again")
+            self._logged.clear()
+        elif notice not in self._logged:
+            log.error("%s", notice)
+            self._logged.add(notice)
+        if self.publisher is not None:
+            self.publisher.info_changed()
 
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
         if self._shift is not None:

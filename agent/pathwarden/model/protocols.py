@@ -213,5 +213,9 @@ class Publisher(Protocol):
         """The outbox has something new."""
         ...
 
+    def info_changed(self) -> None:
+        """The agent's own state has changed in a way that should not wait for the next minute."""
+        ...
+
 
 Acknowledge = Callable[[Sequence[int]], None]
