@@ -76,9 +76,10 @@ def _contests(lab: BenchLab, runs: int) -> Passes:
     return found
 
 
-def _whole(lab: BenchLab, folder: Path, found: Passes, runs: int) -> tuple[list[float], list[Memory]]:
+def _whole(lab: BenchLab, folder: Path, found: Passes, runs: int) -> tuple[list[float], dict[str, list[Memory]]]:
     """The whole daemon: CPU over full rounds, each beside a pass of traceroute(8) while the daemon stands still; start and memory."""
-    starts, memory = [], []
+    starts: list[float] = []
+    memory: dict[str, list[Memory]] = {"quick": [], "shipped": []}
     for number in range(runs):
         _say(f"{number + 1}/{runs} start of the daemon")
         with Daemon(lab, folder / f"start{number}", pps=PPS, interval_s=INTERVAL_S) as daemon:
@@ -91,11 +92,12 @@ def _whole(lab: BenchLab, folder: Path, found: Passes, runs: int) -> tuple[list[
             found["daemon"].append(_stretch(lab, daemon, ROUND))
             with daemon.stopped():
                 found["traceroute beside the daemon"].append(passes.traceroute(lab))
-            memory.append(daemon.memory())
+            memory["quick"].append(daemon.memory())
     with Daemon(lab, folder / "slow", pps=SLOW_PPS, interval_s=INTERVAL_S) as daemon:
         daemon.await_probes(SLOW_PROBES, 60)
         _say("daemon at its shipped pace")
         found["daemon slow"].append(_stretch(lab, daemon, SLOW_PROBES))
+        memory["shipped"].append(daemon.memory())
     return starts, memory
 
 
@@ -110,7 +112,7 @@ def _stretch(lab: BenchLab, daemon: Daemon, probes: int) -> Pass:
     return one
 
 
-def _groups(found: Passes, starts: list[float], memory: list[Memory]) -> dict[str, list[Row]]:
+def _groups(found: Passes, starts: list[float], memory: dict[str, list[Memory]]) -> dict[str, list[Row]]:
     """The table's parts."""
     cpu = {name: tuple(one.us for one in ones) for name, ones in found.items()}
     wall = {name: tuple(one.wall_s for one in ones) for name, ones in found.items()}
@@ -138,9 +140,10 @@ def _groups(found: Passes, starts: list[float], memory: list[Memory]) -> dict[st
     ]
     sent = [Row(name, "probes", probes[name]) for name in ("traceroute", "scamper", "scapy", "engine", "engine paced")]
     whole = [
-        Row("resident memory, MiB", "MiB", tuple(one.rss for one in memory), most=45),
-        Row("its share of what is shared, MiB", "MiB", tuple(one.pss for one in memory)),
-        Row("its own, MiB", "MiB", tuple(one.private for one in memory)),
+        Row(f"resident memory at {SLOW_PPS} probes/s, as shipped, MiB", "MiB", tuple(one.rss for one in memory["shipped"]), most=45),
+        Row("its own part of that, MiB", "MiB", tuple(one.private for one in memory["shipped"])),
+        Row(f"resident memory at {PPS} probes/s, MiB", "MiB", tuple(one.rss for one in memory["quick"])),
+        Row("its own part of that, MiB", "MiB", tuple(one.private for one in memory["quick"])),
         Row("start-up CPU, s", "s", tuple(starts), most=0.6),
     ]
     return {
