@@ -19,7 +19,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench package clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench package arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -85,6 +85,14 @@ bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1
 
 package: ## the packages for OpenWrt and a feed in dist/; KEY=FILE, a usign secret key, signs the feed
 	@environment=$$($(dev)) && PYTHONPATH=packaging "$$environment/bin/python" -m packager build $(if $(KEY),--key "$(KEY)") dist
+
+arm64: ## the installed package under an aarch64 Python, as root: Debian for arm64 in .cache, by qemu-user
+	$(need_root)
+	@packaging/dev/arm64.sh
+
+pi3b: ## the same on an emulated Raspberry Pi 3B, with figures, as root; README=1 writes them to packaging/PI3B.md
+	$(need_root)
+	@README="$(README)" packaging/dev/pi3b.sh
 
 clean: ## remove all that was made here, the state of make run too
 	rm -rf .venv* .run .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist tests/artefacts
