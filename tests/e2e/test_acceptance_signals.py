@@ -171,3 +171,19 @@ def test_a_killed_daemon_is_offline_by_its_will_and_starts_again_at_once(agent: 
     agent.await_rounds(1, 40)
     agent.awaits(lambda: traces(agent, "udp4"), lambda number: number > before, "the history goes on")
     assert {notice["level"] for notice in agent.get("/api/v1/status")["notices"]} <= {"info"}, "no complaint"
+
+
+def test_a_reload_ends_the_traces_that_run_and_loses_none(lab: StandardLab, agent: Agent, broker: Broker, watch: Subscriber) -> None:
+    mqtt = section("mqtt", "mqtt", host=broker.bind, port=broker.port)
+    agent.configure(QUICK, section("target", "slow", host=lab.target4, interval_s=60), mqtt, max_pps=8)
+    agent.signal(signal.SIGHUP)
+    agent.awaits(agent.log, lambda log: "INFO pathwarden: reloaded" in log, "the log says so")
+    agent.awaits(lambda: agent.state("slow"), lambda state: state["running"], "a trace of some seconds runs")
+    reloaded_at = time.time_ns()
+    agent.signal(signal.SIGHUP)
+    agent.awaits(agent.log, lambda log: log.count("INFO pathwarden: reloaded") == 2, "the log says so a second time")
+    with agent.reader() as reader:
+        first = reader.traces("slow")[-1].trace
+    assert first.at < reloaded_at < first.at + first.duration_ns, "the trace was running when the reload was asked for"
+    assert first.ending == "reached"
+    assert not watch.messages("/event")

@@ -7,7 +7,7 @@ from random import Random
 from typing import Protocol
 
 from pathwarden.daemon.board import Board, Fact
-from pathwarden.daemon.drive import Driver
+from pathwarden.daemon.drive import LONGEST_WAIT_NS, Driver
 from pathwarden.daemon.schedule import Schedule
 from pathwarden.daemon.started import Started
 from pathwarden.detect.detector import Detector
@@ -71,6 +71,7 @@ class Prober:
         self._running: dict[str, Started] = {}
         self._unresolved_ns: dict[str, int] = {}
         self._stopping = threading.Event()
+        self._finishing = threading.Event()
 
     def ask(self, tid: str) -> bool:
         """Trace a target as soon as possible; False if it is not watched."""
@@ -86,28 +87,36 @@ class Prober:
         self._transport.wake()
 
     def stop(self) -> None:
-        """End `run` soon."""
+        """End `run` at once; traces that run are given up."""
         self._stopping.set()
         self._transport.wake()
 
+    def finish(self) -> None:
+        """End `run` when the traces that run have ended; no new one begins."""
+        self._finishing.set()
+        self._transport.wake()
+
     def run(self) -> None:
-        """Probe until `stop`."""
-        while not self._stopping.is_set():
+        """Probe until `stop` or `finish`."""
+        while not self._stopping.is_set() and not (self._finishing.is_set() and not len(self._driver)):
             self.turn()
 
-    def turn(self, longest_ns: int = 3_600_000_000_000) -> None:
+    def turn(self, longest_ns: int = LONGEST_WAIT_NS) -> None:
         """Start what is due and drive what runs, until something happens or this much time has passed."""
         while self._shifts:
             self._shift(*self._shifts.popleft())
         while self._asked:
             self._schedule.ask(self._asked.popleft())
-        now_ns = self._clock.mono_ns()
-        for target, reason in self._schedule.due(now_ns, self._agent.concurrency - len(self._driver)):
+        if not self._finishing.is_set():
+            longest_ns = min(longest_ns, self._start_due())
+        self._driver.step(longest_ns)
+
+    def _start_due(self) -> int:
+        """Start what is due; how long until something is due again."""
+        for target, reason in self._schedule.due(self._clock.mono_ns(), self._agent.concurrency - len(self._driver)):
             self._start(target, reason)
         next_ns = self._schedule.next_ns() if len(self._driver) < self._agent.concurrency else None
-        if next_ns is not None:
-            longest_ns = min(longest_ns, max(next_ns - self._clock.mono_ns(), 0))
-        self._driver.step(longest_ns)
+        return LONGEST_WAIT_NS if next_ns is None else max(next_ns - self._clock.mono_ns(), 0)
 
     def _shift(self, shift: ClockShift, then: Callable[[ClockShift], None]) -> None:
         for detector in self._detectors.values():

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -18,6 +19,8 @@ from pathwarden.model.settings import Settings
 log = logging.getLogger("pathwarden")
 
 TEND_S = 30.0  # how long the clock may have become right unnoticed
+FINISH_S = 20.0  # a trace at the usual pace takes a few seconds; one that nothing answers somewhat longer
+FINISH_LOOK_S = 0.1
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h: a fault of ours; the supervisor starts the agent again
 
 
@@ -77,7 +80,7 @@ def run(load: Callable[[], Settings]) -> int:
             break
         if life.reload:
             life.reload = False
-            runtime = _reload(runtime, load)
+            runtime = _reload(runtime, load, life)
     supervisor.tell(STOPPING)
     runtime.stop()
     life.close()
@@ -92,12 +95,18 @@ def run(load: Callable[[], Settings]) -> int:
     return 0
 
 
-def _reload(old: Runtime, load: Callable[[], Settings]) -> Runtime:
-    """The runtime of the new configuration; if it cannot be, that of the old one goes on."""
+def _reload(old: Runtime, load: Callable[[], Settings], life: _Life) -> Runtime:
+    """The runtime of the new configuration; if it cannot be, that of the old one goes on. Traces that run are ended first."""
     try:
         settings = load()
     except OperatorError as error:
         log.error("reload: the old configuration stays: %s", error)
+        return old
+    old.finish()
+    deadline = time.monotonic() + FINISH_S
+    while old.probing() and not life.stop and time.monotonic() < deadline:
+        life.wait(FINISH_LOOK_S)
+    if life.stop:
         return old
     old.stop()
     new = Runtime(settings)

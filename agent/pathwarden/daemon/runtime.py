@@ -47,6 +47,8 @@ class Runtime:
         self.settings = settings
         self.pages: tuple[str, ...] = ()
         self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
+        self._prober: Prober | None = None
+        self._probing: threading.Thread | None = None
         self._undo: list[tuple[str, Callable[[], object]]] = []
 
     def start(self) -> None:
@@ -56,6 +58,15 @@ class Runtime:
         except BaseException:
             self.stop()
             raise
+
+    def finish(self) -> None:
+        """Begin no new trace; `probing` tells when the last one has ended."""
+        if self._prober is not None:
+            self._prober.finish()
+
+    def probing(self) -> bool:
+        """Whether the prober still runs."""
+        return self._probing is not None and self._probing.is_alive()
 
     def stop(self) -> None:
         """End every part, in the order that loses nothing: no new traces, farewell to the broker, then the disk."""
@@ -164,6 +175,8 @@ class Runtime:
         self._undo.append(("mqtt", publisher.stop))
         thread = threading.Thread(target=prober.run, name="prober", daemon=True)
         thread.start()
+
+        self._prober, self._probing = prober, thread
 
         def stop_prober() -> None:
             prober.stop()
