@@ -8,6 +8,12 @@ PATH=$PATH:/usr/sbin:/sbin # where Debian puts mosquitto; ordinary users do not 
 environment=$(packaging/dev/venv.sh run)
 here=$(pwd)/.run
 mkdir -p "$here"
+# Held by the agent and its broker too, so a second one here is refused before it touches the first one's files.
+exec 9>"$here/lock"
+if ! flock -n 9; then
+	echo "make run runs already in this checkout; stop that one, or make another clone." >&2
+	exit 1
+fi
 broker=
 agent=
 
@@ -96,6 +102,7 @@ config web 'web'
 EOT
 fi
 
+echo "To ask the agent: $environment/bin/pathwarden --config $config status"
 # In the background, so that a signal to this script is not kept until the agent ends by itself.
 "$environment/bin/pathwarden" --config "$config" run &
 agent=$!

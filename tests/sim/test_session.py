@@ -345,3 +345,20 @@ def test_traces_side_by_side_at_a_slow_pace_all_end() -> None:
         driver.step()
         assert network.now_ns < 120_000_000_000
     assert {session.outcome().reached_ttl for session in sessions} == {5}
+
+
+@pytest.mark.parametrize("by_hop", [False, True])
+def test_an_unreachable_from_our_own_address_is_silence_and_no_hop(by_hop: bool) -> None:
+    network, correlator = world(), Correlator()
+    flow = network.flow("198.51.100.7", Method.UDP, 0, Binding(), 0, 0)
+    session = TraceSession(TraceSpec(flow, 1, 3, 1, 3_000_000_000, 0, 16, by_hop=by_hop), correlator, random.Random(1))
+    now_ns = network.now_ns
+    for slot in session.poll(now_ns, 8):
+        correlator.sent(slot, now_ns)
+        own = Reply(ReplyKind.UNREACHABLE, flow.src, now_ns + 5, Method.UDP, flow.dst, flow.sport, flow.dport, slot.probe.ident, 0, 3, 1)
+        correlator.dispatch(own)
+    session.poll(now_ns + 10, 8)
+    assert session.done
+    outcome = session.outcome()
+    assert [hop.responders for hop in outcome.hops] == ([(flow.src,)] if by_hop else [(), (), ()])
+    assert outcome.ending is (Ending.UNREACHABLE if by_hop else Ending.MAX_TTL)

@@ -153,23 +153,25 @@ def test_a_faster_path_is_called_faster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "longer", "slower_ms", "severity"),
+    ("kind", "longer", "slower_ms", "usual", "severity"),
     [
-        (ChangeKind.PATH_CHANGED, 0, 0.0, "notice"),
-        (ChangeKind.PATH_CHANGED, 2, 19.9, "notice"),
-        (ChangeKind.PATH_CHANGED, 3, None, "warning"),
-        (ChangeKind.PATH_CHANGED, 0, 20.0, "warning"),
-        (ChangeKind.PATH_REVERTED, 0, 0.0, "info"),
-        (ChangeKind.PATH_REVERTED, 0, 20.0, "notice"),
-        (ChangeKind.TARGET_UNREACHABLE, 0, None, "critical"),
-        (ChangeKind.TARGET_REACHABLE, 0, None, "notice"),
-        (ChangeKind.TARGET_ADDRESS_CHANGED, 0, None, "info"),
+        (ChangeKind.PATH_CHANGED, 0, 0.0, False, "notice"),
+        (ChangeKind.PATH_CHANGED, 2, 19.9, False, "notice"),
+        (ChangeKind.PATH_CHANGED, 3, None, False, "warning"),
+        (ChangeKind.PATH_CHANGED, 0, 20.0, False, "warning"),
+        (ChangeKind.PATH_REVERTED, 0, 0.0, True, "info"),
+        (ChangeKind.PATH_REVERTED, 0, 20.0, True, "notice"),
+        (ChangeKind.PATH_REVERTED, 0, 0.0, False, "notice"),
+        (ChangeKind.PATH_REVERTED, 0, 20.0, False, "warning"),
+        (ChangeKind.TARGET_UNREACHABLE, 0, None, False, "critical"),
+        (ChangeKind.TARGET_REACHABLE, 0, None, False, "notice"),
+        (ChangeKind.TARGET_ADDRESS_CHANGED, 0, None, False, "info"),
     ],
 )
-def test_severity_and_what_notifies(kind: ChangeKind, longer: int, slower_ms: float | None, severity: str) -> None:
+def test_severity_and_what_notifies(kind: ChangeKind, longer: int, slower_ms: float | None, usual: bool, severity: str) -> None:
     base = path_change()
     assert base.new is not None
-    change = replace(base, kind=kind, new=replace(base.new, length=4 + longer), rtt_delta_ms=slower_ms)
+    change = replace(base, kind=kind, new=replace(base.new, length=4 + longer), rtt_delta_ms=slower_ms, returns_to_usual=usual)
     body = told(change).body
     assert body["severity"] == severity
     assert body["notify"] is (severity != "info")

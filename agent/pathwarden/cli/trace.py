@@ -34,7 +34,7 @@ NOT_REACHED = 5
 UDP_PORT = 53  # what traceroute's -U means
 REMEDIES = {
     "no_route": ("", "give the machine a route, or choose a way out with -i or -s"),
-    "no_permission": ("", "run as root, with CAP_NET_RAW, or without -i"),
+    "no_permission": ("", "run as root or with CAP_NET_RAW"),
     "device_absent": ("-i ", "see the devices with: ip link"),
     "device_down": ("-i ", "bring it up with: ip link set DEVICE up"),
     "address_absent": ("-s ", "see this machine's addresses with: ip address"),
@@ -72,7 +72,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6")
     method = parser.add_mutually_exclusive_group()
     method.add_argument("-I", "--icmp", dest="method", action="store_const", const="icmp", help="ICMP echo requests")
-    method.add_argument("-U", "--udp", dest="method", action="store_const", const="udp", help=f"UDP to port {UDP_PORT} (default: 33434)")
+    method.add_argument(
+        "-U",
+        "--udp",
+        dest="method",
+        action="store_const",
+        const="udp",
+        help=f"UDP to port {UDP_PORT}; without -U and -I it is UDP to port 33434",
+    )
     add("-n", dest="numeric", action="store_true", help="print addresses only, look up no names")
     add("-f", "--first", type=_number(1, 255), default=1, metavar="TTL", help="first ttl (default: 1)")
     add("-m", "--max-hops", type=_number(1, 255), default=30, metavar="TTL", help="largest ttl (default: 30)")

@@ -125,7 +125,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "File of the history. Empty: /etc/pathwarden/history.db on OpenWrt, /var/lib/pathwarden/history.db for root elsewhere,"
             " $XDG_STATE_HOME/pathwarden/history.db otherwise.",
         ),
-        Option("db_max_mb", Kind.INT, "16", "Ceiling of the history; above it the oldest goes.", "MiB", 1, 4096),
+        Option("db_max_mb", Kind.INT, "16", "Ceiling of the history; above it the oldest goes.", "MB", 1, 4096),
     ),
     "defaults": _TARGET,
     "target": (_HOST, *_TARGET),

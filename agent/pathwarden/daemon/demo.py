@@ -124,7 +124,7 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
                        "traces": stats.traces, "events": stats.events, "waiting": keeper.waiting(), "notice": keeper.notice},
                 "ubus": NoBus().snapshot(),
                 "counters": counters(correlator, {}),
-                "notices": [{"level": "info", "text": f"This is the demo: a simulated network, {SPEED} times as fast as time."}],
+                "notices": [{"level": "info", "text": f"This is the demo: a simulated network whose clock runs {SPEED} times as fast."}],
             }  # fmt: skip
 
         board = Board(settings, network, reader, prober.ask, parts)

@@ -10,7 +10,9 @@ Rules:
    trace there and is no arrival, and says nothing once the destination answered. Time Exceeded from the destination's own address is
    no arrival either.
 4. After `gap_limit` silent hops in a row one last probe with the largest ttl asks the destination itself.
-5. A probe is silent after min(wait, max(0.8 s, 3 x the largest RTT so far + 0.2 s)); a reply after that is late and books nowhere.
+5. An unreachable from our own address means that the kernel got no answer from the next hop: that is silence, and no hop. (Only a
+   reader of traceroute's lines, `by_hop`, expects to see it.)
+6. A probe is silent after min(wait, max(0.8 s, 3 x the largest RTT so far + 0.2 s)); a reply after that is late and books nowhere.
 """
 
 from collections import deque
@@ -130,6 +132,9 @@ class TraceSession:
         """Book the first reply to a probe."""
         self._open -= 1
         probe = slot.probe
+        if reply.responder == probe.flow.src != probe.flow.dst and not self.spec.by_hop:
+            self._cells[probe.ttl][probe.query] = Answer(probe.query)
+            return
         rtt_ns = max(reply.at_ns - slot.sent_ns, 0)
         self._longest_rtt_ns = max(self._longest_rtt_ns, rtt_ns)
         self._cells[probe.ttl][probe.query] = Answer(

@@ -100,8 +100,8 @@ def _severity(change: Change) -> str:
     if change.kind in (ChangeKind.PATH_CHANGED, ChangeKind.PATH_REVERTED):
         longer = (change.new.length or 0) - (change.old.length or 0) if change.new and change.old and change.old.length else 0
         worse = longer >= MORE_HOPS or (change.rtt_delta_ms or 0.0) >= SLOWER_MS
-        # Going back to a known route is one step less than going somewhere new.
-        return SEVERITIES[NOTIFY_FROM + worse - (change.kind is ChangeKind.PATH_REVERTED)]
+        # Going back to the usual path is one step less than leaving it, be it for a known one.
+        return SEVERITIES[NOTIFY_FROM + worse - change.returns_to_usual]
     return "notice" if change.kind is ChangeKind.TARGET_REACHABLE else "info"
 
 
