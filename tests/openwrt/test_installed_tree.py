@@ -168,6 +168,7 @@ def test_the_service_traces_serves_its_page_reloads_and_ends_in_time(router: Rou
         router.write("etc/config/pathwarden", CONFIG.format(target=lab.target4).replace("'far'", "'other'"), 0o600)
         router.init("reload")
         daemon.send_signal(signal.SIGHUP)  # what procd is told to send
+        awaited(log.read_text, lambda text: "INFO pathwarden: reloaded" in text, "the reload's end; meanwhile the page is away")
         awaited(lambda: ask(lab, "/api/v1/targets")[1], lambda text: '"other"' in text, "the new target")
         daemon.terminate()
         assert daemon.wait(STOPS_WITHIN_S) == 0, log.read_text()
