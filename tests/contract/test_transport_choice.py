@@ -24,7 +24,7 @@ from pathwarden.net.choose import open_transport
 transport, sentence = open_transport(0)
 seen, ident = [], 0
 for dst in sys.argv[1:]:
-    for method in Method:
+    for method in (Method.UDP, Method.ICMP):
         for ttl in (1, 30):
             ident += 1
             try:

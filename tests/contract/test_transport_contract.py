@@ -63,7 +63,7 @@ def exchange(transport, dst, method, ttl, ident, binding=ANYWHERE, tos=0, size=0
     return flow, sent_ns, replies[0]
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 @pytest.mark.parametrize("af", [4, 6])
 @pytest.mark.parametrize("ttl", [1, 2, 4, 7])
 def test_a_router_answers_that_the_time_is_exceeded(lab, transport, method, af, ttl):
@@ -79,7 +79,7 @@ def test_a_router_answers_that_the_time_is_exceeded(lab, transport, method, af, 
     assert reply.quoted_ttl == (1 if transport.name == "raw" else 0)
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 @pytest.mark.parametrize("af", [4, 6])
 def test_the_destination_answers(lab, transport, method, af):
     dst = lab.target4 if af == 4 else lab.target6
@@ -92,7 +92,7 @@ def test_the_destination_answers(lab, transport, method, af):
 
 
 @pytest.mark.parametrize("af", [4, 6])
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 def test_probes_in_flight_are_told_apart_up_to_the_window(lab, transport, method, af):
     dst = lab.target4 if af == 4 else lab.target6
     flow = transport.flow(dst, method, 0, ANYWHERE, 0, 0)
@@ -112,7 +112,7 @@ def test_an_error_that_waits_on_the_socket_is_no_failure_to_send(lab, transport)
     assert len(collect(transport, 39)) == 39
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 @pytest.mark.parametrize("af", [4, 6])
 def test_a_binding_leads_through_the_second_uplink(lab, transport, method, af):
     dst, hops = (lab.target4, lab.hops_wanb4) if af == 4 else (lab.target6, lab.hops_wanb6)
@@ -139,7 +139,7 @@ def test_a_binding_leads_through_the_second_uplink(lab, transport, method, af):
     ],
 )
 def test_why_a_probe_cannot_leave(transport, dst, binding, reason):
-    for method in Method:
+    for method in (Method.UDP, Method.ICMP):
         with pytest.raises(ProbeError) as caught:
             transport.flow(dst, method, 0, binding, 0, 0)
         assert caught.value.reason == reason
@@ -227,7 +227,7 @@ def test_a_closed_transport_ignores_wake_and_forget_and_holds_nothing(lab):
 def test_flows_are_constant_and_the_same_after_a_restart(lab, transport):
     first = {}
     for dst in (lab.target4, lab.target6):
-        for method in Method:
+        for method in (Method.UDP, Method.ICMP):
             first[dst, method] = transport.flow(dst, method, 0, ANYWHERE, 0, 0)
     port = transport.source_port
     transport.close()
@@ -270,7 +270,7 @@ def captured(sniffer, wanted, source):
     return packets
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 @pytest.mark.parametrize("tos", [0, 0xB8])
 def test_ipv4_on_the_wire(lab, transport, method, tos):
     with lab.enter("r1"):
@@ -292,7 +292,7 @@ def test_ipv4_on_the_wire(lab, transport, method, tos):
             assert packet[20:26] == struct.pack(">BBHH", 8, 0, flow.dport, flow.sport)
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 @pytest.mark.parametrize("tos", [0, 0xB8])
 def test_ipv6_on_the_wire(lab, transport, method, tos):
     with lab.enter("r1"):

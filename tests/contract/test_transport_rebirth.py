@@ -9,7 +9,7 @@ from pathwarden.net.rootless import RootlessTransport
 
 
 @pytest.mark.parametrize("kind", [RawTransport, RootlessTransport])
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 def test_probes_leave_through_a_device_made_anew(kind, method):
     with Lab() as lab:
         lab.nodes(hosts=["agent", "far"])

@@ -7,7 +7,6 @@ import pytest
 
 from pathwarden.config.schema import SECTIONS, Kind, describe, markdown
 from pathwarden.config.values import default
-from pathwarden.model.probe import Binding
 from pathwarden.model.settings import AgentSettings, MqttSettings, Target, WebSettings
 
 EVERY = [(section, option) for section, options in SECTIONS.items() for option in options]
@@ -19,7 +18,7 @@ EVERY = [(section, option) for section, options in SECTIONS.items() for option i
         ("agent", [field.name for field in fields(AgentSettings)]),
         ("mqtt", [field.name for field in fields(MqttSettings)]),
         ("web", [field.name for field in fields(WebSettings)]),
-        ("source", ["interface", *Binding._fields]),
+        ("source", ["interface", "device", "address", "table", "fwmark", "next_hop"]),
         ("target", [field.name for field in fields(Target) if field.name != "tid"]),
         ("defaults", [field.name for field in fields(Target) if field.name not in ("tid", "host")]),
     ],

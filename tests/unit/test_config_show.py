@@ -70,7 +70,7 @@ def test_json_form(read):
     assert shown["targets"][0]["id"] == "x"
     assert shown["targets"][0]["method"] == "icmp"
     assert shown["targets"][1]["family"] == "auto"
-    assert shown["sources"] == [{"name": "one", "interface": "", "device": "", "address": "", "table": 100, "fwmark": 256}]
+    assert shown["sources"] == [{"name": "one", "interface": "", "device": "", "address": "", "table": 100, "fwmark": 256, "next_hop": ""}]
     assert shown["default_targets"] is False
     assert {row["section"] for row in shown["options"]} == {"agent", "defaults", "target", "source", "mqtt", "web"}
 

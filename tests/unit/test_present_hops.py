@@ -3,8 +3,8 @@ from random import Random
 import pytest
 
 from equipment.fakes import answer, hop, make_trace
-from pathwarden.model.probe import MplsLabel
-from pathwarden.model.trace import Hop
+from pathwarden.model.probe import MplsLabel, MplsStack
+from pathwarden.model.trace import Hop, Marks
 from pathwarden.present import hops
 
 
@@ -92,7 +92,7 @@ def test_balanced_hops_name_every_responder():
 
 def test_labels_come_from_the_first_stack_seen():
     stack = (MplsLabel(24001, 5, False, 1), MplsLabel(3, 0, True, 255))
-    trace = make_trace(Hop(1, (answer(1, "a"), answer(2, "a")._replace(mpls=stack))))
+    trace = make_trace(Hop(1, (answer(1, "a"), answer(2, "a")._replace(marks=Marks(extensions=(MplsStack(stack),))))))
     assert column(trace, "mpls") == [[[24001, 5, False, 1], [3, 0, True, 255]]]
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pathwarden.errors import PROBE_ERRORS
 from pathwarden.model.history import Record
-from pathwarden.model.probe import Flow, Method, MplsLabel, ReplyKind
-from pathwarden.model.trace import Answer, Ending, Hop, KernelRoute, Reason, Trace
+from pathwarden.model.probe import Flow, Method, MplsLabel, MplsStack, ReplyKind
+from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, KernelRoute, Marks, Reason, Trace
 from pathwarden.store.codec import TICK_NS, decode_hops, decode_trace, encode_hops, encode_trace, ticks
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
@@ -36,7 +36,7 @@ replies = st.builds(
     icmp_code=bytes_,
     reply_ttl=bytes_,
     quoted_ttl=bytes_,
-    mpls=st.lists(labels, max_size=3).map(tuple),
+    marks=st.lists(labels, max_size=3).map(lambda stack: Marks(extensions=(MplsStack(tuple(stack)),)) if stack else UNMARKED),
 )
 flows = st.builds(
     Flow,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathwarden.errors import MalformedPacket
-from pathwarden.model.probe import Flow, Method, MplsLabel, Reply, ReplyKind
+from pathwarden.model.probe import Flow, Method, MplsLabel, MplsStack, Reply, ReplyKind
 from pathwarden.wire import extensions, icmp4, icmp6, ipv4, ipv6, udp
 from pathwarden.wire.probe_codec import DEFAULT_SIZE, MIN_SIZE, decode4, decode6, encoder
 
@@ -18,7 +18,7 @@ SPORT, DPORT, TOS, AT_NS = 61001, 33434, 0x28, 123
 STACK = (MplsLabel(100, 5, False, 1), MplsLabel(524288, 0, True, 255))
 STRUCTURE = extensions.build([extensions.mpls_object(STACK)])
 BOTH = pytest.mark.parametrize("af", [4, 6])
-METHODS = pytest.mark.parametrize("method", list(Method))
+METHODS = pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 idents = st.integers(1, 0xFFFE)
 MUTATIONS = 50_000  # about half a second
 
@@ -81,7 +81,7 @@ def test_a_quote_cut_anywhere_after_eight_transport_bytes_names_the_probe(af, me
             answered(af, packet[:length])
 
 
-@given(st.sampled_from([4, 6]), st.sampled_from(list(Method)), idents)
+@given(st.sampled_from([4, 6]), st.sampled_from([Method.UDP, Method.ICMP]), idents)
 def test_every_ident_comes_back(af, method, ident):
     assert answered(af, probe(af, method, ident)) == time_exceeded(af, method, ident)
 
@@ -89,7 +89,9 @@ def test_every_ident_comes_back(af, method, ident):
 def test_the_smallest_ipv6_udp_probe_is_named_by_its_checksum_alone():
     packet = probe(6, Method.UDP, size=MIN_SIZE[6, Method.UDP])
     filled_up = packet + b"\xaa" * 78  # to 128 bytes, as before a structure; not with zeros, to see that it is not read
-    assert answered(6, filled_up, structure=STRUCTURE) == time_exceeded(6, Method.UDP, ident_in_quote=False)._replace(mpls=STACK)
+    assert answered(6, filled_up, structure=STRUCTURE) == time_exceeded(6, Method.UDP, ident_in_quote=False)._replace(
+        extensions=(MplsStack(STACK),)
+    )
 
 
 @METHODS
@@ -126,7 +128,7 @@ def test_flags_in_the_wrong_byte_order_are_no_fragment():
 def test_ip_options_before_and_padding_after_the_answer():
     message = icmp4.build_error(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP), structure=STRUCTURE)
     packet = ipv4.build(ROUTER[4], SRC[4], ipv4.ICMP, message, ttl=250, options=b"\1\1\1\0")
-    assert decode4(packet + b"\x01" * 18, AT_NS) == time_exceeded(4, Method.UDP)._replace(mpls=STACK)
+    assert decode4(packet + b"\x01" * 18, AT_NS) == time_exceeded(4, Method.UDP)._replace(extensions=(MplsStack(STACK),))
 
 
 # -- kinds
@@ -179,14 +181,16 @@ def test_the_pointer_of_a_parameter_problem():
 @METHODS
 @pytest.mark.parametrize("size", [0, 200])
 def test_mpls_after_a_quote_whose_length_is_said(af, method, size):
-    assert answered(af, probe(af, method, size=size), structure=STRUCTURE) == time_exceeded(af, method)._replace(mpls=STACK)
+    assert answered(af, probe(af, method, size=size), structure=STRUCTURE) == time_exceeded(af, method)._replace(
+        extensions=(MplsStack(STACK),)
+    )
 
 
 @METHODS
 def test_mpls_from_a_router_older_than_rfc_4884(method):
     quote = probe(4, method).ljust(128, b"\0")
     reply = answered(4, quote + STRUCTURE)
-    assert reply == time_exceeded(4, method)._replace(mpls=STACK)
+    assert reply == time_exceeded(4, method)._replace(extensions=(MplsStack(STACK),))
 
 
 @BOTH
@@ -281,7 +285,7 @@ def test_any_damage_to_real_answers(af, seed):
         if af == 4
         else icmp6.build_error(ROUTER[6], SRC[6], {11: 3, 3: 1, 12: 4}[kind], code, probe(6, method, size=size), structure=structure)
         for kind, code, structure in ((11, 0, b""), (11, 0, STRUCTURE), (3, 3, b""), (12, 0, b""))
-        for method in Method
+        for method in (Method.UDP, Method.ICMP)
         for size in (0, 200)
     ]
     outcomes = {decoded(af, damaged(rng, rng.choice(whole))) for _ in range(MUTATIONS)}

@@ -25,7 +25,7 @@ IP_HEADER = {4: ipv4.HEADER, 6: ipv6.HEADER}
 
 
 @st.composite
-def flows(draw, methods=tuple(Method)):
+def flows(draw, methods=(Method.UDP, Method.ICMP)):
     af, method = draw(st.sampled_from([4, 6])), draw(st.sampled_from(methods))
     address = st.binary(min_size=4, max_size=4).map(unpack4) if af == 4 else st.binary(min_size=16, max_size=16).map(unpack6)
     least = MIN_SIZE[af, method]
@@ -94,7 +94,7 @@ def test_what_routers_hash_is_the_same_in_all_probes_of_a_flow(flow, ident, ttl,
 
 
 @pytest.mark.parametrize("af", [4, 6])
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 def test_every_ident_and_every_ttl(af, method):
     src, dst = ("192.0.2.1", "198.51.100.7") if af == 4 else ("2001:db8::1", "2001:db8:7::7")
     flow = Flow(af, method, src, dst, 61001, 0x829A, 0, 1 if af == 6 else 0, DEFAULT_SIZE[af])
@@ -137,7 +137,7 @@ def test_without_raw_rights_the_datagram_is_the_same(flow, ident):
 
 
 @pytest.mark.parametrize("af", [4, 6])
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 def test_sizes_end_where_the_headers_do(af, method):
     address = "192.0.2.1" if af == 4 else "2001:db8::1"
     flow = Flow(af, method, address, address, 1, 2, 0, 1, 0)

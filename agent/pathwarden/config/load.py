@@ -330,7 +330,7 @@ def _check_idle_defaults(defaults: list[_Section], problems: _Problems) -> None:
 
 
 def _make_source(name: str, values: Mapping[str, Any]) -> Source:
-    binding = {option: values[option] for option in Binding._fields}
+    binding = {option: values[option] for option in Binding._fields if option in values}
     return Source(name, Binding(**binding), values["interface"])
 
 

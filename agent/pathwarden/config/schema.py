@@ -148,6 +148,12 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             high=U32_MAX,
         ),
         Option("fwmark", Kind.MARK, "", "Firewall mark of the probes, decimal or 0x..., for rules that look at it.", low=1, high=U32_MAX),
+        Option(
+            "next_hop",
+            Kind.ADDRESS,
+            "",
+            "Neighbour's address to hand the probes to, whatever the kernel's routes say. Needs raw sockets and a device.",
+        ),
     ),
     "mqtt": (
         Option("host", Kind.HOST, "", "The broker. Empty: no MQTT."),

@@ -49,7 +49,8 @@ def _plain_values(type_: str, values: object) -> dict[str, object]:
 
 
 def _source_values(source: Source) -> dict[str, object]:
-    return {"interface": source.interface, **source.binding._asdict()}
+    values = {"interface": source.interface, **source.binding._asdict()}
+    return {option.name: values[option.name] for option in SECTIONS["source"]}
 
 
 def _target_values(target: Target) -> dict[str, object]:

@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from pathwarden.engine.correlator import Correlator, Slot
+from pathwarden.engine.correlator import Correlator, Session, Slot
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession
 from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding
 from pathwarden.model.protocols import Clock, Transport
@@ -31,7 +30,7 @@ class _Entry:
 
     __slots__ = ("binding", "finished", "has_news", "in_line", "line", "session", "wake_ns")
 
-    def __init__(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], line: "deque[_Entry]") -> None:
+    def __init__(self, session: Session, binding: Binding, finished: Callable[[Session], None], line: "deque[_Entry]") -> None:
         self.session = session
         self.binding = binding
         self.finished = finished
@@ -49,7 +48,7 @@ class Driver:
         self._transport = transport
         self._clock = clock
         self._bucket = bucket
-        self._entries: dict[TraceSession, _Entry] = {}
+        self._entries: dict[Session, _Entry] = {}
         self._news: list[_Entry] = []
         self._urgent: deque[_Entry] = deque()
         self._usual: deque[_Entry] = deque()
@@ -60,7 +59,7 @@ class Driver:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, session: TraceSession, binding: Binding, finished: Callable[[TraceSession], None], *, urgent: bool = False) -> None:
+    def add(self, session: Session, binding: Binding, finished: Callable[[Session], None], *, urgent: bool = False) -> None:
         """Take a session in; `finished` is called once, when it is done."""
         entry = _Entry(session, binding, finished, self._urgent if urgent else self._usual)
         self._entries[session] = entry
@@ -79,7 +78,7 @@ class Driver:
         for reply in self._transport.receive(self._wait_ns(longest_wait_ns)):
             owner = self.correlator.dispatch(reply)
             if owner is not None:
-                entry = self._entries.get(cast("TraceSession", owner))
+                entry = self._entries.get(cast("Session", owner))
                 if entry is not None:
                     self._note(entry)
 

@@ -150,7 +150,7 @@ class Prober:
         )
         self._running[target.tid] = started
         session = TraceSession(spec, self._driver.correlator, self._random)
-        self._driver.add(session, binding, lambda done: self._finish(target, started, done.outcome()), urgent=reason is not Reason.SCHEDULE)
+        self._driver.add(session, binding, lambda _: self._finish(target, started, session.outcome()), urgent=reason is not Reason.SCHEDULE)
         if self.board is not None:
             self.board.started(target.tid)
 

@@ -29,6 +29,31 @@ class Owner(Protocol):
         ...
 
 
+class Session(Owner, Protocol):
+    """What a driver runs: a trace, or another measurement that sends probes and hears replies.
+
+    Hashable by identity; `done` once nothing is to be sent or awaited any more.
+    """
+
+    done: bool
+
+    def poll(self, mono_ns: int, budget: int) -> "list[Slot]":
+        """Probes to send now, at most `budget`; fewer than `budget` means: nothing more for now."""
+        ...
+
+    def unsent(self, slot: "Slot") -> None:
+        """Take back a probe that the kernel's full queue refused."""
+        ...
+
+    def fail(self, reason: str) -> None:
+        """End: no probe can leave, for this reason (the code of a `ProbeError`)."""
+        ...
+
+    def next_wakeup(self) -> int | None:
+        """When the next probe times out; None if none is in flight."""
+        ...
+
+
 class Slot:
     """One probe on its way: `sent_ns` is 0 until it left; at most one of `answered` and `timed_out` becomes true."""
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pathwarden.engine.correlator import Correlator, Slot
+from pathwarden.engine.marks import marks_of
 from pathwarden.model.probe import Flow, Reply, ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop
 
@@ -138,7 +139,15 @@ class TraceSession:
         rtt_ns = max(reply.at_ns - slot.sent_ns, 0)
         self._longest_rtt_ns = max(self._longest_rtt_ns, rtt_ns)
         self._cells[probe.ttl][probe.query] = Answer(
-            probe.query, reply.responder, rtt_ns, reply.kind, reply.icmp_type, reply.icmp_code, reply.ttl, reply.quoted_ttl, reply.mpls
+            probe.query,
+            reply.responder,
+            rtt_ns,
+            reply.kind,
+            reply.icmp_type,
+            reply.icmp_code,
+            reply.ttl,
+            reply.quoted_ttl,
+            marks_of(probe, reply),
         )
         if probe.ttl > self._top:
             self._top = probe.ttl

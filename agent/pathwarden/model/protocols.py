@@ -12,7 +12,7 @@ from pathwarden.model.history import (
     StoredEvent,
     StoredTrace,
 )
-from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply
+from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
 from pathwarden.model.settings import Source
 from pathwarden.model.trace import KernelRoute
 
@@ -38,10 +38,13 @@ class Transport(Protocol):
 
     name: str
 
-    def flow(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+    def flow(
+        self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN
+    ) -> Flow:
         """The flow to use for a destination: the kernel's source address, and a source port that is held for us.
 
-        `port` 0 is the method's own (33434 for UDP), `size` 0 the usual datagram (60 bytes on IPv4, 80 on IPv6). Equal
+        `port` 0 is the method's own (33434 for UDP), `size` 0 the method's usual datagram (60 bytes on IPv4, 80 on IPv6 for UDP and
+        ICMP), `label` 0 an IPv6 flow label that follows from the addresses. Equal
         arguments give equal flows, also after a restart, as long as the source address stays. Raises `ProbeError`.
         """
         ...

@@ -5,7 +5,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from pathwarden.model.probe import Flow, MplsLabel, ReplyKind
+from pathwarden.model.probe import Extension, Flow, MplsLabel, ReplyKind, mpls_of
+
+
+class Marks(NamedTuple):
+    """What an answer tells beyond who and when: what the way changed on the probe, and what the responder added.
+
+    `tos` (-1), `length` and `mss` (0) are as the responder quoted them where they differ from what was sent. `nat` is the quoted
+    checksum minus the one sent, in ones' complement (0: as sent, or not quoted): what a translator on the way leaves behind. `mtu` is
+    what the responder says it can pass on, 0 if it says nothing.
+    """
+
+    tos: int = -1
+    length: int = 0
+    nat: int = 0
+    mtu: int = 0
+    mss: int = 0
+    segment: bytes = b""
+    extensions: tuple[Extension, ...] = ()
+
+
+UNMARKED = Marks()
 
 
 class Answer(NamedTuple):
@@ -19,7 +39,12 @@ class Answer(NamedTuple):
     icmp_code: int = 0
     reply_ttl: int = 0
     quoted_ttl: int = 0
-    mpls: tuple[MplsLabel, ...] = ()
+    marks: Marks = UNMARKED
+
+    @property
+    def mpls(self) -> tuple[MplsLabel, ...]:
+        """The label stack that the responder quoted, () without one."""
+        return mpls_of(self.marks.extensions)
 
 
 class Hop(NamedTuple):

@@ -4,7 +4,7 @@ import socket
 import time
 from zlib import crc32
 
-from pathwarden.model.probe import Binding, Flow, Method
+from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method
 from pathwarden.net.sockets import bound, cannot_connect, cannot_open
 from pathwarden.wire.address import af_of
 
@@ -14,7 +14,7 @@ _REMEMBER_NS = 5_000_000_000  # an address change that nobody reports is seen af
 _REMEMBERED = 1024  # flows; more than any configuration has
 _DISCARD = 9  # connecting a UDP socket sends nothing, but wants a port
 
-_Key = tuple[str, Method, int, Binding, int, int]
+_Key = tuple[str, Method, int, Binding, int, int, int, Extra]
 
 
 def constant(src: str, dst: str, largest: int) -> int:
@@ -38,9 +38,9 @@ class Flows:
         """Ask the kernel anew: an address, a device or a kernel route has changed."""
         self._known.clear()
 
-    def get(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+    def get(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN) -> Flow:
         """See `Transport.flow`. Raises ProbeError."""
-        key = (dst, method, port, binding, tos, size)
+        key = (dst, method, port, binding, tos, size, label, extra)
         mono_ns = time.monotonic_ns()
         flow, until_ns = self._known.get(key, (None, 0))
         if flow is None or until_ns <= mono_ns:
@@ -50,13 +50,14 @@ class Flows:
             self._known[key] = flow, mono_ns + _REMEMBER_NS
         return flow
 
-    def _make(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+    def _make(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int, extra: Extra) -> Flow:
         af = af_of(dst)
         dst = dst.partition("%")[0]  # the zone is the binding's device
         src = source_address(af, dst, binding)
         dport = (port or _UDP_PORT) if method is Method.UDP else constant(src, dst, 0xFFFE)
-        label = constant(src, dst, 0xFFFFF) if af == 6 and self._labelled else 0
-        return Flow(af, method, src, dst, self._source_port, dport, tos, label, size or _SIZES[af])
+        if not label and af == 6 and self._labelled:
+            label = constant(src, dst, 0xFFFFF)
+        return Flow(af, method, src, dst, self._source_port, dport, tos, label, size or _SIZES[af], extra)
 
 
 def source_address(af: int, dst: str, binding: Binding) -> str:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from pathwarden.errors import CannotProbe, MalformedPacket
-from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply
+from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
 from pathwarden.net import filters, ports
 from pathwarden.net.flows import Flows
 from pathwarden.net.sockets import (
@@ -110,12 +110,14 @@ class RawTransport:
             self._ears[ear.sock.fileno()] = ear
             self._waiter.add(ear.sock)
 
-    def flow(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+    def flow(
+        self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN
+    ) -> Flow:
         """See `Transport.flow`. Raises ProbeError."""
         if self._stale:
             self._stale = False
             self._renew()
-        return self._flows.get(dst, method, port, binding, tos, size)
+        return self._flows.get(dst, method, port, binding, tos, size, label, extra)
 
     def forget(self) -> None:
         """Before the next flow ask the kernel anew: an address, a device or a kernel route has changed. From any thread."""

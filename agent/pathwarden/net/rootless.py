@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pathwarden.errors import ProbeError
-from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply, ReplyKind
+from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply, ReplyKind
 from pathwarden.net import ports
 from pathwarden.net import sockets as k
 from pathwarden.net.flows import Flows
@@ -154,14 +154,16 @@ class RootlessTransport:
         for name, value in _OPTIONS[af]:
             sock.setsockopt(level, name, value)
 
-    def flow(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+    def flow(
+        self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN
+    ) -> Flow:
         """See `Transport.flow`. Raises ProbeError."""
         if method is Method.ICMP and not self.icmp:
             raise ProbeError("no_permission", "net.ipv4.ping_group_range does not hold our group")
         if self._stale:
             self._stale = False
             self._flows.forget()
-        return self._flows.get(dst, method, port, binding, tos, size)
+        return self._flows.get(dst, method, port, binding, tos, size, label, extra)
 
     def forget(self) -> None:
         """Before the next flow ask the kernel anew: an address, a device or a kernel route has changed. From any thread."""

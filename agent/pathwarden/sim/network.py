@@ -12,7 +12,7 @@ from random import Random
 from zlib import crc32
 
 from pathwarden.errors import ProbeError
-from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply, ReplyKind
+from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply, ReplyKind
 from pathwarden.model.trace import KernelRoute
 from pathwarden.sim.scenario import Change, Destination, Router, Scenario
 
@@ -74,12 +74,14 @@ class SimNetwork:
             raise ProbeError("no_route", dst)
         return KernelRoute(binding.device or "wan", binding.address or self._source, self._gateway, binding.table or 254)
 
-    def flow(self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int) -> Flow:
+    def flow(
+        self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN
+    ) -> Flow:
         """The flow to a destination; ports never vary."""
         af = 6 if ":" in dst else 4
         src = self.lookup(dst, binding).source
         dport = (port or DEFAULT_PORT) if method is Method.UDP else 1
-        return Flow(af, method, src, dst, SOURCE_PORT, dport, tos, 1 if af == 6 else 0, size or DEFAULT_SIZE[af])
+        return Flow(af, method, src, dst, SOURCE_PORT, dport, tos, label or (1 if af == 6 else 0), size or DEFAULT_SIZE[af], extra)
 
     def window(self, flow: Flow) -> int:  # noqa: ARG002 - the simulated network tells any number apart
         """As many probes as wanted may be in flight."""

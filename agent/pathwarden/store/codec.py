@@ -43,8 +43,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
-from pathwarden.model.probe import MplsLabel, ReplyKind
-from pathwarden.model.trace import Answer, Ending, Hop, Path, Reason, Trace
+from pathwarden.model.probe import MplsLabel, MplsStack, ReplyKind
+from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, Marks, Path, Reason, Trace
 
 _T = TypeVar("_T")
 
@@ -59,6 +59,9 @@ _KINDS = (
     ReplyKind.UNREACHABLE,
     ReplyKind.PACKET_TOO_BIG,
     ReplyKind.PARAMETER_PROBLEM,
+    ReplyKind.OPEN,
+    ReplyKind.CLOSED,
+    ReplyKind.ANSWER,
 )
 
 _SYNCED, _COUNTS, _REACHED = 32, 64, 128
@@ -338,7 +341,7 @@ def _answer(query: int, shape: _Shape, responders: tuple[str, ...], rtt_ns: int)
         icmp_code,
         shape.reply_ttl,
         shape.quoted_ttl,
-        shape.mpls,
+        Marks(extensions=(MplsStack(shape.mpls),)) if shape.mpls else UNMARKED,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pathwarden.model.history import Route, StoredEvent, StoredTrace
-from pathwarden.model.probe import Flow, Method
+from pathwarden.model.probe import PLAIN, Extra, Flow, Method
 from pathwarden.model.trace import KernelRoute, Path, Trace
 from pathwarden.store.codec import decode_hops, decode_trace
 
@@ -17,7 +17,7 @@ TRACE = """
     SELECT traces.id, targets.target, traces.at, paths.path_id, paths.hops, routes.route_id, forms.form, traces.detail,
         flows.address, flows.source, flows.transport, kernel_routes.device, kernel_routes.source, kernel_routes.gateway,
         kernel_routes.route_table, flows.af, flows.method, flows.src, flows.dst, flows.sport, flows.dport, flows.tos, flows.label,
-        flows.size
+        flows.size, flows.extra
     FROM traces
     CROSS JOIN targets ON targets.id = traces.target
     CROSS JOIN flows ON flows.id = traces.flow
@@ -72,15 +72,27 @@ def to_body(seq: int, body: str) -> dict[str, object]:
     return content
 
 
+def extra_text(extra: Extra) -> str:
+    """A flow's extra as JSON, options as hexadecimal digits; '' for the usual one."""
+    return "" if extra == PLAIN else json.dumps(extra._asdict() | {"tcp_options": extra.tcp_options.hex()}, separators=(",", ":"))
+
+
+def _extra(text: str) -> Extra:
+    if not text:
+        return PLAIN
+    values = json.loads(text)
+    return Extra(**values | {"tcp_options": bytes.fromhex(values["tcp_options"]), "gateways": tuple(values["gateways"])})
+
+
 def _to_trace(row: Row, addresses: Addresses) -> StoredTrace:
     trace_id, target, at, path_id, hops, route_id, form, detail, address, source, transport, *rest = row
     device, *more_kernel_route = rest[:4]
-    af, method, *more_flow = rest[4:]
+    af, method, *more_flow = rest[4:-1]
     kept = decode_trace(form, detail, Path(decode_hops(hops, addresses)))
     trace = Trace(
         target=target,
         address=address,
-        flow=Flow(af, Method(method), *more_flow),
+        flow=Flow(af, Method(method), *more_flow)._replace(extra=_extra(rest[-1])),
         source=source,
         kernel_route=None if device is None else KernelRoute(device, *more_kernel_route),
         transport=transport,

@@ -16,6 +16,7 @@ from pathwarden.store import clock, retention
 from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.faults import StoreError, is_damage, told
 from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, archive_of, close_after_writing, open_for_writing
+from pathwarden.store.rows import extra_text
 
 # A row by its content, and how to add it; the parameters are the same.
 _Pair = tuple[str, str]
@@ -32,10 +33,11 @@ _FLOW: _Pair = (
     """
     SELECT id FROM flows WHERE target = ? AND address = ? AND source = ? AND transport = ? AND kernel_route IS ? AND af = ?
         AND method = ? AND src = ? AND dst = ? AND sport = ? AND dport = ? AND tos = ? AND label = ? AND size = ?
+        AND extra = ?
     """,
     """
-    INSERT INTO flows (target, address, source, transport, kernel_route, af, method, src, dst, sport, dport, tos, label, size)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO flows (target, address, source, transport, kernel_route, af, method, src, dst, sport, dport, tos, label, size, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     """,
 )
 
@@ -211,7 +213,8 @@ class Writer:
 
     def _flow(self, trace: Trace, target: int) -> int:
         kernel_route = None if trace.kernel_route is None else self._kernel_route(trace.kernel_route)
-        return self._number(_FLOW, target, trace.address, trace.source, trace.transport, kernel_route, *trace.flow)
+        flow = (*trace.flow[:-1], extra_text(trace.flow.extra))
+        return self._number(_FLOW, target, trace.address, trace.source, trace.transport, kernel_route, *flow)
 
     def _kernel_route(self, route: KernelRoute) -> int:
         return self._number(_KERNEL_ROUTE, *route)

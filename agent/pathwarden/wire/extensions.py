@@ -22,9 +22,8 @@ MPLS label stack, Class-Num 1, C-Type 1: entries of
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import NamedTuple
 
-from pathwarden.model.probe import MplsLabel
+from pathwarden.model.probe import Extension, MplsLabel, MplsStack, OtherObject
 from pathwarden.wire.checksum import checksum, valid
 
 QUOTE_FLOOR = 128  # RFC 4884: with extensions the quote is at least this long, and exactly this long from old routers
@@ -35,14 +34,6 @@ _HEADER = Struct(">HH")
 _OBJECT = Struct(">HBB")
 _VERSION = 2
 _MOST_LABELS = 16  # real stacks have up to about ten entries; a stranger may send hundreds
-
-
-class ExtensionObject(NamedTuple):
-    """One object of an extension structure, whatever its class."""
-
-    class_num: int
-    c_type: int
-    payload: bytes
 
 
 def split(body: bytes, quote_length: int) -> tuple[bytes, bytes]:
@@ -63,7 +54,7 @@ def split(body: bytes, quote_length: int) -> tuple[bytes, bytes]:
     return (quote if says_length else body), b""
 
 
-def parse(structure: bytes) -> tuple[ExtensionObject, ...]:
+def parse(structure: bytes) -> tuple[OtherObject, ...]:
     """The objects of a structure, as far as they are whole; never raises: damage here must not cost the reply."""
     objects = []
     at = _HEADER.size
@@ -71,34 +62,37 @@ def parse(structure: bytes) -> tuple[ExtensionObject, ...]:
         length, class_num, c_type = _OBJECT.unpack_from(structure, at)
         if length < _OBJECT.size or at + length > len(structure):
             break
-        objects.append(ExtensionObject(class_num, c_type, structure[at + _OBJECT.size : at + length]))
+        objects.append(OtherObject(class_num, c_type, structure[at + _OBJECT.size : at + length]))
         at += length
     return tuple(objects)
 
 
-def mpls_labels(structure: bytes) -> tuple[MplsLabel, ...]:
-    """The label stack that the datagram carried when it reached the responder, top first; () without one, at most 16 entries."""
-    for each in parse(structure):
-        if each.class_num == MPLS_CLASS and each.c_type == MPLS_INCOMING:
-            ends = range(4, min(len(each.payload), 4 * _MOST_LABELS) + 1, 4)
-            return tuple(_label(int.from_bytes(each.payload[end - 4 : end], "big")) for end in ends)
-    return ()
+def read(structure: bytes) -> tuple[Extension, ...]:
+    """What the objects of a structure say, in their order; never raises. Of a label stack at most 16 entries are read."""
+    return tuple(_read(each) for each in parse(structure))
+
+
+def _read(each: OtherObject) -> Extension:
+    if (each.class_num, each.c_type) == (MPLS_CLASS, MPLS_INCOMING):
+        ends = range(4, min(len(each.payload), 4 * _MOST_LABELS) + 1, 4)
+        return MplsStack(tuple(_label(int.from_bytes(each.payload[end - 4 : end], "big")) for end in ends))
+    return each
 
 
 def _label(word: int) -> MplsLabel:
     return MplsLabel(word >> 12, word >> 9 & 7, bool(word & 0x100), word & 0xFF)
 
 
-def build(objects: Iterable[ExtensionObject]) -> bytes:
+def build(objects: Iterable[OtherObject]) -> bytes:
     """A structure with a valid checksum."""
     body = b"".join(_OBJECT.pack(_OBJECT.size + len(each.payload), each.class_num, each.c_type) + each.payload for each in objects)
     return _HEADER.pack(_VERSION << 12, checksum(_HEADER.pack(_VERSION << 12, 0) + body)) + body
 
 
-def mpls_object(labels: Iterable[MplsLabel]) -> ExtensionObject:
+def mpls_object(labels: Iterable[MplsLabel]) -> OtherObject:
     """The object for a label stack."""
     words = (each.label << 12 | each.traffic_class << 9 | each.bottom << 8 | each.ttl for each in labels)
-    return ExtensionObject(MPLS_CLASS, MPLS_INCOMING, b"".join(word.to_bytes(4, "big") for word in words))
+    return OtherObject(MPLS_CLASS, MPLS_INCOMING, b"".join(word.to_bytes(4, "big") for word in words))
 
 
 def padded(quote: bytes, unit: int) -> bytes:

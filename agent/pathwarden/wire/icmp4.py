@@ -15,7 +15,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from pathwarden.errors import MalformedPacket
-from pathwarden.model.probe import MplsLabel
+from pathwarden.model.probe import Extension
 from pathwarden.wire import extensions
 from pathwarden.wire.checksum import checksum
 
@@ -51,7 +51,7 @@ class IcmpError(NamedTuple):
     pointer: int
     mtu: int
     quote: bytes
-    mpls: tuple[MplsLabel, ...] = ()
+    extensions: tuple[Extension, ...] = ()
 
 
 def parse_echo(data: bytes, offset: int = 0) -> Echo:
@@ -73,7 +73,7 @@ def parse_error(message: bytes) -> IcmpError:
         pointer if kind == PARAMETER_PROBLEM else 0,
         mtu if kind == UNREACHABLE and code == FRAGMENTATION_NEEDED else 0,
         quote,
-        extensions.mpls_labels(structure) if structure else (),
+        extensions.read(structure) if structure else (),
     )
 
 

@@ -49,7 +49,7 @@ def parse_error(message: bytes) -> IcmpError:
         word if kind == PARAMETER_PROBLEM else 0,
         word if kind == PACKET_TOO_BIG else 0,
         quote,
-        extensions.mpls_labels(structure) if structure else (),
+        extensions.read(structure) if structure else (),
     )
 
 

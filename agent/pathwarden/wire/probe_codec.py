@@ -30,7 +30,7 @@ _TRANSPORT = 8  # bytes of either header
 _TUNING = 2
 _NAMED = 4  # bytes of payload that hold tuning and ident
 _IP = {4: ipv4.HEADER, 6: ipv6.HEADER}
-MIN_SIZE = {(af, method): header + _TRANSPORT + _TUNING for af, header in _IP.items() for method in Method}
+MIN_SIZE = {(af, method): header + _TRANSPORT + _TUNING for af, header in _IP.items() for method in (Method.UDP, Method.ICMP)}
 MAX_SIZE = {4: 0xFFFF, 6: ipv6.HEADER + 0xFFFF}  # what the length fields can say
 _DF = ipv4.DONT_FRAGMENT.to_bytes(2, "big")
 _DF_SWAPPED = 0x0040  # old BSD routers quote the flags in their own byte order; ours is the only bit set
@@ -169,7 +169,7 @@ def decode4(packet: bytes, at_ns: int) -> Reply | None:
     if named is None:
         return None
     reply_kind = _KIND_BY_CODE4.get((kind, code)) or _KIND4[kind]
-    return Reply(reply_kind, outer.src, at_ns, *named, kind, code, outer.ttl, header.ttl, header.tos, error.mtu, error.mpls)
+    return Reply(reply_kind, outer.src, at_ns, *named, kind, code, outer.ttl, header.ttl, header.tos, error.mtu, error.extensions)
 
 
 def decode6(message: bytes, responder: str, hop_limit: int, at_ns: int) -> Reply | None:
@@ -193,7 +193,7 @@ def decode6(message: bytes, responder: str, hop_limit: int, at_ns: int) -> Reply
         return None
     reply_kind = _KIND_BY_CODE6.get((kind, code)) or _KIND6[kind]
     quoted = (header.hop_limit, header.traffic_class)
-    return Reply(reply_kind, responder, at_ns, *named, kind, code, hop_limit, *quoted, error.mtu, error.mpls)
+    return Reply(reply_kind, responder, at_ns, *named, kind, code, hop_limit, *quoted, error.mtu, error.extensions)
 
 
 def _named4(quote: bytes, header: ipv4.Ipv4Header) -> _Named | None:
