@@ -1,0 +1,1 @@
+"""What a measurement saw, in the file formats of other programs."""
