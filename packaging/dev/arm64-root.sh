@@ -48,5 +48,5 @@ rm -rf "$root/usr/lib/pathwarden" "$root/usr/share/pathwarden"
 tar -xzOf "$cache"/dist/*.ipk ./data.tar.gz | \
 	tar -xzp -C "$root" --numeric-owner --keep-directory-symlink --no-overwrite-dir # Debian's /lib is a link
 chroot "$root" sh /etc/uci-defaults/90-pathwarden
-[ -n "$(find "$root/usr/lib/pathwarden" -name 'main.cpython-311.pyc')" ] || fail 'the package was not compiled by its own script'
+[ -e "$root/usr/lib/pathwarden/pathwarden/cli/main.pyc" ] || fail 'the package was not compiled by its own script'
 install -m 0644 packaging/dev/installed_check.py "$root/root/installed_check.py"

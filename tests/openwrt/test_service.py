@@ -81,6 +81,15 @@ def compiled(router: Router) -> set[str]:
     return {name for name in router.files("usr/lib/pathwarden") if name.endswith(".pyc")}
 
 
+def sources(router: Router) -> set[str]:
+    return {name for name in router.files("usr/lib/pathwarden") if name.endswith(".py")}
+
+
+def modules() -> set[str]:
+    """The modules of the package, as bytecode in the source's place."""
+    return {f"{node.path}c" for node in built().files if node.path.endswith(".py")}
+
+
 def owner(router: Router, name: str) -> tuple[str, str, int]:
     found = (router.root / name).stat()
     names = [{line.split(":")[2]: line.split(":")[0] for line in router.read(file).splitlines()} for file in ("etc/passwd", "etc/group")]
@@ -92,8 +101,7 @@ def test_an_installation_compiles_starts_and_enables(manager: Manager) -> None:
     manager.install()
     assert [line for line in router.procd() if line in STARTED] == STARTED
     assert router.read("syslog") == ""
-    modules = {name for name in router.files("usr/lib/pathwarden") if name.endswith(".py")}
-    assert len(compiled(router)) == len(modules) > 100
+    assert (compiled(router), sources(router)) == (modules(), set())
     assert not (router.root / "etc/uci-defaults/90-pathwarden").exists(), "it runs once"
     links = {path.name: str(path.readlink()) for path in (router.root / "etc/rc.d").iterdir()}
     assert links == dict.fromkeys(("S95pathwarden", "K10pathwarden"), "../init.d/pathwarden")
@@ -105,9 +113,37 @@ def test_an_installation_compiles_starts_and_enables(manager: Manager) -> None:
 def test_the_bytecode_is_for_this_python_and_not_stale(manager: Manager) -> None:
     manager.install()
     router = manager.router
-    code = "import sys; sys.path[:0] = ['/usr/lib/pathwarden']; import pathwarden.errors as e; print(e.__cached__)"
-    cached = router.run("/usr/bin/python3", "-I", "-c", code).stdout.strip()
-    assert cached.lstrip("/") in compiled(router)
+    code = (
+        "import sys; sys.path[:0] = ['/usr/lib/pathwarden']; import pathwarden.errors as e; f = e.OperatorError.__init__.__code__; "
+        "print(e.__cached__, e.__doc__, f.co_filename, {column for *_, column in f.co_positions()})"
+    )
+    said = router.run("/usr/bin/python3", "-I", "-c", code).stdout.split()
+    assert said[0].lstrip("/") in compiled(router)
+    assert said[1:] == ["None", "/usr/lib/pathwarden/pathwarden/errors.py", "{None}"], "nothing that only people read"
+
+
+def test_a_compilation_that_the_power_cut_short_is_finished_at_the_next_boot(router: Router) -> None:
+    router.unpack_ipk(built().ipk)
+    script = router.read("etc/uci-defaults/90-pathwarden")
+    (router.root / "usr/lib/pathwarden/pathwarden/errors.pyc").write_bytes(b"the first half")
+    router.run("/etc/uci-defaults/90-pathwarden")
+    whole = {name: (router.root / name).read_bytes() for name in compiled(router)}
+    assert (whole.keys(), sources(router)) == (modules(), set())
+    # The second time it ends while the sources go.
+    (router.root / "usr/lib/pathwarden/pathwarden/errors.py").write_text("one that was not removed yet\n", encoding="ascii")
+    router.write("etc/uci-defaults/90-pathwarden", script, 0o755)
+    router.run("/etc/uci-defaults/90-pathwarden")
+    assert {name: (router.root / name).read_bytes() for name in compiled(router)} == whole
+    assert sources(router) == set()
+
+
+def test_bytecode_of_another_python_is_told_with_a_remedy(router: Router) -> None:
+    Manager(router, "ipk").install()
+    first = router.root / "usr/lib/pathwarden/pathwarden/__init__.pyc"
+    first.write_bytes(b"\0\0" + first.read_bytes()[2:])
+    done = router.run("pathwarden", "--version", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "pathwarden: it was compiled for another Python; install the package again\n"
 
 
 def test_an_upgrade_keeps_the_owners_files_and_starts_the_new_program(manager: Manager) -> None:
@@ -115,7 +151,7 @@ def test_an_upgrade_keeps_the_owners_files_and_starts_the_new_program(manager: M
     manager.install()
     router.write("etc/config/pathwarden", CONFIG, 0o600)
     router.write("etc/pathwarden/history.db", "history")
-    stray = router.root / "usr/lib/pathwarden/pathwarden/__pycache__/gone.cpython-311.pyc"
+    stray = router.root / "usr/lib/pathwarden/pathwarden/gone.pyc"
     stray.write_bytes(b"of a module that the new version no longer has")
     router.write("procd.log", "")
     manager.upgrade()
@@ -125,8 +161,7 @@ def test_an_upgrade_keeps_the_owners_files_and_starts_the_new_program(manager: M
     assert router.read("etc/config/pathwarden") == CONFIG
     assert router.read("etc/pathwarden/history.db") == "history"
     assert router.read("var/run/pathwarden/pathwarden.uci") == CONFIG
-    assert not stray.exists()
-    assert len(compiled(router)) > 100
+    assert (compiled(router), sources(router)) == (modules(), set())
 
 
 def test_a_removal_leaves_the_history_alone_and_nothing_else_of_ours(manager: Manager) -> None:
@@ -161,9 +196,9 @@ def test_an_offline_root_is_only_enabled_and_compiles_at_first_boot(manager: Man
     assert (router.root / "etc/uci-defaults/90-pathwarden").is_file()
     assert "pathwarden" in router.read("etc/passwd")
     router.run("/etc/uci-defaults/90-pathwarden")  # the first boot
-    assert len(compiled(router)) > 100
+    assert (compiled(router), sources(router)) == (modules(), set())
     subprocess.run(commands[1], env=env, check=True)
-    assert compiled(router) == set()
+    assert not (router.root / "usr/lib/pathwarden").exists()
     assert not list((router.root / "etc/rc.d").iterdir())
 
 
@@ -285,6 +320,7 @@ def test_bytecode_without_room_is_told_and_the_installation_goes_on(installed: R
     (installed.root / "usr/bin/python3").symlink_to("python3.full")
     Manager(installed, "ipk").install()
     assert re.search("pathwarden daemon.warn the program could not be compiled .*; make room on the overlay", installed.read("syslog"))
+    assert ({f"{name}c" for name in sources(installed)}, compiled(installed)) == (modules(), set()), "the source is still there"
     assert (installed.root / "procd.running").exists()
 
 

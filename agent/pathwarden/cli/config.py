@@ -12,7 +12,7 @@ from pathwarden.errors import ConfigError
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the `config` command with its three verbs, told apart by `args.verb`."""
-    parser = subparsers.add_parser("config", help="check, show or begin a configuration", description=__doc__)
+    parser = subparsers.add_parser("config", help="check, show or begin a configuration", description="Look at the configuration.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="check|show|init")
     check = verbs.add_parser("check", help="tell every problem of a configuration file; exit code 2 if there is one")
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: --config, then /etc/config/pathwarden")

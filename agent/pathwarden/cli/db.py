@@ -12,7 +12,7 @@ from pathwarden.store.pack import MOST_BYTES, pack
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the `db` command with its verb."""
-    parser = subparsers.add_parser("db", help="pack the history into one small file", description=__doc__)
+    parser = subparsers.add_parser("db", help="pack the history into one small file", description="Take the history along.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="pack")
     verb = verbs.add_parser(
         "pack",
