@@ -1,4 +1,4 @@
-"""One trace as a state machine: replies and the clock in, probes out.
+"""A trace as a state machine: replies and the clock in, probes out.
 
 Rules:
 1. Climb: the first query goes to ttl after ttl, never further than `gap_limit` beyond the last hop that answered, never past the
@@ -6,27 +6,41 @@ Rules:
    the same hop.
 2. Then each further query goes once over all ttls up to the end, again in random order. With `by_hop` all queries of a ttl go
    together, in order, as a reader of traceroute's lines expects.
-3. The destination is reached when it answers itself with anything but Time Exceeded. An unreachable from a router on the way ends the
+3. Where the pace leaves a session waiting for its turn longer than the largest RTT so far, the climb does not run ahead of its
+   answers: it stands while the probe before is unanswered and younger than 1.5 times that RTT, and further queries to ttls that
+   answered fill the turn meanwhile. So no probe passes the destination, and none that could leave waits.
+4. The destination is reached when it answers itself with anything but Time Exceeded. An unreachable from a router on the way ends the
    trace there and is no arrival, and says nothing once the destination answered. Time Exceeded from the destination's own address is
-   no arrival either.
-4. After `gap_limit` silent hops in a row one last probe with the largest ttl asks the destination itself.
-5. An unreachable from our own address means that the kernel got no answer from the next hop: that is silence, and no hop. (Only a
+   no arrival either; nor is anybody else's answer to a handshake or an echo request, which does not even end the trace.
+5. Whoever says "administratively prohibited" is heeded: no further probe goes to its ttl or beyond.
+6. After `gap_limit` silent hops in a row one last probe with the largest ttl asks the destination itself.
+7. An unreachable from our own address means that the kernel got no answer from the next hop: that is silence, and no hop. (Only a
    reader of traceroute's lines, `by_hop`, expects to see it.)
-6. A probe is silent after min(wait, max(0.8 s, 3 x the largest RTT so far + 0.2 s)); a reply after that is late and books nowhere.
+8. A probe is silent after min(wait, max(0.8 s, 3 x the largest RTT so far + 0.2 s)), or with `waits` after what traceroute(8)
+   waits; a reply after that is late and books nowhere.
+9. With `rising_port` the probes, in the order of sending, are flows of their own, as those of the classic traceroute.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.engine.marks import marks_of
-from pathwarden.model.probe import Flow, Reply, ReplyKind
+from pathwarden.model.probe import Flow, Method, Reply, ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop
 
 SHORTEST_WAIT_NS = 800_000_000  # a router's slow path alone may take half a second
 WAIT_MARGIN_NS = 200_000_000
+_WAIT_PRECISION_NS = 1_000_000  # traceroute(8) adds it to an RTT before it multiplies
+_LAST_PORT = 0xFFFF
+_LAST_CHECKSUM = 0xFFFE  # as an ICMP flow's may be
+# From a router these say that the way ends there; whatever the destination says is an arrival.
+_ENDS = frozenset({ReplyKind.PORT_UNREACHABLE, ReplyKind.UNREACHABLE, ReplyKind.PACKET_TOO_BIG, ReplyKind.PARAMETER_PROBLEM})
+_RISING = frozenset({Method.UDP, Method.ICMP})
+# Administratively prohibited, by address family, type and code (RFC 1122, RFC 1812, RFC 4443).
+PROHIBITED = frozenset({(4, 3, 9), (4, 3, 10), (4, 3, 13), (6, 1, 1)})
 
 
 class Shuffler(Protocol):
@@ -37,9 +51,23 @@ class Shuffler(Protocol):
         ...
 
 
+class Waits(NamedTuple):
+    """How traceroute(8) shortens the longest wait: to `here` times the RTT of an answer from the same hop, else `near` times a later one's.
+
+    One millisecond is added to the RTT first; 0 switches a factor off.
+    """
+
+    here: float = 3.0
+    near: float = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class TraceSpec:
-    """What to trace. `wait_ns` is the longest wait for a reply, `gap_limit` 0 means none, `expected_ttl` 0 means unknown."""
+    """What to trace. `wait_ns` is the longest wait for a reply, `gap_limit` 0 means none, `expected_ttl` 0 means unknown.
+
+    `rising_port`: each probe goes to the port after that of the probe before (for ICMP: its sequence rises, so its checksum
+    falls); for methods other than UDP and ICMP it means nothing. `waits` None: the wait adapts to the whole trace.
+    """
 
     flow: Flow
     first_ttl: int
@@ -50,11 +78,13 @@ class TraceSpec:
     window: int
     expected_ttl: int = 0
     by_hop: bool = False
+    rising_port: bool = False
+    waits: Waits | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a session found."""
+    """What a session found. `prohibited_ttl` is the lowest ttl at which somebody said "administratively prohibited"."""
 
     ending: Ending
     error: str
@@ -63,10 +93,42 @@ class Outcome:
     probes: int
     late: int
     duplicates: int
+    prohibited_ttl: int | None = None
 
 
 class TraceSession:
     """Traces one flow. Feed it with `poll` and `on_reply` until `done`, then read `outcome()`."""
+
+    # A thousand may run side by side: without slots each takes a third more memory.
+    __slots__ = (
+        "_asked",
+        "_asked_last",
+        "_cells",
+        "_end",
+        "_error",
+        "_front",
+        "_hold_ns",
+        "_in_flight",
+        "_limit",
+        "_longest_rtt_ns",
+        "_next_query",
+        "_next_ttl",
+        "_open",
+        "_paced",
+        "_queue",
+        "_reached",
+        "_ready_ns",
+        "_rising",
+        "_shuffler",
+        "_spare",
+        "_top",
+        "correlator",
+        "done",
+        "duplicates",
+        "late",
+        "probes",
+        "spec",
+    )
 
     def __init__(self, spec: TraceSpec, correlator: Correlator, shuffler: Shuffler) -> None:
         self.spec = spec
@@ -76,15 +138,23 @@ class TraceSession:
         self.probes = 0
         self.correlator = correlator
         self._shuffler = shuffler
+        self._rising = spec.rising_port and spec.flow.method in _RISING
         self._cells: dict[int, list[Answer | None]] = {}
         self._queue: deque[tuple[int, int]] = deque()
         self._in_flight: deque[Slot] = deque()
         self._open = 0
         self._next_ttl = spec.first_ttl
         self._next_query = spec.queries if spec.by_hop else 1
+        self._spare: deque[int] = deque()  # ttls that answered and may be asked again before the climb ends
+        self._asked: dict[int, int] = {}  # how many queries went to a ttl ahead of their round
+        self._front: Slot | None = None  # the latest first query
+        self._ready_ns = 0  # since when a turn is waited for; 0: none is
+        self._paced = False
+        self._hold_ns = 0  # when the climb may go on unanswered, while it stands
         self._top = spec.first_ttl - 1
         self._end: int | None = None
         self._reached: int | None = None
+        self._limit: int | None = None  # no probe may go here or beyond
         self._longest_rtt_ns = 0
         self._asked_last = False
         self._error = ""
@@ -94,24 +164,34 @@ class TraceSession:
     def poll(self, mono_ns: int, budget: int) -> list[Slot]:
         """Probes to send now, at most `budget`; expired ones become silent first. Fewer than `budget` means: nothing more for now."""
         self._expire(mono_ns)
-        if not self._queue:
-            self._refill()
+        self._hold_ns = 0
         slots: list[Slot] = []
-        budget = min(budget, self.spec.window - self._open)
-        while len(slots) < budget and self._queue:
-            ttl, query = self._queue.popleft()
-            slot = self.correlator.issue(self, self.spec.flow, ttl, query, mono_ns)
+        if budget:
+            self._paced = 0 < self._longest_rtt_ns <= mono_ns - (self._ready_ns or mono_ns)
+            budget = min(budget, self.spec.window - self._open)
+        elif not self._ready_ns:
+            self._ready_ns = mono_ns
+        queue = self._queue
+        if not queue:
+            self._refill(mono_ns)
+        while len(slots) < budget and queue:
+            ttl, query = queue.popleft()
+            slot = self.correlator.issue(self, self._risen() if self._rising else self.spec.flow, ttl, query, mono_ns)
             if slot is None:
-                self._queue.appendleft((ttl, query))
+                queue.appendleft((ttl, query))
                 break
             self._in_flight.append(slot)
+            if not query:
+                self._front = slot
             if ttl not in self._cells:
                 self._cells[ttl] = [None] * self.spec.queries
             self._open += 1
             self.probes += 1
             slots.append(slot)
-            if not self._queue:
-                self._refill()
+            if not queue:
+                self._refill(mono_ns)
+        if slots:
+            self._ready_ns = mono_ns if queue else 0
         return slots
 
     def unsent(self, slot: Slot) -> None:
@@ -132,36 +212,35 @@ class TraceSession:
     def on_reply(self, slot: Slot, reply: Reply) -> None:
         """Book the first reply to a probe."""
         self._open -= 1
-        probe = slot.probe
-        if reply.responder == probe.flow.src != probe.flow.dst and not self.spec.by_hop:
-            self._cells[probe.ttl][probe.query] = Answer(probe.query)
+        _, flow, ttl, query = probe = slot.probe
+        responder, at_ns, kind = reply.responder, reply.at_ns, reply.kind
+        if responder == flow.src != flow.dst and not self.spec.by_hop:
+            self._cells[ttl][query] = Answer(query)
             return
-        rtt_ns = max(reply.at_ns - slot.sent_ns, 0)
-        self._longest_rtt_ns = max(self._longest_rtt_ns, rtt_ns)
-        self._cells[probe.ttl][probe.query] = Answer(
-            probe.query,
-            reply.responder,
-            rtt_ns,
-            reply.kind,
-            reply.icmp_type,
-            reply.icmp_code,
-            reply.ttl,
-            reply.quoted_ttl,
-            marks_of(probe, reply),
+        rtt_ns = at_ns - slot.sent_ns if at_ns > slot.sent_ns else 0
+        if rtt_ns > self._longest_rtt_ns:
+            self._longest_rtt_ns = rtt_ns
+        self._cells[ttl][query] = Answer(
+            query, responder, rtt_ns, kind, reply.icmp_type, reply.icmp_code, reply.ttl, reply.quoted_ttl, marks_of(probe, reply)
         )
-        if probe.ttl > self._top:
-            self._top = probe.ttl
-        if reply.kind is not ReplyKind.TIME_EXCEEDED:
-            self._arrived(probe.ttl, reply.responder == probe.flow.dst)
+        if ttl > self._top:
+            self._top = ttl
+        if kind is not ReplyKind.TIME_EXCEEDED:
+            self._heed(ttl, flow, reply)
+        elif query < self._next_query == 1:
+            self._spare.append(ttl)
 
     def next_wakeup(self) -> int | None:
-        """When the next probe times out; None if none is in flight."""
+        """When the next probe times out, or the climb may go on; None if nothing is waited for."""
         in_flight = self._in_flight
         while in_flight and in_flight[0].answered:
             in_flight.popleft()
         if not in_flight:
             return None
-        return (in_flight[0].sent_ns or in_flight[0].issued_ns) + self._wait_ns()
+        if self.spec.waits is not None:
+            return min(_left_ns(slot) + self._adaptive_wait_ns(slot) for slot in in_flight if not slot.answered)
+        timeout_ns = _left_ns(in_flight[0]) + self._wait_ns()
+        return min(timeout_ns, self._hold_ns) if self._hold_ns else timeout_ns
 
     def known_hops(self) -> Iterable[Hop]:
         """Hops whose answers are all in, from the first on, as far as nothing is missing (for printing while tracing)."""
@@ -180,7 +259,7 @@ class TraceSession:
         reached = self._reached
         if reached is not None:
             hops, reached = _pull_back(hops, reached)
-        return Outcome(self._ending(), self._error, reached, hops, self.probes, self.late, self.duplicates)
+        return Outcome(self._ending(), self._error, reached, hops, self.probes, self.late, self.duplicates, self._limit)
 
     def _ending(self) -> Ending:
         if self._reached is not None:
@@ -199,6 +278,23 @@ class TraceSession:
             if ttl <= end and any(a is not None for a in self._cells[ttl])
         )
 
+    def _risen(self) -> Flow:
+        """The flow of the next probe, when each has its own."""
+        flow, number = self.spec.flow, self.probes
+        if flow.method is Method.UDP:
+            return flow._replace(dport=(flow.dport - 1 + number) % _LAST_PORT + 1)
+        # An echo request's checksum falls by one as its sequence rises by one.
+        return flow._replace(dport=(flow.dport - 1 - number) % _LAST_CHECKSUM + 1)
+
+    def _heed(self, ttl: int, flow: Flow, reply: Reply) -> None:
+        """Take in what is no Time Exceeded."""
+        is_destination = reply.responder == flow.dst
+        if is_destination or reply.kind in _ENDS:
+            self._arrived(ttl, is_destination)
+        if (flow.af, reply.icmp_type, reply.icmp_code) in PROHIBITED and (self._limit is None or ttl < self._limit):
+            self._limit = ttl
+            self._drop_queued(ttl)
+
     def _arrived(self, ttl: int, is_destination: bool) -> None:
         if self._reached is not None and (not is_destination or ttl >= self._reached):
             return
@@ -206,24 +302,62 @@ class TraceSession:
             self._reached = ttl
         if is_destination or self._end is None or ttl < self._end:
             self._end = ttl
-            self._queue = deque(cell for cell in self._queue if cell[0] <= ttl)
+            self._drop_queued(ttl + 1)
+
+    def _drop_queued(self, first_ttl: int) -> None:
+        kept = [cell for cell in self._queue if cell[0] < first_ttl]
+        self._queue.clear()
+        self._queue.extend(kept)
 
     def _wait_ns(self) -> int:
         return min(self.spec.wait_ns, max(SHORTEST_WAIT_NS, 3 * self._longest_rtt_ns + WAIT_MARGIN_NS))
 
+    def _adaptive_wait_ns(self, slot: Slot) -> int:
+        """How long traceroute(8) waits for this probe, by what is known now."""
+        waits, ttl, query = self.spec.waits or Waits(), slot.probe.ttl, slot.probe.query
+        if waits.here:
+            for answer in self._cells[ttl]:
+                if answer is not None and answer.rtt_ns:
+                    return self._scaled_ns(waits.here, answer.rtt_ns)
+        if waits.near:
+            for later in range(ttl, self._next_ttl):
+                for answer in self._cells.get(later, ()):
+                    if answer is not None and answer.rtt_ns and (later > ttl or answer.query > query):
+                        return self._scaled_ns(waits.near, answer.rtt_ns)
+        return self.spec.wait_ns
+
+    def _scaled_ns(self, factor: float, rtt_ns: int) -> int:
+        return min(self.spec.wait_ns, round(factor * (rtt_ns + _WAIT_PRECISION_NS)))
+
     def _expire(self, mono_ns: int) -> None:
+        if self.spec.waits is not None:
+            self._expire_each(mono_ns)
+            return
         in_flight = self._in_flight
         while in_flight:
             slot = in_flight[0]
             if not slot.answered:
                 if (slot.sent_ns or slot.issued_ns) + self._wait_ns() > mono_ns:
                     return
-                slot.timed_out = True
-                self._open -= 1
-                self._cells[slot.probe.ttl][slot.probe.query] = Answer(slot.probe.query)
+                self._silence(slot)
             in_flight.popleft()
 
-    def _climb(self) -> bool:
+    def _expire_each(self, mono_ns: int) -> None:
+        """Each probe has its own time-out here, so a later one may be silent before an earlier one."""
+        waiting = [slot for slot in self._in_flight if not slot.answered]
+        self._in_flight.clear()
+        for slot in waiting:
+            if _left_ns(slot) + self._adaptive_wait_ns(slot) > mono_ns:
+                self._in_flight.append(slot)
+            else:
+                self._silence(slot)
+
+    def _silence(self, slot: Slot) -> None:
+        slot.timed_out = True
+        self._open -= 1
+        self._cells[slot.probe.ttl][slot.probe.query] = Answer(slot.probe.query)
+
+    def _climb(self, mono_ns: int) -> bool:
         """Queue the next ttl of the climb if it may be probed yet."""
         spec, ttl = self.spec, self._next_ttl
         if ttl > spec.max_ttl or self._asked_last or (self._end is not None and ttl > self._end):
@@ -232,31 +366,60 @@ class TraceSession:
             return False
         if spec.expected_ttl and self._open:
             return False  # the expected end may answer yet; probing past it would be a waste
-        self._queue.extend((ttl, query) for query in range(spec.queries if spec.by_hop else 1))
+        front = self._front
+        if self._paced and front is not None and not (front.answered or front.timed_out):
+            until_ns = _left_ns(front) + self._longest_rtt_ns * 3 // 2
+            if mono_ns < until_ns:
+                self._hold_ns = until_ns
+                return self._ask_again()
+        for query in range(spec.queries if spec.by_hop else 1):
+            self._queue.append((ttl, query))
         self._next_ttl += 1
         return True
 
-    def _refill(self) -> None:
+    def _ask_again(self) -> bool:
+        """While the climb stands, queue a further query to a ttl that answered."""
+        while self._spare:
+            ttl = self._spare.popleft()
+            query = self._asked.get(ttl, 0) + 1
+            if query < self.spec.queries and (self._end is None or ttl <= self._end) and (self._limit is None or ttl < self._limit):
+                self._asked[ttl] = query
+                self._queue.append((ttl, query))
+                self._spare.append(ttl)
+                return True
+        return False
+
+    def _refill(self, mono_ns: int) -> None:
         """Queue the next stage once the one before can tell nothing more."""
-        if self.done or self._climb():
+        if self.done or self._climb(mono_ns):
             return
         if self._open and self._reached is None:
             return  # an answer on its way may still move the end
-        if self._end is None and not self._asked_last and self._next_ttl <= self.spec.max_ttl:
+        spec = self.spec
+        if self._end is None and not self._asked_last and self._next_ttl <= spec.max_ttl:
             self._asked_last = True
-            self._queue.extend((self.spec.max_ttl, query) for query in range(self.spec.queries if self.spec.by_hop else 1))
-        elif self._next_query < self.spec.queries and self._top >= self.spec.first_ttl:  # where nobody answered, nobody is asked again
+            self._queue.extend((spec.max_ttl, query) for query in range(spec.queries if spec.by_hop else 1))
+            return
+        # Where nobody answered, nobody is asked again; a round may be empty when its queries went ahead, or are prohibited.
+        while not self._queue and self._next_query < spec.queries and self._top >= spec.first_ttl:
             self._enqueue_round(self._next_query, self._top if self._end is None else self._end)
             self._next_query += 1
-        elif not self._open:
+        if not self._queue and not self._open:
             self.done = True
 
     def _enqueue_round(self, query: int, last_ttl: int) -> None:
         # Ttls between the gap and the last probe were never asked, and are not asked now.
-        ttls = [ttl for ttl in range(self.spec.first_ttl, last_ttl + 1) if query == 0 or ttl in self._cells]
+        below = last_ttl + 1 if self._limit is None else min(last_ttl + 1, self._limit)
+        asked = self._asked
+        ttls = [ttl for ttl in range(self.spec.first_ttl, below) if query == 0 or (ttl in self._cells and asked.get(ttl, 0) < query)]
         self._shuffler.shuffle(ttls)
         self._queue.extend((ttl, query) for ttl in ttls)
         self._next_ttl = max(self._next_ttl, last_ttl + 1)
+
+
+def _left_ns(slot: Slot) -> int:
+    """When a probe left; while it has not, when it was issued."""
+    return slot.sent_ns or slot.issued_ns
 
 
 def _pull_back(hops: tuple[Hop, ...], reached: int) -> tuple[tuple[Hop, ...], int]:
