@@ -269,7 +269,7 @@ def _source(section: _Section, problems: _Problems, root: Path) -> dict[str, Any
         problems.add(section.label, "device", f"{values['device']} stands beside interface {values['interface']}; leave out one of the two")
     name = values.get("table")
     if isinstance(name, str):
-        number = _tables(root).get(name)
+        number = tables(root).get(name)
         if number is None:
             problems.add(section.label, "table", f"{name} is not in /etc/iproute2/rt_tables; add it there or write its number")
         else:
@@ -277,9 +277,9 @@ def _source(section: _Section, problems: _Problems, root: Path) -> dict[str, Any
     return values
 
 
-def _tables(root: Path) -> dict[str, int]:
+def tables(root: Path = Path("/")) -> dict[str, int]:
     """The names of routing tables on this machine."""
-    tables: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for place in _TABLE_FILES:
         for file in (root / place, *sorted((root / f"{place}.d").glob("*.conf"))):
             try:
@@ -287,8 +287,8 @@ def _tables(root: Path) -> dict[str, int]:
             except OSError:
                 continue  # a machine without this file has no names from it
             found = [match for match in map(_TABLE_LINE.match, lines) if match]
-            tables |= {match[2]: int(match[1], 16 if match[1][:2] in ("0x", "0X") else 10) for match in found}
-    return tables
+            numbers |= {match[2]: int(match[1], 16 if match[1][:2] in ("0x", "0X") else 10) for match in found}
+    return numbers
 
 
 def _target(section: _Section, sections: _Sections, problems: _Problems) -> dict[str, Any]:
