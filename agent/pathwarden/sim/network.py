@@ -6,6 +6,7 @@ Rules:
 3. Everything random comes from one seeded generator, so equal seeds give equal worlds.
 """
 
+import hashlib
 import heapq
 from collections.abc import Mapping
 from random import Random
@@ -46,7 +47,11 @@ class SimNetwork:
         self._routes = dict(scenario.routes)
         self._destinations = {destination.address: destination for destination in scenario.destinations}
         self._changes = sorted(scenario.changes, key=lambda change: change.at_s, reverse=True)
+        self._links = dict(scenario.links)
+        self._hash_key = str(seed).encode()[:64]  # the longest that blake2b takes
         self._per_packet = {name for name, hops in scenario.routes if any(choice[0].startswith("?") for choice in hops)}
+        if any(hops[0].startswith("?") for hops in self._links.values()):
+            self._per_packet = set(self._routes)
         self._ways: dict[tuple[Flow, int], list[tuple[Router, int]]] = {}
         self._packet_count = 0
         self._heap: list[tuple[int, int, Reply]] = []
@@ -124,6 +129,10 @@ class SimNetwork:
             replies.append(heapq.heappop(heap)[2])
         return replies
 
+    def pause(self, timeout_ns: int) -> None:
+        """Jump the clock."""
+        self.now_ns += timeout_ns
+
     def next_arrival_ns(self) -> int | None:
         """When the next reply comes; None if none is on its way."""
         return self._heap[0][0] if self._heap else None
@@ -167,6 +176,10 @@ class SimNetwork:
                 router = self._routers[name.lstrip("?")]
                 total_ms += router.adds_ms
                 way.append((router, round(total_ms * 1e6)))
+            while way and (name := way[-1][0].name) in self._links:
+                router = self._routers[self._share(flow, name).lstrip("?")]
+                total_ms += router.adds_ms
+                way.append((router, round(total_ms * 1e6)))
             last = self._routers[destination.name]
             way.append((last, round((total_ms + last.adds_ms) * 1e6)))
             if not balanced:
@@ -178,6 +191,16 @@ class SimNetwork:
             return self._random.choice(choice)
         seed = f"{number}|{flow.src}|{flow.dst}|{flow.sport}|{flow.dport}|{flow.label}"
         return choice[crc32(seed.encode()) % len(choice)]
+
+    def _share(self, flow: Flow, name: str) -> str:
+        """Where a router with links sends a flow: its own hash of addresses, ports (ICMP: identifier, checksum) and flow label."""
+        hops = self._links[name]
+        if hops[0].startswith("?"):
+            return self._random.choice(hops)
+        fields = f"{name}|{flow.src}|{flow.dst}|{flow.sport}|{flow.dport}|{flow.label}".encode()
+        # A CRC is linear: neighbouring ports would fall into patterns that no other key changes.
+        digest = hashlib.blake2b(fields, digest_size=8, key=self._hash_key).digest()
+        return hops[int.from_bytes(digest, "big") % len(hops)]
 
     def _passes(self, way: list[tuple[Router, int]], ttl: int) -> bool:
         """Whether the probe and its reply survive the routers before the one that answers, and that one's own loss."""

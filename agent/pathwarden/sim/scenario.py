@@ -18,6 +18,10 @@ duplicate = 0.0              # 0..1, answers sent twice
 [routes]                     # names of routers; a list in the list is a balancer: per flow, or per packet with "?" before names
 main = ["gw", ["a", "b"], "core"]
 
+[links]                      # where a route's last router goes on, and so forth until one without links: next hops that share
+core = ["x*3", "y"]          # the flows, here three to one; each router for itself, so branches may differ, cross and meet
+x = ["?v", "w"]              # "?" before the first: per packet
+
 [[targets]]                  # the destination is a router of the same name
 name = "site"
 address = "198.51.100.7"
@@ -79,7 +83,10 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A network and its changes. `routes` holds, per hop, the routers that share it (one: no balancer)."""
+    """A network and its changes. `routes` holds, per hop, the routers that share it (one: no balancer).
+
+    `links` holds, per router, its next hops as a list in which one stands as often as its weight says; "?" marks it per packet.
+    """
 
     source: str
     gateway: str
@@ -87,6 +94,7 @@ class Scenario:
     routes: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     destinations: tuple[Destination, ...]
     changes: tuple[Change, ...] = ()
+    links: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def load(path: Path) -> Scenario:
@@ -104,7 +112,8 @@ def parse(document: dict[str, Any]) -> Scenario:
     routes = tuple((name, tuple(_choice(hop) for hop in hops)) for name, hops in _table(document["routes"]).items())
     destinations = tuple(Destination(**table) for table in _tables(document["targets"]))
     changes = tuple(_change(table) for table in _tables(document.get("changes", [])))
-    scenario = Scenario(str(network["source"]), str(network["gateway"]), routers, routes, destinations, changes)
+    links = tuple((name, _shares(hops)) for name, hops in _table(document.get("links", {})).items())
+    scenario = Scenario(str(network["source"]), str(network["gateway"]), routers, routes, destinations, changes, links)
     _check(scenario)
     return scenario
 
@@ -125,6 +134,17 @@ def _choice(hop: str | list[str]) -> tuple[str, ...]:
     return (hop,) if isinstance(hop, str) else tuple(hop)
 
 
+def _shares(hops: list[str]) -> tuple[str, ...]:
+    """Each next hop as often as its weight says: "x*3" thrice."""
+    shares: list[str] = []
+    for hop in hops:
+        name, _, weight = hop.partition("*")
+        shares += [name] * int(weight or 1)
+    if not shares:
+        raise ValueError("links: a router without next hops needs no line")
+    return tuple(shares)
+
+
 def _change(table: dict[str, Any]) -> Change:
     known = {key: table.pop(key) for key in ("at_s", "target", "route", "router") if key in table}
     return Change(**known, values=tuple(table.items()))
@@ -137,6 +157,7 @@ def _check(scenario: Scenario) -> None:
         unknown = {router.lstrip("?") for choice in hops for router in choice} - names
         if unknown:
             raise ValueError(f"routes.{name}: unknown router {min(unknown)}")
+    _check_links(dict(scenario.links), names)
     for destination in scenario.destinations:
         if destination.name not in names:
             raise ValueError(f"targets.{destination.name}: a router of that name is missing")
@@ -150,3 +171,16 @@ def _check(scenario: Scenario) -> None:
         unknown = {key for key, _ in change.values} - set(Router._fields)
         if unknown:
             raise ValueError(f"changes: unknown value {min(unknown)}")
+
+
+def _check_links(links: dict[str, tuple[str, ...]], names: set[str]) -> None:
+    unknown = ({*links} | {hop.lstrip("?") for hops in links.values() for hop in hops}) - names
+    if unknown:
+        raise ValueError(f"links: unknown router {min(unknown)}")
+    left = {name: {hop.lstrip("?") for hop in hops} for name, hops in links.items()}
+    while left:
+        ends = {name for name, hops in left.items() if not hops & left.keys()}
+        if not ends:
+            raise ValueError(f"links: {min(left)} is part of a circle")
+        for name in ends:
+            del left[name]

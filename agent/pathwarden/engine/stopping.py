@@ -1,0 +1,44 @@
+"""When enough flows were asked: the arithmetic of the multipath detection algorithm.
+
+Augustin, Friedman, Teixeira, "Multipath Tracing with Paris Traceroute" (E2EMON 2007); Veitch, Augustin, Teixeira, Friedman,
+"Failure Control in Multipath Route Tracing" (INFOCOM 2009). All suppose that a balancer gives each next hop the same share.
+"""
+
+from functools import cache
+from math import ceil, expm1, log, log1p
+
+
+def per_decision(failure: float, decisions: int) -> float:
+    """How improbable a single wrong stop must be, so that so many of them (1..) keep the whole below `failure` (0..1, neither end)."""
+    return -expm1(log1p(-failure) / decisions)
+
+
+def overall(single: float, decisions: int) -> float:
+    """The probability that at least one of so many stops is wrong: the inverse of `per_decision`."""
+    return -expm1(decisions * log1p(-single))
+
+
+@cache
+def stopping_point(hops: int, failure: float) -> int:
+    """How many flows must agree on fewer than `hops` (2..) next hops to rule so many out, but for this probability.
+
+    Of so many flows the chance that none takes one certain next hop of `hops` is `failure` / `hops`, and there are `hops` to be missed.
+    """
+    return ceil(log(failure / hops) / log((hops - 1) / hops))
+
+
+@cache
+def repeats(hops: int, failure: float) -> int:
+    """How many answers must repeat themselves to rule out a balancer per packet over `hops` (2..) next hops, but for this probability.
+
+    By chance one in `hops` does.
+    """
+    return ceil(log(failure) / log(1 / hops))
+
+
+def least_share(flows: int, failure: float) -> float:
+    """The smallest part of the flows with which a next hop would have been seen by so many (1..), but for this probability.
+
+    This supposes nothing about the other shares.
+    """
+    return -expm1(log(failure) / flows)
