@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from netlab import Lab  # noqa: E402 - the path has to be set first
 from pathwarden.model.probe import Flow, Method  # noqa: E402
-from pathwarden.wire.probe_codec import DEFAULT_SIZE, dgram_encoder, encoder  # noqa: E402
+from pathwarden.wire.probe_codec import default_size, dgram_encoder, encoder  # noqa: E402
 
 PATIENCE_S = 10  # the kernel asks three times, a second apart, for a neighbour before it says host unreachable
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17  # <linux/sockios.h>, <linux/ethtool.h>
@@ -172,7 +172,7 @@ def capture(lab: Lab, af: int) -> list[dict[str, Any]]:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
         for ident, case in enumerate(CASES, 0x1001):
             label = 0x2BCDE if af == 6 else 0
-            flow = Flow(af, case.method, AGENT[af], case.dst[af], 61001, 33434, TOS, label, case.size or DEFAULT_SIZE[af])
+            flow = Flow(af, case.method, AGENT[af], case.dst[af], 61001, 33434, TOS, label, case.size or default_size(af, case.method))
             send(flow, case, ident)
             entries.append({"name": case.name, "af": af, **answer(listener, af, case.name), "expect": expected(case, flow, ident)})
     return entries

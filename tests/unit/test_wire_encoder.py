@@ -8,14 +8,14 @@ from pathwarden.model.probe import Flow, Method
 from pathwarden.wire import checksum, icmp4, icmp6, ipv4, ipv6, udp
 from pathwarden.wire.address import pack4, pack6, unpack4, unpack6
 from pathwarden.wire.probe_codec import (
-    DEFAULT_SIZE,
-    MAX_SIZE,
-    MIN_SIZE,
     TEXT,
     decode_icmp_dgram,
     decode_udp_payload,
+    default_size,
     dgram_encoder,
     encoder,
+    max_size,
+    min_size,
 )
 
 idents = st.integers(1, 0xFFFE)
@@ -28,8 +28,8 @@ IP_HEADER = {4: ipv4.HEADER, 6: ipv6.HEADER}
 def flows(draw, methods=(Method.UDP, Method.ICMP)):
     af, method = draw(st.sampled_from([4, 6])), draw(st.sampled_from(methods))
     address = st.binary(min_size=4, max_size=4).map(unpack4) if af == 4 else st.binary(min_size=16, max_size=16).map(unpack6)
-    least = MIN_SIZE[af, method]
-    size = draw(st.one_of(st.integers(least, least + 5), st.integers(least, 1500), st.just(DEFAULT_SIZE[af])))
+    least = min_size(af, method)
+    size = draw(st.one_of(st.integers(least, least + 5), st.integers(least, 1500), st.just(default_size(af, method))))
     label = draw(st.integers(1, 0xFFFFF)) if af == 6 else 0
     return Flow(af, method, draw(address), draw(address), draw(words), draw(words), draw(st.integers(0, 255)), label, size)
 
@@ -97,7 +97,7 @@ def test_what_routers_hash_is_the_same_in_all_probes_of_a_flow(flow, ident, ttl,
 @pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 def test_every_ident_and_every_ttl(af, method):
     src, dst = ("192.0.2.1", "198.51.100.7") if af == 4 else ("2001:db8::1", "2001:db8:7::7")
-    flow = Flow(af, method, src, dst, 61001, 0x829A, 0, 1 if af == 6 else 0, DEFAULT_SIZE[af])
+    flow = Flow(af, method, src, dst, 61001, 0x829A, 0, 1 if af == 6 else 0, default_size(af, method))
     encode = encoder(flow)
     seen = set()
     for ident in range(1, 0xFFFF):
@@ -141,11 +141,11 @@ def test_without_raw_rights_the_datagram_is_the_same(flow, ident):
 def test_sizes_end_where_the_headers_do(af, method):
     address = "192.0.2.1" if af == 4 else "2001:db8::1"
     flow = Flow(af, method, address, address, 1, 2, 0, 1, 0)
-    for size in (MIN_SIZE[af, method], MAX_SIZE[af]):
+    for size in (min_size(af, method), max_size(af)):
         packet = encoder(flow._replace(size=size))(7, 7)
         assert len(packet) == size
         assert checksum.valid(packet[IP_HEADER[af] :], pseudo(flow, packet[IP_HEADER[af] :]))
-    for size in (MIN_SIZE[af, method] - 1, MAX_SIZE[af] + 1):
+    for size in (min_size(af, method) - 1, max_size(af) + 1):
         with pytest.raises(ValueError, match=f"not {size}"):
             encoder(flow._replace(size=size))
 

@@ -208,7 +208,7 @@ LATER_FRAGMENT = bytes.fromhex("00000800000001")
 )
 def test_extension_headers_are_skipped(headers, found):
     packet = chain(*headers)
-    assert ipv6.transport(packet, ipv6.parse(packet).next_header) == found
+    assert ipv6.transport(packet, ipv6.parse(packet).next_header)[:2] == found
 
 
 def test_an_extension_header_that_is_cut_is_malformed():

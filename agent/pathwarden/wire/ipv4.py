@@ -15,8 +15,15 @@
 +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 |                    Options                    |    Padding    |
 +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+
+Loose source and record route: the pointer is 4 at the start and grows by 4 at each address that is used up; then the option
+holds the ways the datagram took, and the header's destination is the last one.
++--------+--------+--------+---------//--------+
+|10000011| length | pointer|     route data    |
++--------+--------+--------+---------//--------+
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
@@ -28,11 +35,14 @@ ICMP = 1  # protocol numbers, IANA
 UDP = 17
 HEADER = 20  # bytes without options
 DONT_FRAGMENT = 0x4000
+MORE_FRAGMENTS = 0x2000
 OFFSET_MASK = 0x1FFF
 
 _FIELDS = Struct(">BBHHHBBH4s4s")
 _SHORTEST = 0x45  # version 4, five words
 _LONGEST = 0x4F
+_END, _NOTHING, _LOOSE, _STRICT = 0, 1, 131, 137  # options
+_ROUTE = 3  # bytes of a source route before its data
 
 
 class Ipv4Header(NamedTuple):
@@ -76,3 +86,23 @@ def build(
     ends = (pack4(src), pack4(dst))
     check = checksum(_FIELDS.pack(*fields, 0, *ends) + options)
     return _FIELDS.pack(*fields, check, *ends) + options + payload
+
+
+def source_route(addresses: Sequence[str]) -> bytes:
+    """The options of a datagram that goes over further addresses; the header holds the first, the last is the destination."""
+    data = b"".join(pack4(each) for each in addresses)
+    return bytes((_NOTHING, _LOOSE, _ROUTE + len(data), _ROUTE + 1)) + data
+
+
+def final(dst: str, options: bytes) -> str:
+    """Where a datagram goes in the end, by its header's destination and its options (a source route that is not used up)."""
+    at = 0
+    while at + _ROUTE <= len(options) and options[at] != _END:
+        if options[at] == _NOTHING:
+            at += 1
+            continue
+        end = at + max(options[at + 1], 2)
+        if options[at] in (_LOOSE, _STRICT) and at + _ROUTE + 4 <= end <= len(options) and options[at + 2] < end - at:
+            return unpack4(options[end - 4 : end])
+        at = end
+    return dst
