@@ -1,23 +1,15 @@
 """What odd routers and targets send, and what a trace must make of it: raw sockets, correlator and session on a scripted network."""
 
-from random import Random
-
 import pytest
 
+from equipment.traced import SECOND_NS, Traced
 from netlab import Lab
 from netlab import responder as net
 from netlab.responder import PORT, PROHIBITED, SILENT, TARGET, TOO_BIG, Responder, Says, hop
-from pathwarden.daemon.drive import Driver
-from pathwarden.engine.correlator import Correlator
-from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession, TraceSpec
-from pathwarden.model.probe import Binding, Method, MplsLabel, MplsStack, OtherObject, ReplyKind
+from pathwarden.model.probe import Method, MplsLabel, MplsStack, OtherObject, ReplyKind
 from pathwarden.model.trace import UNMARKED, Ending, Marks
-from pathwarden.net.clock import SystemClock
 from pathwarden.net.raw import RawTransport
 
-SECOND_NS = 1_000_000_000
-HOME = Binding()
 BOTH = pytest.mark.parametrize("af", [4, 6])
 UDP_AND_ICMP = pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 TE = ReplyKind.TIME_EXCEEDED
@@ -39,29 +31,6 @@ def transport(network):  # noqa: ARG001 - the namespace that it opens sockets in
     made.close()
 
 
-class Traced:
-    """A trace over the scripted network."""
-
-    def __init__(self, transport, af, method=Method.UDP, *, tos=0, queries=1, max_ttl=3, wait_s=1.0, by_hop=False, dst="", size=0):
-        self.correlator = Correlator()
-        self.flow = transport.flow(dst or TARGET[af], method, 0, HOME, tos, size)
-        self.driver = Driver(transport, SystemClock(), self.correlator, TokenBucket(1000))
-        self.session = TraceSession(
-            TraceSpec(self.flow, 1, max_ttl, queries, round(wait_s * SECOND_NS), 5, 16, by_hop=by_hop), self.correlator, Random(1)
-        )
-        self.driver.add(self.session, HOME, lambda _: None)
-        while not self.session.done:
-            self.driver.step()
-        self.outcome = self.session.outcome()
-
-    def answers(self, ttl=1):
-        return next((each.answers for each in self.outcome.hops if each.ttl == ttl), ())
-
-    def only(self, ttl=1):
-        (answer,) = self.answers(ttl)
-        return answer
-
-
 def target_says(method):
     return Says(PORT) if method is Method.UDP else Says(direct=net.echo_reply)
 
@@ -69,7 +38,7 @@ def target_says(method):
 def one_odd_hop(network, transport, af, says, method=Method.UDP, **options):
     """A trace whose first hop is the odd one and whose second is the target."""
     network.play({1: says, 2: target_says(method)})
-    traced = Traced(transport, af, method, **options)
+    traced = Traced(transport, TARGET[af], method, **options)
     assert traced.outcome.reached_ttl == 2, traced.outcome
     assert {answer.responder for answer in traced.answers(2)} == {TARGET[af]}
     return traced
@@ -82,7 +51,7 @@ def one_odd_hop(network, transport, af, says, method=Method.UDP, **options):
 @UDP_AND_ICMP
 def test_honest_answers_carry_no_marks(network, transport, af, method):
     network.play({1: Says(), 2: Says(ttl=63), 3: target_says(method)})
-    traced = Traced(transport, af, method, tos=0x28, queries=3)
+    traced = Traced(transport, TARGET[af], method, tos=0x28, queries=3)
     assert [(each.ttl, each.responders) for each in traced.outcome.hops] == [(1, (hop(af, 1),)), (2, (hop(af, 2),)), (3, (TARGET[af],))]
     assert (traced.outcome.ending, traced.outcome.late, traced.outcome.duplicates) == (Ending.REACHED, 0, 0)
     for each in traced.outcome.hops:
@@ -243,7 +212,7 @@ def test_a_broken_icmp_checksum_costs_no_answer_over_ipv4(network, transport):
 @pytest.mark.parametrize("mtu", [1280, 1492, 65535])
 def test_packet_too_big_with_its_mtu(network, transport, af, method, mtu):
     network.play({1: Says(), 2: Says(TOO_BIG, word=mtu, source=SECOND_HOP)})
-    traced = Traced(transport, af, method)
+    traced = Traced(transport, TARGET[af], method)
     assert (traced.only(2).kind, traced.only(2).marks.mtu) == (ReplyKind.PACKET_TOO_BIG, mtu)
     assert traced.outcome.ending is Ending.UNREACHABLE
 
@@ -252,7 +221,7 @@ def test_packet_too_big_with_its_mtu(network, transport, af, method, mtu):
 @UDP_AND_ICMP
 def test_prohibited_on_the_way_ends_the_trace(network, transport, af, method):
     network.play({1: Says(), 2: Says(PROHIBITED, source=SECOND_HOP)})
-    traced = Traced(transport, af, method)
+    traced = Traced(transport, TARGET[af], method)
     assert (traced.outcome.ending, traced.outcome.reached_ttl) == (Ending.UNREACHABLE, None)
     answer = traced.only(2)
     assert (answer.kind, answer.icmp_type, answer.icmp_code) == (ReplyKind.UNREACHABLE, *PROHIBITED[af])
@@ -263,7 +232,7 @@ def test_prohibited_on_the_way_ends_the_trace(network, transport, af, method):
 def test_a_target_that_answers_from_another_address_is_no_arrival_there(network, transport, af):
     other = {4: "198.18.99.1", 6: "2001:db8:99::1"}
     network.play({1: Says(), 2: Says(PORT, source=other)})
-    traced = Traced(transport, af)
+    traced = Traced(transport, TARGET[af])
     assert traced.only(2).responder == other[af]
     assert traced.outcome.reached_ttl is None
 
@@ -271,7 +240,7 @@ def test_a_target_that_answers_from_another_address_is_no_arrival_there(network,
 @BOTH
 def test_time_exceeded_from_the_target_is_no_arrival(network, transport, af):
     network.play({1: Says(source=TARGET), 2: Says(PORT)})
-    traced = Traced(transport, af)
+    traced = Traced(transport, TARGET[af])
     assert (traced.outcome.reached_ttl, traced.only(1).kind, traced.only(2).kind) == (2, TE, ReplyKind.PORT_UNREACHABLE)
 
 
@@ -305,7 +274,7 @@ def test_the_delay_is_the_rtt(network, transport, af):
 @UDP_AND_ICMP
 def test_a_late_reply_is_counted_and_booked_nowhere(network, transport, af, method):
     network.play({1: Says(delay_s=0.5), 2: SILENT, 3: target_says(method)})
-    traced = Traced(transport, af, method, wait_s=0.2, queries=3)  # the target holds the trace until the late ones come
+    traced = Traced(transport, TARGET[af], method, wait_s=0.2, queries=3)  # the target holds the trace until the late ones come
     for answer in traced.answers(1):
         assert (answer.responder, answer.rtt_ns, answer.kind) == (None, None, None)
     while traced.correlator.late < len(traced.answers(1)):
@@ -320,7 +289,7 @@ def test_a_late_reply_is_counted_and_booked_nowhere(network, transport, af, meth
 @UDP_AND_ICMP
 def test_answers_in_the_wrong_order_find_their_probes(network, transport, af, method):
     network.play({ttl: Says(delay_s=0.35 - 0.05 * ttl) for ttl in range(1, 6)} | {6: target_says(method)})
-    traced = Traced(transport, af, method, queries=2, max_ttl=6)
+    traced = Traced(transport, TARGET[af], method, queries=2, max_ttl=6)
     assert [each.responders for each in traced.outcome.hops] == [*((hop(af, ttl),) for ttl in range(1, 6)), (TARGET[af],)]
     for ttl in range(1, 6):
         assert all(answer.rtt_ns >= (0.35 - 0.05 * ttl) * SECOND_NS for answer in traced.answers(ttl))
