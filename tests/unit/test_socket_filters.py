@@ -7,7 +7,7 @@ import pytest
 from pathwarden.net import filters
 
 PORT = 61000
-TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+TCP, UDP, ICMP, ICMP6, EXPERIMENTAL = 6, 17, 1, 58, 253
 
 
 def keeps(program, packet):
@@ -72,7 +72,10 @@ def echo(kind, identifier):
         (error(11, quote4(UDP, udp(PORT - 1))), False),
         (error(3, quote4(ICMP, echo(8, PORT))), True),
         (error(3, quote4(ICMP, echo(8, 1))), False),
-        (error(3, quote4(TCP, udp(PORT))), False),
+        (error(3, quote4(TCP, udp(PORT))), True),
+        (error(3, quote4(TCP, udp(80))), False),
+        (error(3, quote4(EXPERIMENTAL, udp(PORT))), True),
+        (error(3, quote4(EXPERIMENTAL, udp(1))), False),
         (error(12, quote4(TCP, udp(1), first=0x46)), True),
         (error(12, b""), False),
         (b"", False),
@@ -91,14 +94,27 @@ def test_ipv4(options, message, kept):
         (error(3, quote6(UDP, udp(PORT + 1))), False),
         (error(1, quote6(ICMP6, echo(128, PORT))), True),
         (error(1, quote6(ICMP6, echo(128, 5))), False),
-        (error(1, quote6(TCP, udp(PORT))), False),
+        (error(1, quote6(TCP, udp(PORT))), True),
+        (error(1, quote6(TCP, udp(80))), False),
+        (error(1, quote6(EXPERIMENTAL, udp(PORT))), True),
         (error(2, quote6(44, b"")), True),
+        (error(2, quote6(43, udp(80))), True),
         (error(2, b""), False),
         (b"", False),
     ],
 )
 def test_ipv6(message, kept):
     assert keeps(filters.replies6(PORT), message) is kept
+
+
+@pytest.mark.parametrize("options", [b"", b"\x01" * 4, b"\x01" * 40])
+def test_answers_are_known_by_the_port_that_they_go_to(options):
+    for port, kept in ((PORT, True), (PORT + 1, False)):
+        segment = struct.pack(">HHII", 80, port, 1, 2)
+        assert keeps(filters.answers4(PORT), outer4(segment, options)) is kept
+        assert keeps(filters.answers6(PORT), segment) is kept
+    assert not keeps(filters.answers4(PORT), outer4(b"\0", options))
+    assert not keeps(filters.answers6(PORT), b"")
 
 
 def test_nothing_keeps_nothing():

@@ -40,7 +40,8 @@ class Extra(NamedTuple):
 
     `tcp_flags` as in the header's byte 13 (and ECN's AE bit as 0x100), `tcp_options` in whole words of 4 bytes. `coverage` is UDP-Lite's
     (RFC 3828, 0 or 8..size), `service` DCCP's code (RFC 4340), `protocol` the IP protocol of `Method.RAW`. `gateways` is a loose
-    source route (IPv4, RFC 791) or what a routing header of `routing_type` lists (IPv6, RFC 8200).
+    source route (IPv4, RFC 791) or what a routing header of `routing_type` lists (IPv6, RFC 8200). `split` lets a datagram longer than a
+    link carries go in fragments (on IPv4 without DF); else it does not leave, and routers say what they carry.
     """
 
     tcp_flags: int = 0x02
@@ -50,6 +51,7 @@ class Extra(NamedTuple):
     protocol: int = 253
     gateways: tuple[str, ...] = ()
     routing_type: int = 2
+    split: bool = False
 
 
 PLAIN = Extra()

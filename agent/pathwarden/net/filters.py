@@ -25,6 +25,8 @@ _TYPES6 = (1, 2, 3, 4, 129)  # unreachable, packet too big, time exceeded, param
 _ECHO_REPLY4, _ECHO_REPLY6 = 0, 129
 _QUOTE = 8  # an error's quote begins after eight bytes
 _ID = 4  # an identifier's place in an echo header
+_TO = 2  # a destination port's place in every header that has ports
+_EXTENSIONS6 = (0, 43, 44, 60)  # hop-by-hop options, routing, fragment, destination options
 _IP4, _IP6 = 20, 40  # header lengths
 _PLAIN4 = 0x45  # IPv4 without options
 
@@ -42,7 +44,8 @@ class _Step(NamedTuple):
 def replies4(port: int) -> bytes:
     """Of what a raw ICMP socket sees (from the IP header): echo replies to `port`, and errors that quote it.
 
-    A quote whose IP header has options is kept unread, since its offsets would be guesses.
+    Every method but ICMP has the port in the first word after the quoted IP header. A quote whose IP header has options is kept
+    unread, since its offsets would be guesses.
     """
     return _assembled(
         _Step(_X_IHL, 0),
@@ -53,11 +56,10 @@ def replies4(port: int) -> bytes:
         _Step(_BYTE_AT_X, _QUOTE, name="error"),
         _Step(_IF, _PLAIN4, no="keep"),
         _Step(_BYTE_AT_X, _QUOTE + 9),
-        _Step(_IF, socket.IPPROTO_UDP, yes="udp"),
-        _Step(_IF, socket.IPPROTO_ICMP, no="drop"),
+        _Step(_IF, socket.IPPROTO_ICMP, no="port"),
         _Step(_HALF_AT_X, _QUOTE + _IP4 + _ID),
         _Step(_IF, port, "keep", "drop"),
-        _Step(_HALF_AT_X, _QUOTE + _IP4, name="udp"),
+        _Step(_HALF_AT_X, _QUOTE + _IP4, name="port"),
         _Step(_IF, port, "keep", "drop"),
     )
 
@@ -70,14 +72,23 @@ def replies6(port: int) -> bytes:
         _Step(_HALF, _ID),
         _Step(_IF, port, "keep", "drop"),
         _Step(_BYTE, _QUOTE + 6, name="error"),
-        _Step(_IF, socket.IPPROTO_TCP, yes="drop"),
-        _Step(_IF, socket.IPPROTO_UDP, yes="udp"),
-        _Step(_IF, socket.IPPROTO_ICMPV6, no="keep"),
+        *(_Step(_IF, number, yes="keep") for number in _EXTENSIONS6),
+        _Step(_IF, socket.IPPROTO_ICMPV6, no="port"),
         _Step(_HALF, _QUOTE + _IP6 + _ID),
         _Step(_IF, port, "keep", "drop"),
-        _Step(_HALF, _QUOTE + _IP6, name="udp"),
+        _Step(_HALF, _QUOTE + _IP6, name="port"),
         _Step(_IF, port, "keep", "drop"),
     )
+
+
+def answers4(port: int) -> bytes:
+    """Of what a raw socket of TCP, UDP and their like sees (from the IP header): what goes to `port`."""
+    return _assembled(_Step(_X_IHL, 0), _Step(_HALF_AT_X, _TO), _Step(_IF, port, "keep", "drop"))
+
+
+def answers6(port: int) -> bytes:
+    """The same over IPv6, where such a socket sees its own header first."""
+    return _assembled(_Step(_HALF, _TO), _Step(_IF, port, "keep", "drop"))
 
 
 def nothing() -> bytes:

@@ -5,11 +5,14 @@ import time
 from zlib import crc32
 
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method
+from pathwarden.model.trace import KernelRoute
 from pathwarden.net.sockets import bound, cannot_connect, cannot_open
 from pathwarden.wire.address import af_of
+from pathwarden.wire.probe_codec import default_size
 
-_UDP_PORT = 33434  # where traceroutes have always gone
-_SIZES = {4: 60, 6: 80}  # traceroute's datagrams
+# Where traceroute(8) goes without a port: 33434, which nobody serves, or a service's.
+_PORTS = {Method.TCP: 80, Method.TCP_CONNECT: 80, Method.UDPLITE: 53}
+_NO_SERVICE = 33434
 _REMEMBER_NS = 5_000_000_000  # an address change that nobody reports is seen after this
 _REMEMBERED = 1024  # flows; more than any configuration has
 _DISCARD = 9  # connecting a UDP socket sends nothing, but wants a port
@@ -46,7 +49,8 @@ class Flows:
         if flow is None or until_ns <= mono_ns:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            flow = self._make(*key)
+            made = self._make(*key)
+            flow = flow if flow == made else made  # one object for all its probes is found sooner
             self._known[key] = flow, mono_ns + _REMEMBER_NS
         return flow
 
@@ -54,14 +58,16 @@ class Flows:
         af = af_of(dst)
         dst = dst.partition("%")[0]  # the zone is the binding's device
         src = source_address(af, dst, binding)
-        dport = (port or _UDP_PORT) if method is Method.UDP else constant(src, dst, 0xFFFE)
+        dport = constant(src, dst, 0xFFFE) if method is Method.ICMP else port or _PORTS.get(method, _NO_SERVICE)
         if not label and af == 6 and self._labelled:
             label = constant(src, dst, 0xFFFFF)
-        return Flow(af, method, src, dst, self._source_port, dport, tos, label, size or _SIZES[af], extra)
+        return Flow(af, method, src, dst, self._source_port, dport, tos, label, size or default_size(af, method, extra), extra)
 
 
 def source_address(af: int, dst: str, binding: Binding) -> str:
     """The address that the kernel would send from, under a binding. Sends nothing. Raises ProbeError."""
+    if binding.next_hop or (binding.direct and af == 6):  # the kernel heeds SO_DONTROUTE on IPv4 alone
+        return kernel_route(dst, binding).source
     try:
         sock = bound(af, socket.SOCK_DGRAM, 0, binding)
     except OSError as error:
@@ -72,3 +78,14 @@ def source_address(af: int, dst: str, binding: Binding) -> str:
         except OSError as error:
             raise cannot_connect(error, binding) from error
         return str(sock.getsockname()[0])
+
+
+def kernel_route(dst: str, binding: Binding) -> KernelRoute:
+    """Where the kernel would send under a binding, asked anew. Raises ProbeError."""
+    from pathwarden.net.netlink import KernelRoutes  # late: costs memory, and most never ask for this
+
+    routes = KernelRoutes()
+    try:
+        return routes.lookup(dst, binding)
+    finally:
+        routes.close()

@@ -15,7 +15,7 @@ from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding
 from pathwarden.model.trace import KernelRoute
 from pathwarden.net.events import KernelEvents
-from pathwarden.net.rules import Rule, leading, line_to_add
+from pathwarden.net.rules import Rule, followed, leading, line_to_add
 from pathwarden.net.sockets import DOMAINS, cannot_connect, device_state
 from pathwarden.wire.address import af_of
 
@@ -26,6 +26,8 @@ _SAY_TABLE = 0x1000  # RTM_F_LOOKUP_TABLE: else IPv4 always answers 'main'
 _LOCAL = 255  # the table of our own addresses, which every rule set looks up first
 _REMEMBERED = 1024  # (target, source) pairs; more than any configuration has
 _SOMEWHERE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # addresses that only a default route leads to
+
+_NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80  # reachable, stale, delay, probe, no ARP, permanent: the address is known
 
 _LOOK_UP = 1  # FR_ACT_TO_TBL
 _NOT = 2  # FIB_RULE_INVERT
@@ -64,15 +66,48 @@ class KernelRoutes:
                 self._ip = None
 
     def lookup(self, dst: str, binding: Binding) -> KernelRoute:
-        """The kernel's answer for a destination under a binding. A table is reached through a rule. Raises ProbeError."""
+        """The kernel's answer for a destination under a binding. A table is reached through a rule. Raises ProbeError.
+
+        A forced next hop is the gateway, and device and source are those that lead to it.
+        """
         key = (dst, binding)
         known = self._known.get(key)
         if known:
             return known
         generation = self._generation
-        route = self._look_up(dst.partition("%")[0], binding)
+        if binding.next_hop:
+            route = self._through(binding)
+        else:
+            route = self._look_up(dst.partition("%")[0], binding)
+            if binding.direct and route.gateway:
+                raise ProbeError("no_route", f"{dst} is not on the link")
         self._remember(self._known, key, route, generation)
         return route
+
+    def _through(self, binding: Binding) -> KernelRoute:
+        gateway = binding.next_hop.partition("%")[0]
+        # Rules that look at source or mark are for those who let the kernel choose the way.
+        route = self._look_up(gateway, Binding(device=binding.device))
+        if route.gateway:
+            raise ProbeError("no_route", f"next hop {gateway} is not on the link")
+        return route._replace(source=binding.address or route.source, gateway=gateway)
+
+    def link_address(self, neighbour: str, device: str) -> bytes | None:
+        """What the kernel knows as the link address of a neighbour; None while it knows none. Raises ProbeError for the device."""
+        index = _index_of(device)
+        with self._lock:
+            ip = self._netlink()
+        from pyroute2.netlink.exceptions import NetlinkError  # after `_iproute` has seen to what loads with it
+
+        try:
+            with self._lock:
+                found = next(iter(ip.neigh("get", dst=neighbour, ifindex=index)))
+        except NetlinkError as error:
+            if error.code == errno.ENOENT:
+                return None
+            raise
+        text = dict(found["attrs"]).get("NDA_LLADDR")
+        return bytes.fromhex(text.replace(":", "")) if text and found["state"] & _NUD_VALID else None
 
     def effective(self, binding: Binding, af: int) -> Binding:
         """The binding for sockets: with the mark, address or device by which a rule leads to its table.
@@ -91,6 +126,10 @@ class KernelRoutes:
             raise ProbeError("no_table_rule", line_to_add(binding, af))
         self._remember(self._effective, key, found, generation)
         return found
+
+    def rule_to(self, table: int, binding: Binding, af: int) -> Rule | None:
+        """The rule by which packets of a binding come to this table; None if it looks at more than a binding can say."""
+        return followed(self._rules(af), table, binding)
 
     def default_gateway(self, af: int) -> str | None:
         """The gateway of the default route; None if there is none, or if it needs none (a point-to-point link)."""
@@ -237,4 +276,5 @@ def _rule(message: Any) -> Rule | None:  # noqa: ANN401 - a netlink message of p
         attrs.get("FRA_FWMARK", 0),
         attrs.get("FRA_FWMASK", 0),
         attrs.get("FRA_OIFNAME", ""),
+        attrs.get("FRA_PRIORITY", 0),
     )

@@ -2,13 +2,13 @@
 
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pathwarden.errors import CannotProbe
 from pathwarden.model.probe import Binding
 from pathwarden.net import filters
-from pathwarden.net.sockets import bound
+from pathwarden.net.sockets import IPPROTO_UDPLITE, bound
 
 _KERNEL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_RANGE = (32768, 60999)  # Linux's default, if the setting cannot be read
@@ -40,15 +40,39 @@ def _kernel_range() -> tuple[int, int]:
     return int(low), int(high)
 
 
-def deaf_udp(af: int, binding: Binding, port: int, *, shared: bool = False) -> socket.socket:
-    """A UDP socket on a port that hears no packet, only errors; the kernel says no 'port unreachable' there. Raises OSError."""
-    sock = bound(af, socket.SOCK_DGRAM, 0, binding, port, shared=shared)
+def deaf_udp(af: int, binding: Binding, port: int, *, shared: bool = False, protocol: int = socket.IPPROTO_UDP) -> socket.socket:
+    """A UDP socket on a port that hears no packet, only errors; the kernel says no 'port unreachable' there. Raises OSError.
+
+    `protocol` may be UDP-Lite's.
+    """
+    sock = bound(af, socket.SOCK_DGRAM, protocol, binding, port, shared=shared)
     try:
         filters.attach(sock, filters.nothing())
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def hold_tcp(port: int) -> list[socket.socket]:
+    """Hold a port for TCP, on both address families, by sockets that never listen: the kernel resets what comes there. Raises OSError."""
+    return _on_both(lambda af: bound(af, socket.SOCK_STREAM, 0, Binding(), port))
+
+
+def hold_udplite(af: int, port: int) -> list[socket.socket]:
+    """Hold a port for UDP-Lite; nothing where the kernel does not speak it, since nobody can take it then. Raises OSError."""
+    try:
+        return [deaf_udp(af, Binding(), port, protocol=IPPROTO_UDPLITE)]
+    except OSError as error:
+        if error.errno in {errno.EPROTONOSUPPORT, errno.EADDRINUSE}:  # one that listens there hears more than it wants, no harm to us
+            return []
+        raise
+
+
+def share(socks: Iterable[socket.socket], value: bool) -> None:
+    """Whether a port may be bound again by one that shares, too."""
+    for sock in socks:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, value)
 
 
 def first_free(wanted: int, seed: int, claim: Callable[[int], list[socket.socket]]) -> tuple[int, list[socket.socket]]:
@@ -64,13 +88,18 @@ def first_free(wanted: int, seed: int, claim: Callable[[int], list[socket.socket
 
 def hold(port: int) -> list[socket.socket]:
     """Hold a port on IPv4 and (where it exists) IPv6 so that nobody else gets it. Raises OSError."""
-    held = [deaf_udp(4, Binding(), port)]
-    if has_ipv6():
-        try:
-            held.append(deaf_udp(6, Binding(), port))
-        except BaseException:
-            held[0].close()
-            raise
+    return _on_both(lambda af: deaf_udp(af, Binding(), port))
+
+
+def _on_both(opened: Callable[[int], socket.socket]) -> list[socket.socket]:
+    held: list[socket.socket] = []
+    try:
+        for af in (4, 6) if has_ipv6() else (4,):
+            held.append(opened(af))  # noqa: PERF401 - those before are closed when one fails
+    except BaseException:
+        for sock in held:
+            sock.close()
+        raise
     return held
 
 

@@ -1,79 +1,29 @@
 """Probes through raw sockets: we write the whole IP datagram, and read ICMP as it came. Needs CAP_NET_RAW.
 
-Sending: one socket per address family and binding, opened when first needed; none of them hears anything.
-Receiving: one socket for ICMP, one for ICMPv6, on all devices; the kernel filters (`filters`) and stamps what comes.
+Sending (`mouths`): one socket per address family and binding, opened when first needed; none of them hears anything. TCP as the
+kernel connects goes through the kernel's own sockets (`tcp_connect`).
+Receiving (`ears`): one socket for ICMP, one for ICMPv6, on all devices; and from the first flow whose target may answer in the
+probe's own protocol, one for that protocol, too. The kernel filters (`filters`) and stamps what comes.
 """
 
-import socket
-import sys
+import errno
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from pathwarden.errors import CannotProbe, MalformedPacket
+from pathwarden.errors import CannotProbe, ProbeError
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
-from pathwarden.net import filters, ports
+from pathwarden.net import ports
+from pathwarden.net.ears import Ears, Recorder
 from pathwarden.net.flows import Flows
-from pathwarden.net.sockets import (
-    BUSY,
-    IPV6_HOPLIMIT,
-    MOVED,
-    SO_RCVBUFFORCE,
-    SO_RXQ_OVFL,
-    ask_for_stamps,
-    bound,
-    cannot_open,
-    cannot_send,
-    monotonic_of,
-    stamp_of,
-)
+from pathwarden.net.mouths import Mouths
+from pathwarden.net.sockets import BUSY, MOVED, cannot_open, cannot_send
+from pathwarden.net.tcp_connect import Connects
 from pathwarden.net.waiting import Waiter
-from pathwarden.wire.probe_codec import Encoder, decode4, decode6, encoder
 
-_ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 _EVERY_IDENT = 0xFFFE  # each probe in flight is told apart by its own
-_BUFFER = 1 << 20  # 1500 replies in the kernel's accounting: more than a second at any pace we allow
-_ROOM = 65535  # the longest datagram
-_CONTROL = 128  # stamp, drop counter and hop limit take 72 bytes
-_AT_ONCE = 256  # packets of one socket before the caller gets its turn
-_WAYS = 4096  # flows whose headers are laid out; about 1 KB each
-
-
-class _Way(NamedTuple):
-    """How a flow leaves under a binding."""
-
-    encode: Encoder
-    sendto: Callable[[bytes, tuple[str, int]], int]
-    address: tuple[str, int]
-
-
-class _Ear:
-    """One receiving socket; `missed` is the kernel's count of packets that found its buffer full."""
-
-    def __init__(self, af: int, port: int) -> None:
-        self.af = af
-        self.missed = 0
-        self.sock = bound(af, socket.SOCK_RAW, _ICMP[af], Binding())
-        try:
-            filters.attach(self.sock, filters.replies4(port) if af == 4 else filters.replies6(port))
-            filters.only_replies(self.sock, af)
-            self._enlarge()
-            with suppress(OSError):  # an emulated kernel has no drop counter
-                self.sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-            if af == 6:
-                self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
-            self.stamped = ask_for_stamps(self.sock)
-        except BaseException:
-            self.sock.close()
-            raise
-
-    def _enlarge(self) -> None:
-        try:  # beyond net.core.rmem_max only with CAP_NET_ADMIN
-            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _BUFFER)
-        except OSError:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+_NOBODYS = range(33434, 33535)  # UDP ports where traceroutes have always gone: no program answers there
+_NAMELESS = frozenset({Method.TCP_CONNECT, Method.UDPLITE, Method.RAW})  # answers of these name no probe
+_TCP = frozenset({Method.TCP, Method.TCP_CONNECT})
 
 
 class RawTransport:
@@ -87,28 +37,37 @@ class RawTransport:
 
     def __init__(self, source_port: int = 0, *, seed: int = 0) -> None:
         self.source_port, self._held = ports.first_free(source_port, seed, ports.hold)
-        self._counts: Counter[str] = Counter(malformed=0, ignored=0, enobufs=0, timestamps_missing=0, timestamps_refused=0)
+        self._counts = {"malformed": 0, "ignored": 0, "enobufs": 0, "timestamps_missing": 0, "timestamps_refused": 0}
         self._flows = Flows(self.source_port, labelled=True)
         self._stale = False
-        self._mouths: dict[tuple[int, Binding], socket.socket] = {}
-        self._ways: dict[tuple[Flow, Binding], _Way] = {}
-        self._ears: dict[int, _Ear] = {}
+        self._mouths = Mouths()
+        self._ways = self._mouths.ways
+        self._connects: Connects | None = None
+        self._prepared: set[tuple[int, Method]] = set()
+        self._record: Recorder | None = None
         self._waiter = Waiter()
-        self._buffer = bytearray(_ROOM)
         try:
-            self._listen()
-        except PermissionError as error:
-            self.close()
-            raise CannotProbe("raw sockets are not permitted", "give the program CAP_NET_RAW") from error
-        except BaseException:
-            self.close()
+            self._ears = Ears(self.source_port, self._waiter, self._counts)
+        except BaseException as error:
+            for sock in self._held:
+                sock.close()
+            self._waiter.close()
+            if isinstance(error, PermissionError):
+                raise CannotProbe("raw sockets are not permitted", "give the program CAP_NET_RAW") from error
             raise
 
-    def _listen(self) -> None:
-        for af in (4, 6) if ports.has_ipv6() else (4,):
-            ear = _Ear(af, self.source_port)
-            self._ears[ear.sock.fileno()] = ear
-            self._waiter.add(ear.sock)
+    @property
+    def record(self) -> Recorder | None:
+        """Told of every packet: the whole IP datagram, its instant, and the probe that it is or the reply in it (None: no reply).
+
+        An IPv6 header that the kernel took off is put on again, without extension headers. What the kernel sends for
+        Method.TCP_CONNECT is not told, what comes back is.
+        """
+        return self._record
+
+    @record.setter
+    def record(self, record: Recorder | None) -> None:
+        self._record = self._ears.record = record
 
     def flow(
         self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN
@@ -117,7 +76,30 @@ class RawTransport:
         if self._stale:
             self._stale = False
             self._renew()
-        return self._flows.get(dst, method, port, binding, tos, size, label, extra)
+        flow = self._flows.get(dst, method, port, binding, tos, size, label, extra)
+        if method is not Method.ICMP and not (method is Method.UDP and flow.dport in _NOBODYS):
+            try:
+                self._prepare(flow, binding)
+            except OSError as error:
+                raise cannot_open(error, binding) from error
+        return flow
+
+    def _prepare(self, flow: Flow, binding: Binding) -> None:
+        """Hold the port in the flow's protocol, too, and hear what the target answers. Raises OSError and ProbeError."""
+        method = flow.method
+        if method is Method.TCP_CONNECT and (binding.next_hop or flow.extra.gateways):
+            raise ProbeError("send_failed", "the kernel's own connect() knows neither next hop nor source route: use method tcp")
+        if method in _TCP and self._connects is None:
+            try:
+                self._connects = Connects(self.source_port, self._waiter, self._counts, quoting=True)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise ProbeError("send_failed", f"another program holds TCP port {self.source_port}") from error
+                raise
+        if method is Method.UDPLITE and (flow.af, method) not in self._prepared:
+            self._held += ports.hold_udplite(flow.af, self.source_port)
+        self._prepared.add((flow.af, method))
+        self._ears.hear(flow)
 
     def forget(self) -> None:
         """Before the next flow ask the kernel anew: an address, a device or a kernel route has changed. From any thread."""
@@ -125,14 +107,12 @@ class RawTransport:
 
     def _renew(self) -> None:
         self._flows.forget()
-        self._ways.clear()
-        for sock in self._mouths.values():
-            sock.close()
-        self._mouths.clear()
+        self._mouths.forget()
 
-    def window(self, flow: Flow) -> int:  # noqa: ARG002 - the protocol's signature; raw sockets see every ident
-        """How many probes of one flow are told apart: as many as there are idents."""
-        return _EVERY_IDENT
+    def window(self, flow: Flow) -> int:
+        """How many probes of one flow are told apart: as many as there are idents, or one where a program may answer that names none."""
+        one = flow.method in _NAMELESS or (flow.method is Method.UDP and flow.dport not in _NOBODYS)
+        return 1 if one else _EVERY_IDENT
 
     def send(self, probe: Probe, binding: Binding) -> int:
         """Send one probe; the monotonic instant just before, or 0 when a queue is full. Raises ProbeError."""
@@ -151,73 +131,38 @@ class RawTransport:
             raise cannot_send(error, binding) from error
 
     def _send(self, probe: Probe, binding: Binding) -> int:
-        way = self._ways.get((probe.flow, binding)) or self._way(probe.flow, binding)
+        way = self._ways.get((probe.flow, binding))
+        if way is None:
+            if self._connects and probe.flow.method is Method.TCP_CONNECT:
+                return self._connects.send(probe, binding)
+            way = self._mouths.make(probe.flow, binding)
         packet = way.encode(probe.ident, probe.ttl)
         at_ns = time.monotonic_ns()
-        way.sendto(packet, way.address)
+        way.leave(packet, way.address)
+        if self._record:
+            for piece in way.pieces(packet):
+                self._record(piece, at_ns, probe)
         return at_ns
-
-    def _way(self, flow: Flow, binding: Binding) -> _Way:
-        if len(self._ways) >= _WAYS:
-            self._ways.clear()
-        mouth = self._mouths.get((flow.af, binding)) or self._open_mouth(flow.af, binding)
-        way = self._ways[flow, binding] = _Way(encoder(flow), mouth.sendto, (flow.dst, 0))
-        return way
-
-    def _open_mouth(self, af: int, binding: Binding) -> socket.socket:
-        # IPPROTO_RAW means that we write the header. The address is bound, too, for rules that look at the source.
-        try:
-            mouth = bound(af, socket.SOCK_RAW, socket.IPPROTO_RAW, binding)
-        except OSError as error:
-            raise cannot_open(error, binding) from error
-        filters.attach(mouth, filters.nothing())
-        self._mouths[af, binding] = mouth
-        return mouth
 
     def receive(self, timeout_ns: int) -> list[Reply]:
         """See `Transport.receive`."""
         replies: list[Reply] = []
         for fd in self._waiter.wait(timeout_ns):
-            self._drain(self._ears[fd], replies)
+            ear = self._ears.get(fd)
+            if ear is not None:
+                ear.drain(replies, self._record)
+            elif self._connects:
+                self._connects.settle(fd)
+        if self._connects and self._connects.waiting:
+            return [self._connects.claim(reply) for reply in replies]
         return replies
 
-    def _drain(self, ear: _Ear, replies: list[Reply]) -> None:
-        buffer = self._buffer
-        receive = ear.sock.recvmsg_into
-        for _ in range(_AT_ONCE):
-            try:
-                size, control, _flags, sender = receive((buffer,), _CONTROL)
-            except BlockingIOError:
-                return
-            at_ns, hop_limit = self._read_control(ear, control)
-            packet = bytes(buffer[:size])
-            try:
-                reply = decode4(packet, at_ns) if ear.af == 4 else decode6(packet, sender[0], hop_limit, at_ns)
-            except MalformedPacket:
-                self._counts["malformed"] += 1
-                continue
-            if reply is None:
-                self._counts["ignored"] += 1
-            else:
-                replies.append(reply)
-
-    def _read_control(self, ear: _Ear, control: list[tuple[int, int, bytes]]) -> tuple[int, int]:
-        """The monotonic instant of arrival, and the hop limit (0: IPv4 has it in the packet)."""
-        at_ns = hop_limit = 0
-        for level, kind, data in control:
-            stamp_ns = stamp_of(level, kind, data)
-            if stamp_ns is not None:
-                at_ns, good = monotonic_of(stamp_ns)
-                if not good:
-                    self._counts["timestamps_refused"] += 1
-            elif level == socket.IPPROTO_IPV6 and kind == IPV6_HOPLIMIT:
-                hop_limit = int.from_bytes(data, sys.byteorder)
-            elif level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL:
-                ear.missed = int.from_bytes(data, sys.byteorder)
-        if not at_ns:
-            self._counts["timestamps_missing"] += 1
-            at_ns = time.monotonic_ns()
-        return at_ns, hop_limit
+    def pause(self, timeout_ns: int) -> None:
+        """See `Transport.pause`."""
+        if self._ears.stamped:
+            self._waiter.pause(timeout_ns)
+        else:  # without stamps a reply is as old as its reading
+            self._waiter.wait(timeout_ns)
 
     def wake(self) -> None:
         """See `Transport.wake`."""
@@ -229,14 +174,15 @@ class RawTransport:
         `malformed` and `ignored` packets, `overflow` of the receive buffers, `enobufs` (full send queues), receive stamps
         that were missing or refused.
         """
-        return {**self._counts, "overflow": sum(ear.missed for ear in self._ears.values())}
+        return {**self._counts, "overflow": self._ears.missed}
 
     def close(self) -> None:
         """Release every socket."""
-        self._renew()
-        for ear in self._ears.values():
-            ear.sock.close()
+        self._flows.forget()
+        self._mouths.close()
+        if self._connects:
+            self._connects.close()
+        self._ears.close()
         for sock in self._held:
             sock.close()
-        self._ears.clear()
         self._waiter.close()

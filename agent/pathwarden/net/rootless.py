@@ -105,6 +105,7 @@ class RootlessTransport:
         self._by_fd: dict[int, _Line] = {}
         self._ways: dict[tuple[Flow, Binding], _Way] = {}
         self._waiter = Waiter()
+        self._stamped = True
         try:
             self.source_port, _ = ports.first_free(source_port, seed, self._claim)
         except BaseException:
@@ -149,7 +150,7 @@ class RootlessTransport:
 
     def _prepare(self, af: int, sock: socket.socket) -> None:
         _share([sock], 0)
-        k.ask_for_stamps(sock)
+        self._stamped = k.ask_for_stamps(sock)
         level = _LEVEL[af]
         for name, value in _OPTIONS[af]:
             sock.setsockopt(level, name, value)
@@ -287,6 +288,13 @@ class RootlessTransport:
             self._counts["timestamps_missing"] += 1
             at_ns = time.monotonic_ns()
         return at_ns, ttl
+
+    def pause(self, timeout_ns: int) -> None:
+        """See `Transport.pause`."""
+        if self._stamped:
+            self._waiter.pause(timeout_ns)
+        else:  # without stamps a reply is as old as its reading
+            self._waiter.wait(timeout_ns)
 
     def wake(self) -> None:
         """See `Transport.wake`."""

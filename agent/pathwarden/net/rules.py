@@ -15,6 +15,7 @@ class Rule(NamedTuple):
     fwmark: int = 0
     fwmask: int = 0
     device: str = ""
+    priority: int = 0
 
 
 def leading(rules: Sequence[Rule], binding: Binding, own: Sequence[str]) -> Binding | None:
@@ -24,6 +25,11 @@ def leading(rules: Sequence[Rule], binding: Binding, own: Sequence[str]) -> Bind
     """
     candidates = (_complete(rule, binding, own) for rule in rules if rule.table == binding.table)
     return next((found for found in candidates if found is not None), None)
+
+
+def followed(rules: Sequence[Rule], table: int, binding: Binding) -> Rule | None:
+    """The first rule to a table whose conditions a binding meets as it is; None if none does. `rules` are in the kernel's order."""
+    return next((rule for rule in rules if rule.table == table and _complete(rule, binding, ()) == binding), None)
 
 
 def line_to_add(binding: Binding, af: int) -> str:
@@ -51,7 +57,7 @@ def _complete(rule: Rule, binding: Binding, own: Sequence[str]) -> Binding | Non
         if not inside:
             return None
         address = inside[0]
-    return Binding(device, address, binding.table, fwmark)
+    return binding._replace(device=device, address=address, fwmark=fwmark)
 
 
 def _within(address: str, prefix: str) -> bool:

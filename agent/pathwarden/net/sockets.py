@@ -20,10 +20,13 @@ SO_RXQ_OVFL = 40
 IP_MTU_DISCOVER = 10
 IP_RECVERR = 11
 IP_RECVTTL = 12
+IPV6_FLOWINFO = 11
+IPV6_PKTINFO = 50
 IPV6_HOPLIMIT = 52
 IPV6_MTU_DISCOVER = 23
 IPV6_RECVERR = 25
 IPV6_AUTOFLOWLABEL = 70
+IPPROTO_UDPLITE = 136  # Python names it on 3.12 at the earliest
 PMTUDISC_PROBE = 3  # don't fragment, and disregard what the kernel remembers about the path's MTU
 
 DOMAINS = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -51,22 +54,42 @@ _LEAVING = {
 _CONNECTING = _LEAVING | {errno.EINVAL: "no_route"}  # a blackhole route, or a link-local target without a device
 
 _SIOCGIFFLAGS = 0x8913
+_SIOCGIFMTU = 0x8921
+_NO_NEIGHBOURS = 0x10 | 0x80  # IFF_POINTOPOINT and IFF_NOARP
 _READY = 0x1 | 0x40  # IFF_UP and IFF_RUNNING
 _IFREQ = struct.Struct("16sH22x")
+_IFREQ_INT = struct.Struct("=16si20x")
 _WIDE = struct.Struct("=qq")
 _NARROW = struct.Struct("=ii")  # a 32-bit machine's timespec
 _SECOND_NS = 1_000_000_000
-_STAMPS = frozenset({SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW})
+STAMPS = frozenset({SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW})
 
 
 def device_state(device: str) -> str:
     """'' when a device is ready to send, else the reason for a `ProbeError`: 'device_absent' or 'device_down'."""
+    flags = _ask_device(_SIOCGIFFLAGS, device)
+    if flags is None:
+        return "device_absent"
+    return "" if flags & _READY == _READY else "device_down"
+
+
+def has_neighbours(device: str) -> bool:
+    """Whether a device needs a link address for each neighbour, as a point-to-point link does not."""
+    return not (_ask_device(_SIOCGIFFLAGS, device) or 0) & _NO_NEIGHBOURS
+
+
+def device_mtu(device: str) -> int:
+    """The longest datagram that a device takes, in bytes; 0 when it is absent."""
+    return _ask_device(_SIOCGIFMTU, device) or 0
+
+
+def _ask_device(what: int, device: str) -> int | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         try:
-            answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, _IFREQ.pack(device.encode()[:15], 0))
+            answer = fcntl.ioctl(sock, what, _IFREQ.pack(device.encode()[:15], 0))
         except OSError:
-            return "device_absent"
-    return "" if _IFREQ.unpack(answer)[1] & _READY == _READY else "device_down"
+            return None
+    return int((_IFREQ_INT if what == _SIOCGIFMTU else _IFREQ).unpack(answer)[1])
 
 
 def cannot_open(error: OSError, binding: Binding) -> ProbeError:
@@ -113,6 +136,10 @@ def bound(af: int, kind: int, protocol: int, binding: Binding, port: int = 0, *,
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if binding.device:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, binding.device.encode())
+        if binding.direct:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
+        if binding.debug:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_DEBUG, 1)
         if binding.fwmark:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", binding.fwmark))
         if binding.address or port:
@@ -134,7 +161,7 @@ def ask_for_stamps(sock: socket.socket) -> bool:
 
 def stamp_of(level: int, kind: int, data: bytes) -> int | None:
     """The wall-clock nanoseconds of a control message, or None if it is another one."""
-    if level != socket.SOL_SOCKET or kind not in _STAMPS:
+    if level != socket.SOL_SOCKET or kind not in STAMPS:
         return None
     fields = _WIDE if len(data) == _WIDE.size else _NARROW
     seconds, ns = fields.unpack(data)

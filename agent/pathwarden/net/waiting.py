@@ -14,10 +14,12 @@ class Waiter:
         self._poll = select.poll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._bell, select.POLLIN)
+        self._alone = select.poll()
+        self._alone.register(self._bell, select.POLLIN)
 
-    def add(self, sock: socket.socket) -> None:
-        """Wait for this socket, too: for packets, and for its error queue."""
-        self._poll.register(sock, select.POLLIN)  # POLLERR comes unasked
+    def add(self, sock: socket.socket, *, writable: bool = False) -> None:
+        """Wait for this socket, too: for packets, and for its error queue; `writable` for the end of its connecting as well."""
+        self._poll.register(sock, select.POLLIN | select.POLLOUT if writable else select.POLLIN)  # POLLERR comes unasked
 
     def remove(self, sock: socket.socket) -> None:
         """Wait for this socket no longer; call it before closing."""
@@ -33,6 +35,11 @@ class Waiter:
             else:
                 ready.append(fd)
         return ready
+
+    def pause(self, timeout_ns: int) -> None:
+        """Let so much time pass (rounded up to ms), whatever the sockets have; less if woken."""
+        if self._alone.poll(-(-timeout_ns // _MS)):
+            os.eventfd_read(self._bell)
 
     def wake(self) -> None:
         """End the waiting, or the next one."""
