@@ -7,7 +7,7 @@ Rules:
 2. Then each further query goes once over all ttls up to the end, again in random order. With `by_hop` all queries of a ttl go
    together, in order, as a reader of traceroute's lines expects.
 3. Where the pace leaves a session waiting for its turn longer than the largest RTT so far, the climb does not run ahead of its
-   answers: it stands while the probe before is unanswered and younger than 1.5 times that RTT, and further queries to ttls that
+   answers: it stands while the probe before is unanswered and younger than 1.5 times that RTT (or 20 ms), and further queries to ttls that
    answered fill the turn meanwhile. So no probe passes the destination, and none that could leave waits.
 4. The destination is reached when it answers itself with anything but Time Exceeded. An unreachable from a router on the way ends the
    trace there and is no arrival, and says nothing once the destination answered. Time Exceeded from the destination's own address is
@@ -21,7 +21,6 @@ Rules:
 9. With `rising_port` the probes, in the order of sending, are flows of their own, as those of the classic traceroute.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -34,6 +33,7 @@ from pathwarden.model.trace import Answer, Ending, Hop
 SHORTEST_WAIT_NS = 800_000_000  # a router's slow path alone may take half a second
 WAIT_MARGIN_NS = 200_000_000
 _WAIT_PRECISION_NS = 1_000_000  # traceroute(8) adds it to an RTT before it multiplies
+_SHORTEST_HOLD_NS = 20_000_000  # waking up for less costs more CPU than the probe beyond the end that it may save
 _LAST_PORT = 0xFFFF
 _LAST_CHECKSUM = 0xFFFE  # as an ICMP flow's may be
 # From a router these say that the way ends there; whatever the destination says is an arrival.
@@ -122,6 +122,7 @@ class TraceSession:
         "_shuffler",
         "_spare",
         "_top",
+        "_wait_ns",
         "correlator",
         "done",
         "duplicates",
@@ -140,12 +141,12 @@ class TraceSession:
         self._shuffler = shuffler
         self._rising = spec.rising_port and spec.flow.method in _RISING
         self._cells: dict[int, list[Answer | None]] = {}
-        self._queue: deque[tuple[int, int]] = deque()
-        self._in_flight: deque[Slot] = deque()
+        self._queue: list[tuple[int, int]] = []  # what goes next is last; lists, since a deque takes 760 bytes even when empty
+        self._in_flight: list[Slot] = []
         self._open = 0
         self._next_ttl = spec.first_ttl
         self._next_query = spec.queries if spec.by_hop else 1
-        self._spare: deque[int] = deque()  # ttls that answered and may be asked again before the climb ends
+        self._spare: list[int] = []  # ttls that answered and may be asked again before the climb ends
         self._asked: dict[int, int] = {}  # how many queries went to a ttl ahead of their round
         self._front: Slot | None = None  # the latest first query
         self._ready_ns = 0  # since when a turn is waited for; 0: none is
@@ -156,6 +157,7 @@ class TraceSession:
         self._reached: int | None = None
         self._limit: int | None = None  # no probe may go here or beyond
         self._longest_rtt_ns = 0
+        self._wait_ns = min(spec.wait_ns, SHORTEST_WAIT_NS)
         self._asked_last = False
         self._error = ""
         if spec.expected_ttl >= spec.first_ttl and not spec.by_hop:
@@ -166,32 +168,34 @@ class TraceSession:
         self._expire(mono_ns)
         self._hold_ns = 0
         slots: list[Slot] = []
-        if budget:
-            self._paced = 0 < self._longest_rtt_ns <= mono_ns - (self._ready_ns or mono_ns)
-            budget = min(budget, self.spec.window - self._open)
-        elif not self._ready_ns:
-            self._ready_ns = mono_ns
         queue = self._queue
-        if not queue:
-            self._refill(mono_ns)
-        while len(slots) < budget and queue:
-            ttl, query = queue.popleft()
-            slot = self.correlator.issue(self, self._risen() if self._rising else self.spec.flow, ttl, query, mono_ns)
+        if not budget:
+            self._ready_ns = self._ready_ns or mono_ns
+            if not queue:
+                self._refill(mono_ns, 1)
+            return slots
+        spec, cells, issue = self.spec, self._cells, self.correlator.issue
+        self._paced = 0 < self._longest_rtt_ns <= mono_ns - (self._ready_ns or mono_ns)
+        most = min(budget, spec.window - self._open)
+        while len(slots) < most:
+            if not queue:
+                self._refill(mono_ns, most - len(slots))
+                if not queue:
+                    break
+            ttl, query = queue.pop()
+            slot = issue(self, self._risen() if self._rising else spec.flow, ttl, query, mono_ns)
             if slot is None:
-                queue.appendleft((ttl, query))
+                queue.append((ttl, query))
                 break
             self._in_flight.append(slot)
             if not query:
                 self._front = slot
-            if ttl not in self._cells:
-                self._cells[ttl] = [None] * self.spec.queries
+            if ttl not in cells:
+                cells[ttl] = [None] * spec.queries
             self._open += 1
             self.probes += 1
             slots.append(slot)
-            if not queue:
-                self._refill(mono_ns)
-        if slots:
-            self._ready_ns = mono_ns if queue else 0
+        self._ready_ns = mono_ns if len(slots) == budget else 0
         return slots
 
     def unsent(self, slot: Slot) -> None:
@@ -200,7 +204,7 @@ class TraceSession:
         self._in_flight.remove(slot)
         self._open -= 1
         self.probes -= 1
-        self._queue.appendleft((slot.probe.ttl, slot.probe.query))
+        self._queue.append((slot.probe.ttl, slot.probe.query))
 
     def fail(self, reason: str) -> None:
         """End the trace: no probe can leave, for this reason (the code of a `ProbeError`)."""
@@ -220,6 +224,7 @@ class TraceSession:
         rtt_ns = at_ns - slot.sent_ns if at_ns > slot.sent_ns else 0
         if rtt_ns > self._longest_rtt_ns:
             self._longest_rtt_ns = rtt_ns
+            self._wait_ns = min(self.spec.wait_ns, max(SHORTEST_WAIT_NS, 3 * rtt_ns + WAIT_MARGIN_NS))
         self._cells[ttl][query] = Answer(
             query, responder, rtt_ns, kind, reply.icmp_type, reply.icmp_code, reply.ttl, reply.quoted_ttl, marks_of(probe, reply)
         )
@@ -234,12 +239,12 @@ class TraceSession:
         """When the next probe times out, or the climb may go on; None if nothing is waited for."""
         in_flight = self._in_flight
         while in_flight and in_flight[0].answered:
-            in_flight.popleft()
+            in_flight.pop(0)
         if not in_flight:
             return None
         if self.spec.waits is not None:
             return min(_left_ns(slot) + self._adaptive_wait_ns(slot) for slot in in_flight if not slot.answered)
-        timeout_ns = _left_ns(in_flight[0]) + self._wait_ns()
+        timeout_ns = _left_ns(in_flight[0]) + self._wait_ns
         return min(timeout_ns, self._hold_ns) if self._hold_ns else timeout_ns
 
     def known_hops(self) -> Iterable[Hop]:
@@ -305,12 +310,7 @@ class TraceSession:
             self._drop_queued(ttl + 1)
 
     def _drop_queued(self, first_ttl: int) -> None:
-        kept = [cell for cell in self._queue if cell[0] < first_ttl]
-        self._queue.clear()
-        self._queue.extend(kept)
-
-    def _wait_ns(self) -> int:
-        return min(self.spec.wait_ns, max(SHORTEST_WAIT_NS, 3 * self._longest_rtt_ns + WAIT_MARGIN_NS))
+        self._queue[:] = [cell for cell in self._queue if cell[0] < first_ttl]
 
     def _adaptive_wait_ns(self, slot: Slot) -> int:
         """How long traceroute(8) waits for this probe, by what is known now."""
@@ -337,28 +337,30 @@ class TraceSession:
         while in_flight:
             slot = in_flight[0]
             if not slot.answered:
-                if (slot.sent_ns or slot.issued_ns) + self._wait_ns() > mono_ns:
+                if (slot.sent_ns or slot.issued_ns) + self._wait_ns > mono_ns:
                     return
                 self._silence(slot)
-            in_flight.popleft()
+            in_flight.pop(0)
 
     def _expire_each(self, mono_ns: int) -> None:
         """Each probe has its own time-out here, so a later one may be silent before an earlier one."""
-        waiting = [slot for slot in self._in_flight if not slot.answered]
-        self._in_flight.clear()
-        for slot in waiting:
+        waiting: list[Slot] = []
+        for slot in self._in_flight:
+            if slot.answered:
+                continue
             if _left_ns(slot) + self._adaptive_wait_ns(slot) > mono_ns:
-                self._in_flight.append(slot)
+                waiting.append(slot)
             else:
                 self._silence(slot)
+        self._in_flight = waiting
 
     def _silence(self, slot: Slot) -> None:
         slot.timed_out = True
         self._open -= 1
         self._cells[slot.probe.ttl][slot.probe.query] = Answer(slot.probe.query)
 
-    def _climb(self, mono_ns: int) -> bool:
-        """Queue the next ttl of the climb if it may be probed yet."""
+    def _climb(self, mono_ns: int, room: int) -> bool:
+        """Queue the next ttl of the climb if it may be probed yet, or what is asked while it stands."""
         spec, ttl = self.spec, self._next_ttl
         if ttl > spec.max_ttl or self._asked_last or (self._end is not None and ttl > self._end):
             return False
@@ -368,37 +370,39 @@ class TraceSession:
             return False  # the expected end may answer yet; probing past it would be a waste
         front = self._front
         if self._paced and front is not None and not (front.answered or front.timed_out):
-            until_ns = _left_ns(front) + self._longest_rtt_ns * 3 // 2
+            until_ns = _left_ns(front) + max(self._longest_rtt_ns * 3 // 2, _SHORTEST_HOLD_NS)
             if mono_ns < until_ns:
                 self._hold_ns = until_ns
-                return self._ask_again()
-        for query in range(spec.queries if spec.by_hop else 1):
-            self._queue.append((ttl, query))
+                return self._ask_again(room)
+        self._enqueue(ttl)
         self._next_ttl += 1
         return True
 
-    def _ask_again(self) -> bool:
-        """While the climb stands, queue a further query to a ttl that answered."""
-        while self._spare:
-            ttl = self._spare.popleft()
+    def _ask_again(self, most: int) -> bool:
+        """While the climb stands, queue further queries to ttls that answered."""
+        spare, queries = self._spare, self.spec.queries
+        while spare and len(self._queue) < most:
+            ttl = spare.pop(0)
             query = self._asked.get(ttl, 0) + 1
-            if query < self.spec.queries and (self._end is None or ttl <= self._end) and (self._limit is None or ttl < self._limit):
+            if query < queries and self._wanted(ttl):
                 self._asked[ttl] = query
                 self._queue.append((ttl, query))
-                self._spare.append(ttl)
-                return True
-        return False
+                spare.append(ttl)
+        return bool(self._queue)
 
-    def _refill(self, mono_ns: int) -> None:
-        """Queue the next stage once the one before can tell nothing more."""
-        if self.done or self._climb(mono_ns):
+    def _wanted(self, ttl: int) -> bool:
+        return (self._end is None or ttl <= self._end) and (self._limit is None or ttl < self._limit)
+
+    def _refill(self, mono_ns: int, room: int) -> None:
+        """Queue the next stage once the one before can tell nothing more; of what may wait no more than there is room for."""
+        if self.done or self._climb(mono_ns, room):
             return
         if self._open and self._reached is None:
             return  # an answer on its way may still move the end
         spec = self.spec
         if self._end is None and not self._asked_last and self._next_ttl <= spec.max_ttl:
             self._asked_last = True
-            self._queue.extend((spec.max_ttl, query) for query in range(spec.queries if spec.by_hop else 1))
+            self._enqueue(spec.max_ttl)
             return
         # Where nobody answered, nobody is asked again; a round may be empty when its queries went ahead, or are prohibited.
         while not self._queue and self._next_query < spec.queries and self._top >= spec.first_ttl:
@@ -406,6 +410,13 @@ class TraceSession:
             self._next_query += 1
         if not self._queue and not self._open:
             self.done = True
+
+    def _enqueue(self, ttl: int) -> None:
+        """Queue the first queries to a ttl; the queue is empty."""
+        if self.spec.by_hop:
+            self._queue.extend((ttl, query) for query in range(self.spec.queries - 1, -1, -1))
+        else:
+            self._queue.append((ttl, 0))
 
     def _enqueue_round(self, query: int, last_ttl: int) -> None:
         # Ttls between the gap and the last probe were never asked, and are not asked now.
