@@ -175,7 +175,9 @@ class TraceSession:
                 self._refill(mono_ns, 1)
             return slots
         spec, cells, issue = self.spec, self._cells, self.correlator.issue
-        self._paced = 0 < self._longest_rtt_ns <= mono_ns - (self._ready_ns or mono_ns)
+        longest_ns = self._longest_rtt_ns
+        if not (self._paced and longest_ns <= _SHORTEST_HOLD_NS):  # what costs so little is kept up when the line gets shorter
+            self._paced = 0 < longest_ns <= mono_ns - (self._ready_ns or mono_ns)
         most = min(budget, spec.window - self._open)
         while len(slots) < most:
             if not queue:
