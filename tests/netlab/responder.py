@@ -148,15 +148,16 @@ class Responder:
         for each in says if isinstance(says, tuple) else (says,):
             own = TARGET[packet.af] if at == last else hop(packet.af, at)
             source = each.source[packet.af] if each.source else own
-            answer = _made(each, packet, source, packet.ttl - at + 1)
+            made = answer(each, packet, source, packet.ttl - at + 1)
             for _ in range(each.copies):
                 if each.delay_s:
-                    heapq.heappush(self._due, (time.monotonic() + each.delay_s, next(self._numbers), answer))
+                    heapq.heappush(self._due, (time.monotonic() + each.delay_s, next(self._numbers), made))
                 else:
-                    os.write(self._tun, answer)
+                    os.write(self._tun, made)
 
 
-def _made(says: Says, packet: Packet, source: str, ttl_left: int) -> bytes:
+def answer(says: Says, packet: Packet, source: str, ttl_left: int) -> bytes:
+    """The datagram that says it to a probe, from an address, with so much of the probe's TTL left."""
     src, dst = _bytes(packet.af, source), packet.src
     if says.direct:
         return datagram(packet.af, src, dst, packet.protocol, says.direct(packet), says.ttl)
