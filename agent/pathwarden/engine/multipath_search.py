@@ -9,11 +9,16 @@ Rules, for each hop, in this order; a hop is decided anew when nothing is on its
    there the hop rule is all.
 6. Branches that cross, or that differ in successors or in length, break the hop rule's supposition: from there to the next single
    vertex each vertex of the hop before has its own stopping rule (node control, MDA).
-7. Silence is a vertex where nobody answers, or where more flows stay silent than loss explains. A hop that misses answers too often is
-   given up, and the search then is not complete.
+7. Silence is a vertex where nobody answers, or where more flows stay silent than loss explains; but not beside the target's own answers,
+   since hosts limit their unreachables (Linux: 6 at once, then one a second).
+8. A hop that left more than half unanswered is asked no more at once than it answered then: so a router's limit costs time rather than
+   probes. One that misses answers too often is given up, and the search then is not complete.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
+from itertools import groupby, islice
+from operator import itemgetter
 
 from pathwarden.engine.stopping import repeats, stopping_point
 from pathwarden.model.multipath import SHOWN
@@ -22,6 +27,8 @@ from pathwarden.model.probe import ReplyKind
 TRIES = 3  # one flow at one hop; with one packet in ten lost, one flow in a thousand stays silent
 MESHING_FLOWS = 2  # per member, as MDA-Lite's authors chose
 PATIENCE = 4  # unanswered probes of a hop per flow that it needs: four of five may be lost, or three of four vertices be silent
+ANY_NUMBER = 1 << 16
+LEAST_AT_ONCE = 2  # to a hop that limits its answers: one would double the time where it is loss after all
 CLIMB_AHEAD = 3  # probes of flow 0 on their way at once: each may be wasted beyond the target, but silent hops then cost less time
 SILENCE = ""  # as a vertex; no address is empty
 
@@ -45,6 +52,8 @@ class HopState:
         "out_of_flows",
         "pending",
         "per_packet",
+        "round_asked",
+        "round_missed",
         "rtts",
         "ttl",
     )
@@ -57,6 +66,8 @@ class HopState:
         self.kinds: dict[str, tuple[ReplyKind, int, int]] = {}
         self.pending = 0
         self.misses = 0
+        self.round_asked = 0
+        self.round_missed = 0
         self.again = 0
         self.matches = 0
         self.per_packet = False
@@ -74,11 +85,19 @@ class HopState:
         """Whether asking this flow can tell nothing more."""
         return flow in self.answer or self.asked.get(flow, 0) >= self.tries()
 
+    def allowance(self) -> int:
+        """How many probes may be asked for at once (rule 8)."""
+        if not self.answer or 2 * self.round_missed <= self.round_asked:
+            return ANY_NUMBER
+        return max(self.round_asked - self.round_missed, LEAST_AT_ONCE)
+
     def silent_flows(self) -> list[int]:
         """The flows that stayed silent, if that says something about the hop (rule 7)."""
         silent = [flow for flow, asked in self.asked.items() if flow not in self.answer and asked >= self.tries()]
         if not self.answer:
             return silent
+        if any(kind[0] is not ReplyKind.TIME_EXCEEDED for kind in self.kinds.values()):
+            return []
         sent = sum(self.asked[flow] for flow in self.answer)
         by_loss = len(self.asked) * (1 - len(self.answer) / sent) ** TRIES
         return silent if len(silent) > 2 + 3 * by_loss else []
@@ -95,6 +114,7 @@ class Search:
         self.first_ttl = first_ttl
         self.hops: dict[int, HopState] = {}
         self.ended: dict[int, int] = {}
+        self._groups: dict[int, dict[str, list[int]]] = {}  # what `groups` found since something happened
         self.last_ttl = first_ttl - 1
         self._max_ttl = max_ttl
         self._gap_limit = gap_limit or max_ttl
@@ -106,7 +126,9 @@ class Search:
     def note_asked(self, ttl: int, flow: int) -> None:
         """A probe is on its way, or in line."""
         hop = self.hops[ttl]
+        self._groups.clear()
         hop.pending += 1
+        hop.round_asked += 1
         if flow in hop.answer:
             hop.again += 1
         else:
@@ -115,12 +137,15 @@ class Search:
     def note_silence(self, ttl: int) -> None:
         """A probe's time is over."""
         hop = self.hops[ttl]
+        self._groups.clear()
         hop.pending -= 1
         hop.misses += 1
+        hop.round_missed += 1
 
     def note_answer(self, ttl: int, flow: int, who: str, rtt_ns: int, kind: tuple[ReplyKind, int, int]) -> None:
         """Who answered, with the reply's kind, ICMP type and code."""
         hop = self.hops[ttl]
+        self._groups.clear()
         hop.pending -= 1
         if flow not in hop.answer:
             hop.answer[flow] = who
@@ -138,14 +163,21 @@ class Search:
 
     def groups(self, ttl: int) -> dict[str, list[int]]:
         """The vertices of a ttl with the flows seen there; silence is one if it says something. The source is one, before the first ttl."""
+        known = self._groups.get(ttl)
+        if known is None:
+            known = self._groups[ttl] = self._find_groups(ttl)
+        return known
+
+    def _find_groups(self, ttl: int) -> dict[str, list[int]]:
         groups: dict[str, list[int]] = {}
         hop = self.hops.get(ttl)
         if hop is None:
             return groups
+        unsure = self._unconfirmed(ttl)
         ended = self.ended
         for flow, who in hop.answer.items():
             end = ended.get(flow)
-            if end is None or end > ttl or (end == ttl and not self._unconfirmed(ttl, flow)):
+            if end is None or end > ttl or (end == ttl and flow not in unsure):
                 groups.setdefault(who, []).append(flow)
         silent = [flow for flow in hop.silent_flows() if ended.get(flow, ttl) >= ttl]
         if silent:
@@ -156,6 +188,10 @@ class Search:
         """The vertices of a ttl with the flows that go on from there."""
         live = {who: [flow for flow in flows if self.ended.get(flow, ttl + 1) > ttl] for who, flows in self.groups(ttl).items()}
         return {who: flows for who, flows in live.items() if flows}
+
+    def _placed(self, ttl: int) -> set[int]:
+        """The flows whose vertex at a ttl is known."""
+        return {flow for flows in self.groups(ttl).values() for flow in flows}
 
     def links(self, ttl: int) -> dict[tuple[str, str], list[int]]:
         """The edges from one ttl to the next, with their flows.
@@ -179,10 +215,13 @@ class Search:
         hop = self.hops.get(ttl)
         return hop is not None and hop.per_packet
 
-    def _unconfirmed(self, ttl: int, flow: int) -> bool:
-        """Whether a flow that ended at this ttl may have ended before (rule 2)."""
+    def _unconfirmed(self, ttl: int) -> set[int]:
+        """Flows that ended at this ttl and may have ended before (rule 2)."""
         before = self.hops.get(ttl - 1)
-        return before is not None and not before.known(flow)
+        if before is None:
+            return set()
+        sure = before.answer.keys() | before.silent_flows()
+        return {flow for flow, end in self.ended.items() if end == ttl and flow not in sure}
 
     # -- what to ask
 
@@ -206,7 +245,16 @@ class Search:
             decided = decided and not asks and not hop.pending
             wants.update(dict.fromkeys(asks))
             before = hop
-        return list(wants)
+        return self._paced(wants)
+
+    def _paced(self, wants: Iterable[Want]) -> list[Want]:
+        """Rule 8; and each hop that is asked begins another round."""
+        paced: list[Want] = []
+        for ttl, of_hop in groupby(sorted(wants), key=itemgetter(0)):
+            hop = self.hops[ttl]
+            paced += islice(of_hop, hop.allowance())
+            hop.round_asked = hop.round_missed = 0
+        return paced
 
     def _climb(self) -> list[Want]:
         """Flow 0 goes first, from ttl to ttl, to learn how far it is: later all hops are asked side by side, in random order."""
@@ -219,6 +267,7 @@ class Search:
 
     def _open(self) -> int:
         self.last_ttl += 1
+        self._groups.pop(self.last_ttl, None)
         self.hops[self.last_ttl] = HopState(self.last_ttl)
         return self.last_ttl
 
@@ -288,9 +337,10 @@ class Search:
         count = MESHING_FLOWS if len(near) > 1 and len(far) > 1 else 1
         wants, lacking = [], {before: 0, hop: 0}
         for groups, here, there in ((near, before, hop), (far, hop, before)):
+            placed = self._placed(there.ttl)
             for flows in groups.values():
-                lack = count - sum(there.known(flow) for flow in flows)
-                unknown = [flow for flow in flows if not there.known(flow)][: max(lack, 0)]
+                lack = count - sum(flow in placed for flow in flows)
+                unknown = [] if there.given_up else [flow for flow in flows if not there.known(flow)][: max(lack, 0)]
                 wants += [(there.ttl, flow) for flow in unknown]
                 lacking[here] += max(lack - len(unknown), 0)
         for here, lack in lacking.items():
@@ -334,10 +384,11 @@ class Search:
         successors: dict[str, int] = defaultdict(int)
         for near, far in self.links(before.ttl):
             successors[near] += far != SILENCE
+        placed = self._placed(hop.ttl)
         for who, flows in self.going(before.ttl).items():
-            lack = stopping_point(max(successors[who], 1) + 1, self.single) - sum(hop.known(flow) for flow in flows)
-            unknown = [flow for flow in flows if not hop.known(flow)][: max(lack, 0)]
-            wants += [] if hop.given_up else [(hop.ttl, flow) for flow in unknown]
+            lack = stopping_point(max(successors[who], 1) + 1, self.single) - sum(flow in placed for flow in flows)
+            unknown = [] if hop.given_up else [flow for flow in flows if not hop.known(flow)][: max(lack, 0)]
+            wants += [(hop.ttl, flow) for flow in unknown]
             lacking += max(lack - len(unknown), 0)
         return wants + self._fresh(before, lacking)
 
