@@ -19,7 +19,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench package arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench idle package arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -82,6 +82,11 @@ bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1
 	$(need_root)
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(README),--readme)
+
+idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, as root: 7 minutes; JSON=1
+	$(need_root)
+	$(debian)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.idle $(if $(JSON),--json)
 
 package: ## the packages for OpenWrt and a feed in dist/; KEY=FILE, a usign secret key, signs the feed
 	@environment=$$($(dev)) && PYTHONPATH=packaging "$$environment/bin/python" -m packager build $(if $(KEY),--key "$(KEY)") dist

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from packager import vendor
 from packager.recipe import Recipe
+from packager.slim import slim
 from packager.tree import Node
 
 PROGRAM = "usr/lib/pathwarden"
@@ -24,6 +25,7 @@ _SYSTEM = {
     "lib/upgrade/pathwarden.sh": (0o644, "pathwarden.upgrade"),
     "usr/bin/pathwarden": (0o755, "pathwarden.launcher"),
     "usr/share/acl.d/pathwarden.json": (0o644, "acl.json"),
+    "usr/share/rpcd/acl.d/pathwarden.json": (0o644, "rpcd-acl.json"),
 }
 
 
@@ -41,12 +43,16 @@ def files(checkout: Path, recipe: Recipe, waitress: Path) -> list[Node]:
     return sorted(
         [
             *system,
-            *_copied(checkout / "agent/pathwarden", f"{PROGRAM}/pathwarden", _PROGRAM_KINDS),
+            *map(_slimmed, _copied(checkout / "agent/pathwarden", f"{PROGRAM}/pathwarden", _PROGRAM_KINDS)),
             *_copied(checkout / "web", PAGE, _PAGE_KINDS),
             *vendor.load(waitress),
             Node(f"{PROGRAM}/VERSION", 0o644, f"{recipe.full_version}\n".encode()),
         ]
     )
+
+
+def _slimmed(node: Node) -> Node:
+    return node._replace(content=slim(node.content)) if node.path.endswith(".py") and node.content else node
 
 
 def _copied(folder: Path, to: str, kinds: set[str]) -> list[Node]:

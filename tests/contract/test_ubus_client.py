@@ -7,12 +7,17 @@ import time
 from collections import Counter
 from functools import partial
 from operator import lt
+from types import SimpleNamespace
 
 import pytest
 
 from equipment.agent import awaited
+from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
 from equipment.ubus import exchange
 from equipment.ubusd import MUTE, Ubusd
+from pathwarden.api.answers import Answers
+from pathwarden.daemon import bus as bus_module
+from pathwarden.daemon.bus import methods
 from pathwarden.net import ubus
 from pathwarden.net.ubus import UbusClient
 from pathwarden.net.ubus_message import Attr, Frames, Kind, Status, number, text, write
@@ -127,6 +132,44 @@ def test_what_is_asked_wrongly_is_refused(ubusd, client, caplog):
     ubusd.invoke("pathwarden", "get", {}, reply=False)
     ubusd.invoke("pathwarden", "get", {})
     assert client.counts["answered"] == answered + 1, "who wants no reply gets none"
+
+
+def test_the_agents_object_takes_a_request_for_a_trace(ubusd, client):
+    agent = FakeAgent(("far", "near"))
+    client.publish("pathwarden", methods(Answers(agent, FakeReader(), make_settings(("far", "near")), FakeClock()), agent.trace_now))
+    started(client)
+    awaited(ubusd.paths, lambda paths: "pathwarden" in paths, "the object")
+    assert ubusd.signature("pathwarden")["trace_now"] == {"target": 3}  # a string, in blobmsg's numbers
+    # rpcd adds the session of who asks.
+    assert ubusd.invoke("pathwarden", "trace_now", {"target": "near", "ubus_rpc_session": "0" * 32}) == (Status.OK, {"target": "near"})
+    assert agent.asked == ["near"]
+    for wrong, status in (({"target": "other"}, Status.NOT_FOUND), ({"target": 5}, Status.INVALID_ARGUMENT), ({}, Status.INVALID_ARGUMENT)):
+        assert ubusd.invoke("pathwarden", "trace_now", wrong) == (status, None)
+    assert agent.asked == ["near"]
+
+
+def test_what_could_not_be_traced_is_asked_for_when_an_interface_changes(ubusd, monkeypatch):
+    monkeypatch.setattr(bus_module, "UBUS", ubusd.path)
+    told = {"interface": "wan", "up": False}
+    ubusd.offer("network.interface", dump=lambda _data: {"interface": [told]})
+    agent, changed = FakeAgent(("lost", "fine")), []
+    bus = bus_module.Bus(SimpleNamespace(marks=set))
+    bus.on_change(changed.append)
+    bus.start(agent, FakeReader(), make_settings(("lost", "fine")), FakeClock())
+    try:
+        awaited(
+            lambda: (ubusd.patterns(), bus.interfaces(), list(changed)),
+            lambda seen: seen == (["network.interface"], ["wan"], ["wan"]),
+            "wan",
+        )
+        assert agent.asked == [], "nothing was wrong yet"
+        agent.states[0]["state"] = "error"
+        told |= {"up": True, "l3_device": "eth1"}
+        ubusd.event("network.interface", {"action": "ifup", "interface": "wan"})
+        awaited(lambda: agent.asked, bool, "asked for")
+        assert (set(agent.asked), set(changed)) == ({"lost"}, {"wan"})
+    finally:
+        bus.close()
 
 
 def test_events_and_notifications_are_heard(ubusd, client):

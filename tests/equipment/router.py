@@ -81,6 +81,7 @@ for word in procd_set_param procd_open_instance procd_close_instance procd_add_j
 done
 procd_running() { [ -e /procd.running ]; }
 procd_send_signal() { told procd_send_signal "$@"; }
+extra_command() { :; }
 stop_service() { :; }
 . "$initscript"
 start() { told start; : >/procd.pending; start_service && touch /procd.running; service_triggers; told started; }

@@ -1,9 +1,12 @@
 """What is in our packages, read as the package managers read it, and that the same checkout always gives the same bytes."""
 
+import ast
+import io
 import json
 import os
 import re
 import subprocess
+import tokenize
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -11,10 +14,14 @@ import pytest
 
 import pathwarden
 from equipment import adb, opkg
+from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
 from equipment.packages import FEED, MTIME, TOP, built, packager, secret_key, waitress_folder
 from packager import manifest, recipe, vendor
 from packager.build import everything
+from packager.slim import slim
+from pathwarden.api.answers import Answers
 from pathwarden.config.show import sample
+from pathwarden.daemon.bus import methods
 
 MODES = {"etc/config/pathwarden": 0o600} | dict.fromkeys(
     ("etc/init.d/pathwarden", "etc/uci-defaults/90-pathwarden", "usr/bin/pathwarden"), 0o755
@@ -30,6 +37,7 @@ SYSTEM = {
     "lib/upgrade/pathwarden.sh",
     "usr/bin/pathwarden",
     "usr/share/acl.d/pathwarden.json",
+    "usr/share/rpcd/acl.d/pathwarden.json",
 }
 RECORDS = {f"lib/apk/packages/pathwarden.{kind}" for kind in ("conffiles", "conffiles_static", "list", "rusers")}
 DEPENDS = ["python3", "python3-bottle", "python3-paho-mqtt", "python3-pyroute2"]
@@ -44,6 +52,21 @@ def expected() -> dict[str, bytes]:
     found |= {f"usr/share/pathwarden/www/{p.relative_to(page)}": p for p in page.rglob("*") if p.is_file()}
     found |= {f"usr/lib/pathwarden/vendor/waitress/{p.name}": p for p in (waitress_folder() / "waitress").glob("*.py")}
     return {path: file.read_bytes() for path, file in found.items()}
+
+
+def is_our_module(path: str) -> bool:
+    return path.startswith("usr/lib/pathwarden/pathwarden/") and path.endswith(".py")
+
+
+def meaning(source: bytes) -> list[str]:
+    """What a module does, with the line of each statement: its tree without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node) is not None:
+                del node.body[0]
+            node.body = [each for each in node.body if not isinstance(each, ast.Pass)]
+    return [ast.dump(tree), *(f"{node.lineno} {type(node)}" for node in ast.walk(tree) if isinstance(node, ast.stmt))]
 
 
 def test_the_ipk_is_what_opkg_unpacks() -> None:
@@ -68,7 +91,9 @@ def test_both_packages_install_every_file_of_the_program_with_its_mode() -> None
     assert apk.keys() - ipk.keys() == RECORDS
     program = expected()
     assert len(program) > 100
-    assert {name: content for name, (_, content) in ipk.items() if name in program} == program
+    assert {name: c for name, (_, c) in ipk.items() if name in program and not is_our_module(name)} == {
+        name: content for name, content in program.items() if not is_our_module(name)
+    }
     own = {"usr/lib/pathwarden/VERSION", "usr/lib/pathwarden/vendor/waitress/LICENSE.txt"}
     assert ipk.keys() - program.keys() == SYSTEM | own
     assert {name: mode for name, (mode, _) in ipk.items() if mode != 0o644} == MODES
@@ -77,6 +102,34 @@ def test_both_packages_install_every_file_of_the_program_with_its_mode() -> None
         b"ZPL" in ipk["usr/lib/pathwarden/vendor/waitress/LICENSE.txt"][1]
         or b"Zope" in ipk["usr/lib/pathwarden/vendor/waitress/LICENSE.txt"][1]
     )
+
+
+def test_the_packaged_modules_do_what_those_of_the_checkout_do() -> None:
+    packaged = {node.path: node.content or b"" for node in built().files if is_our_module(node.path)}
+    program = {name: content for name, content in expected().items() if is_our_module(name)}
+    assert packaged.keys() == program.keys()
+    for name, content in program.items():
+        assert meaning(packaged[name]) == meaning(content), name
+        tokens = tokenize.tokenize(io.BytesIO(packaged[name]).readline)
+        assert not [token for token in tokens if token.type == tokenize.COMMENT], name
+        assert packaged[name].count(b"\n") == content.count(b"\n"), name
+
+
+@pytest.mark.parametrize(
+    ("whole", "left"),
+    [
+        (b'"""Doc."""\n\nX = "# no comment"  # a comment\n', b'\n\nX = "# no comment"\n'),
+        (b'class A:\n    """Doc\n    in two lines."""\n', b"class A:\n    pass\n\n"),
+        (
+            b'def f():\n    """\xe5\x8f\xb0."""  # why\n    return "\xe5\x8f\xb0"  # \xe5\x8f\xb0\n',
+            b'def f():\n\n    return "\xe5\x8f\xb0"\n',
+        ),
+        (b'async def f(): "Doc."\n', b'async def f(): "Doc."\n'),
+        (b"", b""),
+    ],
+)
+def test_slimming_takes_comments_and_docstrings_and_no_line(whole: bytes, left: bytes) -> None:
+    assert slim(whole) == left
 
 
 def test_the_control_files_say_what_opkg_asks() -> None:
@@ -185,6 +238,16 @@ def test_json_files_give_the_daemon_these_rights_and_no_more(name: str) -> None:
             "publish": ["pathwarden"],
             "subscribe": ["network.interface"],
         }
+
+
+def test_rpcd_lets_readers_read_and_only_writers_ask_for_traces() -> None:
+    """Every method that the agent publishes is in exactly one of the two lists; `trace_now` alone does anything."""
+    (group,) = json.loads((FEED / "files/rpcd-acl.json").read_text(encoding="utf-8")).values()
+    lists = {right: group[right]["ubus"]["pathwarden"] for right in ("read", "write")}
+    offered = methods(Answers(FakeAgent(), FakeReader(), make_settings(), FakeClock()), lambda _tid: True)
+    assert sorted([*lists["read"], *lists["write"]]) == sorted(offered)
+    assert lists["write"] == ["trace_now"]
+    assert all(list(group[right]) == ["ubus"] for right in ("read", "write"))
 
 
 def test_the_packaged_configuration_is_the_sample_of_the_program() -> None:

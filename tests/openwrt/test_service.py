@@ -239,7 +239,7 @@ def test_the_service_runs_as_its_own_user_with_one_capability(installed: Router)
         "procd_add_jail pathwarden",
         "procd_close_instance",
         "procd_add_reload_trigger pathwarden",
-        "procd_add_raw_trigger interface.*.up 5000 /etc/init.d/pathwarden reload",
+        "procd_add_raw_trigger interface.*.up 5000 /etc/init.d/pathwarden interface_up",
         "started",
     ]
     assert installed.read("var/run/pathwarden/pathwarden.uci") == CONFIG
@@ -257,6 +257,22 @@ def test_a_reload_renders_again_and_signals_and_a_stop_takes_the_copy_away(insta
     installed.init("stop")
     assert installed.files("tmp/run/pathwarden") == set()
     assert "start" in installed.init("reload"), "a service that waits to be started again is started at once"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (CONFIG, ["procd_send_signal pathwarden"]),
+        ("#config target 'far'\n", ["procd_send_signal pathwarden"]),
+        ("config target 'far'\n\toption host '192.0.2.1'\n", []),
+        ("config agent 'agent'\n  config\t\"target\" far\n", []),
+    ],
+)
+def test_an_interface_reloads_only_a_daemon_that_chooses_its_targets(installed: Router, config: str, told: list[str]) -> None:
+    """All else the daemon hears from ubus, without losing a trace or its page."""
+    installed.write("etc/config/pathwarden", config, 0o600)
+    installed.init("start")
+    assert installed.init("interface_up") == told
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class World:
     def __init__(self):
         self.agent, self.reader, self.clock = FakeAgent(TIDS), FakeReader(), FakeClock()
         settings = make_settings(TIDS)
-        self.methods = methods(Answers(self.agent, self.reader, settings, self.clock))
+        self.methods = methods(Answers(self.agent, self.reader, settings, self.clock), self.agent.trace_now)
         self.web = Client(make_app(self.agent, self.reader, settings, self.clock))
         for number in range(3):
             trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * 300 * SECOND)
@@ -72,9 +72,20 @@ def test_ubus_says_what_the_page_says(world, method, asked, path, query):
     assert set(asked) <= set(world.methods[method].arguments)
 
 
+def test_a_trace_is_asked_for_as_on_the_page(world):
+    said = world.say("trace_now", target="quad9")
+    assert world.agent.asked == ["quad9"]
+    answer = world.web.post("/api/v1/targets/quad9/trace")
+    assert (answer.status, said) == (202, answer.json)
+    assert world.agent.asked == ["quad9"] * 2
+    assert world.methods["trace_now"].arguments == {"target": str}
+
+
 @pytest.mark.parametrize(
     ("method", "asked", "status"),
     [
+        ("trace_now", {}, Status.INVALID_ARGUMENT),
+        ("trace_now", {"target": "nobody"}, Status.NOT_FOUND),
         ("target", {"id": "nobody"}, Status.NOT_FOUND),
         ("target", {}, Status.INVALID_ARGUMENT),
         ("paths", {}, Status.INVALID_ARGUMENT),

@@ -33,13 +33,15 @@ class Bus:
     """A connection to ubus with the interfaces of netifd. Nothing happens before `start` or `listen`."""
 
     def __init__(self, oracle: KernelRoutes) -> None:
+        self._agent: Agent | None = None
         self._client = UbusClient(UBUS)
         self._interfaces = Interfaces(self._client, Marks(oracle.marks))
         self.sources: SourceResolver = self._interfaces
 
     def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
         """Connect, publish the agent, and wait a moment for netifd if a source names an interface."""
-        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock)))
+        self._agent = agent
+        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock), agent.trace_now))
         self._client.start()
         if names_interface(settings):
             self._interfaces.wait(TOLD_S)
@@ -54,8 +56,20 @@ class Bus:
         return sorted(self._interfaces.known)
 
     def on_change(self, changed: Callable[[str], None]) -> None:
-        """From now on call `changed(name)`, in the bus's thread, when an interface changed."""
-        self._interfaces.on_change = changed
+        """From now on call `changed(name)`, in the bus's thread, when an interface changed; what could not be traced is asked for again."""
+
+        def told(name: str) -> None:
+            changed(name)
+            self._ask_again()
+
+        self._interfaces.on_change = told
+
+    def _ask_again(self) -> None:
+        """Ask for the targets whose probes had no way out, or whose name did not resolve: now there may be one, by any interface."""
+        if self._agent:
+            for state in self._agent.target_states():
+                if state["state"] == "error":
+                    self._agent.trace_now(str(state["target"]))
 
     def close(self) -> None:
         """End the connection; twice does no harm."""
@@ -85,8 +99,11 @@ def listening() -> Iterator[Bus]:
         oracle.close()
 
 
-def methods(answers: Answers) -> dict[str, Method]:
-    """What is published: the HTTP interface's own objects, each within the megabyte that ubus carries in a message."""
+def methods(answers: Answers, trace_now: Callable[[str], bool]) -> dict[str, Method]:
+    """What is published: the HTTP interface's own objects, each within the megabyte that ubus carries in a message.
+
+    All but `trace_now` only read: rpcd's access list has it among what is written.
+    """
     return {
         "status": Method({}, _said(lambda _asked: answers.status())),
         "summary": Method({}, _said(lambda _asked: answers.summary())),
@@ -97,12 +114,20 @@ def methods(answers: Answers) -> dict[str, Method]:
         "changes": Method(
             {"since_seq": int, "before_seq": int, "target": str, "limit": int}, _said(lambda asked: _changes(answers, asked))
         ),
+        "trace_now": Method({"target": str}, _said(lambda asked: _trace_now(trace_now, _required(_text(asked, "target"))))),
     }
 
 
 def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:
     limit = _number(asked, "limit", 1, MOST_CHANGES) or CHANGES
     return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), _text(asked, "target"), limit)
+
+
+def _trace_now(trace_now: Callable[[str], bool], tid: str) -> Mapping[str, object]:
+    """Ask for a trace, which runs later."""
+    if not trace_now(tid):
+        raise UbusError(Status.NOT_FOUND)
+    return {"target": tid}
 
 
 def _required(value: T | None) -> T:
