@@ -268,9 +268,9 @@ def test_a_stack_has_at_most_sixteen_labels():
     assert mpls_read(extensions.build([extensions.mpls_object(stack)])) == tuple(stack[:16])
 
 
-@given(st.binary(max_size=400), st.integers(0, 2040))
-def test_any_body_is_split_without_error(body, length):
-    quote, structure = extensions.split(body, length)
+@given(st.binary(max_size=400), st.integers(0, 2040), st.integers(0, 400))
+def test_any_body_is_split_without_error(body, length, whole):
+    quote, structure = extensions.split(body, length, 4, 28, whole)
     assert body.startswith(quote)
     mpls_read(structure)
 
@@ -292,6 +292,7 @@ def test_any_body_is_split_without_error(body, length):
     ],
 )
 def test_where_a_structure_stands(body, length, quote_length, found):
-    quote, structure = extensions.split(body, length)
+    whole = 0
+    quote, structure = extensions.split(body, length, 4, 28, whole)
     assert len(quote) == quote_length
     assert mpls_read(structure) == (STACK_READ if found else ())

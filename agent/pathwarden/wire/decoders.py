@@ -5,13 +5,11 @@ not looked at, since NAT rewrites it, nor is the ICMP checksum: some NAT devices
 """
 
 from collections.abc import Callable
-from struct import Struct
 from typing import NamedTuple
 
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Method, Reply, ReplyKind
 from pathwarden.wire import dccp, icmp4, icmp6, ipv4, ipv6, tcp, udp, udplite
-from pathwarden.wire.address import unpack4
 from pathwarden.wire.encoders import NAMED, NUMBERS, TRANSPORT, TUNING, TWICE
 
 _KIND4 = {
@@ -34,19 +32,6 @@ _KIND_BY_CODE6 = {(icmp6.UNREACHABLE, icmp6.PORT): ReplyKind.PORT_UNREACHABLE}
 _REASSEMBLY = 1  # code of time exceeded, both versions: a host waited for fragments, which says nothing about a hop
 _DF_SWAPPED = 0x0040  # old BSD routers quote the flags in their own byte order; ours is the only bit set
 
-# The usual answer in one read: IPv4 header, error, quoted IPv4 header, eight bytes; no options, nothing before or after.
-_USUAL = Struct(">BxHxxxxBBxx4sxxxxHxxxBxxBBHHHBBxxxxxx4sHHHH")
-_PLAIN = 0x45
-_UNSPLIT = frozenset({0, ipv4.DONT_FRAGMENT})
-_BEFORE_QUOTE = ipv4.HEADER + icmp4.HEADER
-_SHORTEST_QUOTE = ipv4.HEADER + TRANSPORT
-_USUAL_KINDS = {
-    icmp4.TIME_EXCEEDED << 8: ReplyKind.TIME_EXCEEDED,
-    icmp4.UNREACHABLE << 8 | icmp4.PORT: ReplyKind.PORT_UNREACHABLE,
-}
-_ECHO_WORD = icmp4.ECHO_REQUEST << 8
-_reply = tuple.__new__  # a named tuple's own constructor costs a call of a Python function
-
 
 class _Named(NamedTuple):
     """What a quoted transport header says. `inside` is an ident in payload or sequence, `checksum` one in the checksum; 0 for none."""
@@ -59,38 +44,8 @@ class _Named(NamedTuple):
     mss: int = 0
 
 
-def decode4(packet: bytes, at_ns: int) -> Reply | None:
-    """The reply in an IPv4 packet as a raw ICMP socket gives it, IP header included.
-
-    None: well-formed, but no answer to a probe (other types, quotes of a later fragment or of no echo request, fragments that timed
-    out). Raises MalformedPacket, and nothing else, for bytes that are not what they say. `ident` is the quoted IP-ID, for ICMP the
-    sequence; `ident_checksum` is the quoted UDP or DCCP checksum or the ident in a TCP sequence, 0 for ICMP, whose IP-ID a ping
-    socket leaves to the kernel. `dst` is the end of a source route.
-    """
-    if len(packet) >= _USUAL.size:
-        first, total, ttl, protocol, responder, word, said, inner, tos, length, ident, fragment, quoted_ttl, number, dst, a, b, c, d = (
-            _USUAL.unpack_from(packet)
-        )
-        quote = total - _BEFORE_QUOTE
-        if (
-            first == inner == _PLAIN
-            and protocol == ipv4.ICMP
-            and not said
-            and quote in (length, _SHORTEST_QUOTE)
-            and total <= len(packet)
-            and fragment in _UNSPLIT
-            and (kind := _USUAL_KINDS.get(word))
-        ):
-            if number == ipv4.UDP and d:
-                named = (Method.UDP, unpack4(dst), a, b, ident, d, word >> 8, word & 0xFF, ttl, quoted_ttl, tos, 0, (), length, 0, b"")
-                return _reply(Reply, (kind, unpack4(responder), at_ns, *named))
-            if number == ipv4.ICMP and a == _ECHO_WORD:
-                named = (Method.ICMP, unpack4(dst), c, b, d, 0, word >> 8, word & 0xFF, ttl, quoted_ttl, tos, 0, (), length, 0, b"")
-                return _reply(Reply, (kind, unpack4(responder), at_ns, *named))
-    return _any4(packet, at_ns)
-
-
-def _any4(packet: bytes, at_ns: int) -> Reply | None:
+def read4(packet: bytes, at_ns: int) -> Reply | None:
+    """What `usual.decode4` reads, part by part: any packet."""
     outer = ipv4.parse(packet)
     if outer.protocol != ipv4.ICMP:
         return None
@@ -132,13 +87,8 @@ def _any4(packet: bytes, at_ns: int) -> Reply | None:
     )
 
 
-def decode6(message: bytes, responder: str, hop_limit: int, at_ns: int) -> Reply | None:
-    """The reply in an ICMPv6 message as a raw ICMPv6 socket gives it: the kernel has verified its checksum.
-
-    `responder` comes from the socket's address, `hop_limit` from its control message (0: unknown). None and MalformedPacket
-    as in decode4. `ident` is read from payload or sequence (0 where the quote or the probe is too short) and `ident_checksum` is the
-    quoted checksum where that is an ident; for ICMP they are the sequence and 0.
-    """
+def read6(message: bytes, responder: str, hop_limit: int, at_ns: int) -> Reply | None:
+    """What `usual.decode6` reads, part by part: any message."""
     if len(message) < icmp6.HEADER:
         raise MalformedPacket("ICMPv6 header cut")
     kind, code = message[0], message[1]

@@ -31,6 +31,7 @@ HEADER = 8  # bytes before data or quote
 _ECHO = Struct(">BBHHH")
 _ERROR = Struct(">BBHBBH")
 _UNIT = 4  # bytes that the length field counts
+_SHORTEST = 28  # bytes of a quote: the IPv4 header and 64 bits
 
 
 class Echo(NamedTuple):
@@ -66,7 +67,8 @@ def parse_error(message: bytes) -> IcmpError:
     if len(message) < HEADER:
         raise MalformedPacket("ICMP header cut")
     kind, code, _, pointer, length, mtu = _ERROR.unpack_from(message)
-    quote, structure = extensions.split(message[HEADER:], length * _UNIT)
+    body = message[HEADER:]
+    quote, structure = extensions.split(body, length * _UNIT, _UNIT, _SHORTEST, int.from_bytes(body[2:4], "big"))
     return IcmpError(
         kind,
         code,

@@ -18,6 +18,7 @@ from pathwarden.wire import extensions
 from pathwarden.wire.address import pack6
 from pathwarden.wire.checksum import checksum, pseudo6
 from pathwarden.wire.icmp4 import IcmpError
+from pathwarden.wire.ipv6 import HEADER as IPV6_HEADER
 from pathwarden.wire.ipv6 import ICMP6
 
 UNREACHABLE = 1
@@ -32,6 +33,7 @@ HEADER = 8  # bytes before data or quote
 _ECHO = Struct(">BBHHH")
 _ERROR = Struct(">BBHI")
 _UNIT = 8  # bytes that the length field counts
+_SHORTEST = 48  # bytes of a quote that can name a probe: the IPv6 header and 8 of the transport's
 _EXTENSIBLE = frozenset({UNREACHABLE, TIME_EXCEEDED})  # the others have no room for a length field
 
 
@@ -42,7 +44,8 @@ def parse_error(message: bytes) -> IcmpError:
     kind, code, _, word = _ERROR.unpack_from(message)
     quote, structure = message[HEADER:], b""
     if kind in _EXTENSIBLE:
-        quote, structure = extensions.split(quote, (word >> 24) * _UNIT)
+        whole = IPV6_HEADER + int.from_bytes(quote[4:6], "big")
+        quote, structure = extensions.split(quote, (word >> 24) * _UNIT, _UNIT, _SHORTEST, whole)
     return IcmpError(
         kind,
         code,

@@ -1,7 +1,7 @@
-"""A probe and the datagram that carries it, there (`encoders`) and back (`decoders`, `answers`)."""
+"""A probe and the datagram that carries it, there (`encoders`) and back (`usual`, `decoders`, `answers`)."""
 
 from pathwarden.wire.answers import decode_answer4, decode_answer6, decode_dccp, decode_tcp
-from pathwarden.wire.decoders import decode4, decode6, decode_icmp_dgram, decode_udp_payload
+from pathwarden.wire.decoders import decode_icmp_dgram, decode_udp_payload
 from pathwarden.wire.encoders import (
     MOST_GATEWAYS,
     NUMBERS,
@@ -15,6 +15,7 @@ from pathwarden.wire.encoders import (
     min_size,
 )
 from pathwarden.wire.fragments import fragments
+from pathwarden.wire.usual import decode4, decode6
 
 __all__ = [
     "MOST_GATEWAYS",
