@@ -11,14 +11,10 @@ from equipment.fakes import NOW, SECOND, FakeClock
 from pathwarden.errors import OperatorError
 from pathwarden.export.pcapng import Recorder
 from pathwarden.model.probe import Flow, Method, Probe, Reply, ReplyKind
-from pathwarden.wire import icmp6, ipv6
-from pathwarden.wire.address import pack6
-from pathwarden.wire.checksum import pseudo6, valid
 from pathwarden.wire.probe_codec import encoder
 
 FLOW = Flow(4, Method.UDP, "192.0.2.1", "198.51.100.7", 61001, 33434, 0, 0, 60)
-FLOW6 = Flow(6, Method.UDP, "2001:db8::1", "2001:db8:7::7", 61001, 33434, 0, 5, 80)
-ROUTER, ROUTER6 = "203.0.113.9", "2001:db8:9::9"
+ROUTER = "203.0.113.9"
 MS = 1_000_000
 
 
@@ -152,26 +148,6 @@ def test_an_ident_used_again_is_a_new_probe(tmp_path):
         (b"r", SECOND + 7 * MS, reply(1)),
     )
     assert read(path)[0][3].comment == "time exceeded from 203.0.113.9: answers probe 1, ttl 9, query 1, after 2.000 ms"
-
-
-def test_an_ipv6_reply_gets_its_header_back(tmp_path):
-    path = tmp_path / "a"
-    message = icmp6.build_error(ROUTER6, FLOW6.src, 3, 0, encoder(FLOW6)(9, 2))
-    whole = ipv6.build(ROUTER6, FLOW6.src, ipv6.ICMP6, message, hop_limit=62)
-    answer = reply(9, FLOW6, responder=ROUTER6, ttl=62)
-    recorded(path, (encoder(FLOW6)(9, 2), SECOND, probe(9, flow=FLOW6)), (message, SECOND, answer), (whole, SECOND, answer))
-    first, second = (packet.data for packet in read(path)[0][1:])
-    assert first == second == whole
-    assert valid(first[40:], pseudo6(pack6(ROUTER6), pack6(FLOW6.src), ipv6.ICMP6, len(message)))
-
-
-@pytest.mark.parametrize(("method", "protocol"), [(Method.TCP, 6), (Method.UDPLITE, 136), (Method.DCCP, 33), (Method.RAW, 253)])
-def test_a_targets_own_answer_over_ipv6_names_its_protocol(tmp_path, method, protocol):
-    path = tmp_path / "a"
-    flow = FLOW6._replace(method=method)
-    kind = ReplyKind.ANSWER if method in (Method.UDPLITE, Method.RAW) else ReplyKind.OPEN
-    recorded(path, (b"1", SECOND, probe(1, flow=flow)), (b"segment", SECOND, reply(1, flow, kind=kind, responder=flow.dst, ttl=60)))
-    assert read(path)[0][1].data == ipv6.build(flow.dst, flow.src, protocol, b"segment", hop_limit=60)
 
 
 def test_the_size_is_bounded_and_what_is_left_out_is_counted(tmp_path):

@@ -24,10 +24,8 @@ from typing import BinaryIO, Self
 
 from pathwarden import __version__
 from pathwarden.errors import OperatorError
-from pathwarden.model.probe import Method, Probe, Reply, ReplyKind
+from pathwarden.model.probe import Probe, Reply
 from pathwarden.model.protocols import Clock
-from pathwarden.wire import ipv6
-from pathwarden.wire.address import af_of, pack6
 
 MOST_BYTES = 8 << 20  # 30,000 packets of a usual trace: they are kept in memory until the end
 
@@ -52,9 +50,6 @@ _STATISTICS_BODY = Struct("<III")
 _COUNT = Struct("<Q")
 
 _PROBES = 4096  # of which answers are expected; more than any trace has in flight
-# What answers a probe in its own protocol, in an IPv6 packet whose header a raw socket does not give.
-_OWN_PROTOCOL = {Method.UDP: 17, Method.TCP: 6, Method.TCP_CONNECT: 6, Method.UDPLITE: 136, Method.DCCP: 33}
-_OWN = frozenset({ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER})
 
 
 class Recorder:
@@ -92,8 +87,7 @@ class Recorder:
     def record(self, data: bytes, mono_ns: int, what: Probe | Reply | None) -> None:
         """Note a packet that left (`Probe`) or came (`Reply`; None: no answer to any probe) at this monotonic instant.
 
-        `data` is the whole IP datagram; of a reply over IPv6 it may be what a raw socket gives, from behind the IPv6 header, which is
-        then made anew: traffic class and flow label are lost.
+        `data` is the whole IP datagram, or one fragment of it.
         """
         if isinstance(what, Probe):
             self._keep(what, mono_ns)
@@ -111,7 +105,7 @@ class Recorder:
         if probe.ident in self._answered:
             notes.append("duplicate: the probe had an answer already")
         self._answered.add(probe.ident)
-        self._packet(_datagram(data, what, probe), mono_ns, _IN, "; ".join(notes))
+        self._packet(data, mono_ns, _IN, "; ".join(notes))
 
     def close(self) -> None:
         """Write the file and put it in its place; a second time does nothing. Raises OperatorError, and leaves nothing, if that fails."""
@@ -187,19 +181,6 @@ def _said_of_reply(reply: Reply, probe: Probe, rtt_ns: int) -> str:
 def _of_flow(probe: Probe, reply: Reply) -> bool:
     flow = probe.flow
     return (flow.method, flow.dst, flow.sport) == (reply.method, reply.dst, reply.sport)
-
-
-def _datagram(data: bytes, reply: Reply, probe: Probe) -> bytes:
-    """A reply with its IP header, made anew where a raw IPv6 socket left it away."""
-    if af_of(reply.responder) == 4 or _has_header(data, reply.responder):
-        return data
-    own = probe.flow.extra.protocol if reply.method is Method.RAW else _OWN_PROTOCOL.get(reply.method, ipv6.ICMP6)
-    protocol = own if reply.kind in _OWN else ipv6.ICMP6
-    return ipv6.build(reply.responder, probe.flow.src, protocol, data, hop_limit=reply.ttl)
-
-
-def _has_header(data: bytes, responder: str) -> bool:
-    return len(data) >= ipv6.HEADER and data[0] >> 4 == 6 and data[8:24] == pack6(responder)
 
 
 # -- blocks
