@@ -5,11 +5,13 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pathwarden import __version__
+from pathwarden.cli.tracing import personality
 from pathwarden.errors import OperatorError
 
 COMMANDS = {
@@ -30,15 +32,15 @@ _AGO = re.compile(r"-\d+[a-z]")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 ok, 1 failed, 2 usage, 3 cannot probe, 4 daemon, 5 not reached, 130 interrupted)."""
-    arguments = _joined(sys.argv[1:] if argv is None else argv)
-    command = next((word for before, word in pairwise(["", *arguments]) if word in COMMANDS and before != "--config"), None)
-    parser = _parser(command)
-    args = parser.parse_args(arguments)
+    # A script's interpreter is what `exec -a` may have renamed; a link renames the script itself.
+    called = None if argv is not None else personality.program(sys.argv[0], *sys.orig_argv[:1])
     try:
+        args = _stand_in(called, sys.argv[1:]) if called else _parsed(_joined(sys.argv[1:] if argv is None else argv))
         return int(importlib.import_module(f"pathwarden.cli.{args.command}").run(args))
     except OperatorError as error:
-        sys.stderr.write("".join(f"pathwarden: {line}\n" for line in str(error).splitlines()))
-        return error.exit_code
+        name = called.name if called else "pathwarden"
+        sys.stderr.write("".join(f"{name}: {line}\n" for line in str(error).splitlines()))
+        return personality.exit_code(error) if called else error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -47,7 +49,19 @@ def main(argv: list[str] | None = None) -> int:
         return 0
 
 
-class _Command(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints another may take over."""
+
+    complain: Callable[[str], NoReturn] | None = None
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse found wrong: usage and exit code 2, unless somebody says it better."""
+        if self.complain is not None:
+            self.complain(message)
+        super().error(message)
+
+
+class _Command(_Parser):
     """A command's parser, and its verbs': knows the global options, so that they may stand behind the command as well."""
 
     def __init__(self, **kw: Any) -> None:  # noqa: ANN401 - whatever argparse hands on
@@ -64,16 +78,34 @@ def _add_global(to: "argparse._ActionsContainer", **kw: Any) -> None:  # noqa: A
     to.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR in the environment)", **kw)
 
 
-def _parser(command: str | None) -> argparse.ArgumentParser:
+def _stand_in(called: personality.Program, words: list[str]) -> argparse.Namespace:
+    """The arguments of a program whose name we were called by."""
+    from pathwarden.cli.tracing import options
+
+    parser = _Command(prog=called.name, description=options.about(called), usage=options.usage(called))
+    parser.complain = options.complain
+    parser.set_defaults(command="trace", config=None, json=False, quiet=False, verbose=False, no_color=False)
+    options.add(parser, called)
+    return parser.parse_args(personality.arguments(called, words))
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    command = next((word for before, word in pairwise(["", *arguments]) if word in COMMANDS and before != "--config"), None)
+    return _parser(command).parse_args(arguments)
+
+
+def _parser(command: str | None) -> _Parser:
     """The parser with the chosen command's own options; the others are known by name only, so that their modules stay unread."""
-    parser = argparse.ArgumentParser(prog="pathwarden", description="Path monitor: scheduled traceroutes, history, path changes told.")
+    parser = _Parser(prog="pathwarden", description="Path monitor: scheduled traceroutes, history, path changes told.")
     _add_global(parser)
     parser.add_argument("--version", action="version", version=f"pathwarden {__version__}")
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
+    subparsers: argparse._SubParsersAction[_Command]
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
     for name, text in COMMANDS.items():
         if name == command:
-            importlib.import_module(f"pathwarden.cli.{name}").add_parser(subparsers)
+            module = importlib.import_module(f"pathwarden.cli.{name}")
+            module.add_parser(subparsers)
+            parser.complain = subparsers.choices[name].complain = getattr(module, "complain", None)
         else:
             subparsers.add_parser(name, help=text)
     return parser

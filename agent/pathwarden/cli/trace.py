@@ -1,238 +1,214 @@
 """`pathwarden trace`: trace now, with traceroute(8)'s letters and layout."""
 
 import argparse
-import json
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from pathwarden.daemon.drive import Driver
-from pathwarden.daemon.sources import binding_now, source_named
-from pathwarden.daemon.started import Started
-from pathwarden.engine.correlator import LAST_IDENT, Correlator
-from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession, TraceSpec
-from pathwarden.errors import CannotProbe, ConfigError, ProbeError, explain
-from pathwarden.model.history import StoredTrace
-from pathwarden.model.probe import Binding, Flow, Method
-from pathwarden.model.protocols import Clock, Transport
-from pathwarden.model.settings import Source, Target
-from pathwarden.model.trace import Hop, Reason
+from pathwarden.cli.terminal import Screen, remark, say, say_json
+from pathwarden.cli.tracing import egress, matrix, methods, options
+from pathwarden.cli.tracing.lines import Printer
+from pathwarden.cli.tracing.personality import OWN
+from pathwarden.cli.tracing.probing import Bench, Rules, Running, finish, held_port, in_words
+from pathwarden.cli.tracing.wish import Wish, method, wishes
+from pathwarden.errors import CannotProbe, ProbeError, explain
+from pathwarden.model.probe import Method
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
-from pathwarden.net.names import ReverseNames
-from pathwarden.net.resolver import resolve_now
-from pathwarden.present.history import trace as as_json
-from pathwarden.present.text import heading, hop_line
+from pathwarden.net.raw import RawTransport
+from pathwarden.net.rootless import RootlessTransport
+from pathwarden.present.text import heading
 
-PPS = 200.0  # a person waits for it, yet routers' rate limits deserve a pause between bursts
-WINDOW = 16  # as traceroute(8)
-GAP_LIMIT = 5
-NAME_WAIT_S = 1.0  # how long a line waits for the names in it
-STEP_NS = 100_000_000
 NOT_REACHED = 5
-UDP_PORT = 53  # what traceroute's -U means
-REMEDIES = {
-    "no_route": ("", "give the machine a route, or choose a way out with -i or -s"),
-    "no_permission": ("", "run as root or with CAP_NET_RAW"),
-    "device_absent": ("-i ", "see the devices with: ip link"),
-    "device_down": ("-i ", "bring it up with: ip link set DEVICE up"),
-    "address_absent": ("-s ", "see this machine's addresses with: ip address"),
-    "no_table_rule": ("", "add the rule"),
-    "send_failed": ("", "see the kernel's log"),
-}
+INTERRUPTED = 130
+_CUT = "interrupted: what was traced is not complete"
+_WRITTEN = 17  # columns of an option of -O
+_PROGRESS_STEPS = 10  # of the loop, about a second
 
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """One thing to trace, after names and configured targets are looked up."""
-
-    host: str
-    address: str
-    tid: str
-    method: Method
-    port: int
-    source: Source
-    tos: int
-    size: int
+complain = options.complain
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the `trace` command."""
-    parser = subparsers.add_parser(
-        "trace",
-        help="trace the path to a target or host now",
-        description="Trace the path to hosts, or to targets of the configuration by their id. All probes of a trace are one flow, so load "
-        "balancers show one path. Exit code 0: reached, 5: not reached, 3: no probe could leave.",
-    )
-    add = parser.add_argument
-    add("hosts", nargs="+", metavar="HOST", help="host name, address, or id of a configured target")
-    family = parser.add_mutually_exclusive_group()
-    family.add_argument("-4", dest="family", action="store_const", const=4, default=0, help="IPv4")
-    family.add_argument("-6", dest="family", action="store_const", const=6, help="IPv6")
-    method = parser.add_mutually_exclusive_group()
-    method.add_argument("-I", "--icmp", dest="method", action="store_const", const="icmp", help="ICMP echo requests")
-    method.add_argument(
-        "-U",
-        "--udp",
-        dest="method",
-        action="store_const",
-        const="udp",
-        help=f"UDP to port {UDP_PORT}; without -U and -I it is UDP to port 33434",
-    )
-    add("-n", dest="numeric", action="store_true", help="print addresses only, look up no names")
-    add("-f", "--first", type=_number(1, 255), default=1, metavar="TTL", help="first ttl (default: 1)")
-    add("-m", "--max-hops", type=_number(1, 255), default=30, metavar="TTL", help="largest ttl (default: 30)")
-    add("-q", "--queries", type=_number(1, 10), default=3, metavar="N", help="probes per hop (default: 3)")
-    add("-w", "--wait", type=_seconds, default=5.0, metavar="S", help="longest wait for a reply in seconds (default: 5)")
-    add("-p", "--port", type=_number(1, 65535), default=0, metavar="PORT", help="destination port")
-    add("-i", "--interface", default="", metavar="DEVICE", help="leave through this device")
-    add("-s", "--source", default="", metavar="ADDRESS", help="send from this address")
+    text = "trace the path to a target or host now"
+    options.add(subparsers.add_parser("trace", help=text, description=options.about(OWN), usage=options.usage(OWN)))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trace each host in turn; 0 if all were reached, else 5."""
-    if args.first > args.max_hops:
-        raise ConfigError(f"-f {args.first}: the first ttl is beyond the largest one, {args.max_hops}", "raise -m or lower -f")
-    wishes = [_wish(args, host) for host in args.hosts]
-    transport, _how = open_transport()
-    names = None if args.numeric or args.json else ReverseNames()
+    """Trace; 0 if all targets were reached, else 5 (0 for who stands in for traceroute)."""
+    if methods.asks_for_help(args.words):
+        return _help(args)
+    todo = wishes(args)
+    with ExitStack() as stack:
+        kernel = egress.Kernel()
+        stack.callback(kernel.close)
+        if args.egress:
+            return _egress(args, todo, kernel)
+        transport = stack.enter_context(_transport(args, todo))
+        clock = SystemClock()
+        _record(args, stack, transport, clock)
+        first_ident = args.port[0] if args.port and todo[0].chosen.method is Method.ICMP else 0
+        bench = Bench(transport, kernel, clock, args.pause, first_ident)
+        done = _many(args, bench, todo) if len(todo) > 1 else _one(args, bench, todo[0])
+    return done if done != NOT_REACHED or not args.program.traceroute else 0
+
+
+def _help(args: argparse.Namespace) -> int:
+    args.words = []
+    asked = method(args)
+    name = asked.name if asked else methods.STABLE
+    shown = methods.options_help(name)
+    say(f"Options of the method {name or 'udp'}{':' if shown else ': none'}")
+    for written, text in shown:
+        say(f"  {written:{_WRITTEN}}{Screen(args).wrapped(text, _WRITTEN + 2, _WRITTEN + 2)}")
+    return 0
+
+
+def _egress(args: argparse.Namespace, todo: Sequence[Wish], kernel: egress.Kernel) -> int:
+    """Tell what the kernel would do, for each host once."""
+    for number, wish in enumerate({wish.tid: wish for wish in todo}.values()):
+        try:
+            binding = kernel.binding(wish)
+            route = kernel.route(wish, binding)
+            answer = wish, binding, route, kernel.rule(wish, binding, route)
+        except ProbeError as error:
+            raise in_words(error, wish) from None
+        if args.json:
+            say_json(egress.as_json(*answer), indent=None)
+            continue
+        for line in ["", *egress.as_text(*answer)][0 if number else 1 :]:
+            say(line)
+    return 0
+
+
+@contextmanager
+def _transport(args: argparse.Namespace, todo: Sequence[Wish]) -> Iterator[RawTransport | RootlessTransport]:
+    """The transport that the method's options ask for, or the best that is permitted. Raises CannotProbe."""
+    words = todo[0].chosen.words
+    transport: RawTransport | RootlessTransport
+    if words.get("raw"):
+        transport = RawTransport(args.sport)
+    else:
+        transport, how = open_transport(args.sport, rootless=bool(words.get("dgram")))
+        if args.verbose:
+            remark(args, f"probing: {how}")
     try:
-        reached = [_trace(args, wish, transport, names) for wish in wishes]
+        held_port(args.sport, transport.source_port)
+        yield transport
     finally:
         transport.close()
-    return 0 if all(reached) else NOT_REACHED
 
 
-def _wish(args: argparse.Namespace, host: str) -> _Wish:
-    asked_for = Source("", Binding(args.interface, args.source))
-    asked = Method(args.method) if args.method else None
-    configured = _configured(args, host)
-    if configured is None:
-        port = args.port or (UDP_PORT if asked is Method.UDP else 0)
-        return _Wish(host, _address(host, args.family), host, asked or Method.UDP, port, asked_for, 0, 0)
-    target, source = configured
-    port = args.port or (target.port if asked in (None, target.method) else 0)
-    own = asked_for if args.interface or args.source else source
-    address = _address(target.host, args.family or target.family)
-    return _Wish(target.host, address, target.tid, asked or target.method, port, own, target.dscp << 2, target.size)
+def _record(args: argparse.Namespace, stack: ExitStack, transport: RawTransport | RootlessTransport, clock: SystemClock) -> None:
+    """Have all packets written to a file, if that is wanted. Raises CannotProbe, and OperatorError for the file."""
+    if not args.pcap:
+        return
+    if not isinstance(transport, RawTransport):
+        raise CannotProbe(f"--pcap {args.pcap}: without raw sockets packets are not seen", "run as root or with CAP_NET_RAW")
+    from pathwarden.export.pcapng import Recorder
+
+    transport.record = stack.enter_context(Recorder(Path(args.pcap), clock, wait_ns=round(args.wait.longest_s * 1e9))).record
 
 
-def _configured(args: argparse.Namespace, word: str) -> tuple[Target, Source] | None:
-    """The configured target of this id, with its source; None if there is none."""
-    if not word.replace("_", "").isalnum():
-        return None
-    from pathwarden.config.load import find, load_here
-
-    if find(args.config) is None:
-        return None
-    settings = load_here(args.config)
-    target = next((target for target in settings.targets if target.tid == word), None)
-    if target is None:
-        return None
-    return target, source_named(settings, target.source)
+def _rules(args: argparse.Namespace) -> Rules:
+    gap = args.gap_limit
+    if gap is None:
+        gap = 0 if args.program.traceroute else options.GAP_LIMIT
+    return Rules(args.first, args.max_hops, args.queries, args.window, args.wait, gap)
 
 
-def _address(host: str, family: int) -> str:
-    address = resolve_now(host, family)
-    if address is None:
-        what = f"{host}: the name does not resolve" + (f" to an IPv{family} address" if family else "")
-        raise ConfigError(what, "check the spelling and the name server")
-    return address
-
-
-def _trace(args: argparse.Namespace, wish: _Wish, transport: Transport, names: ReverseNames | None) -> bool:
-    """Trace one wish and print it; whether the destination answered."""
-    clock = SystemClock()
+def _one(args: argparse.Namespace, bench: Bench, wish: Wish) -> int:
+    """Trace one wish, and print its lines as they come."""
+    running = bench.prepared(wish)
+    if running.error is not None or running.flow is None or running.started is None:
+        raise in_words(running.error or ProbeError("no_route"), wish)
+    flow, printer = running.flow, Printer(args)
+    if not args.json:
+        print(heading(wish.host, wish.address, args.max_hops, flow.size), flush=True)
+    bench.begin(running, _rules(args))
     try:
-        binding = _sockets(wish)
-        flow = transport.flow(wish.address, wish.method, wish.port, binding, wish.tos, wish.size)
-        started = Started(clock, wish.tid, "", flow, Reason.COMMAND, transport.name)
-        if not args.json:
-            print(heading(wish.host, wish.address, args.max_hops, flow.size), flush=True)
-        session = _session(args, flow, transport)
-        shown = 0
-        for hop in _drive(session, transport, binding, clock):
-            if not args.json:
-                _print_hop(hop, flow.af, names)
-                shown = hop.ttl
-    except ProbeError as error:
-        raise _operators(error, wish) from None
-    outcome = session.outcome()
-    if outcome.error:
-        raise CannotProbe(f"{wish.host}: {explain(outcome.error)}", "the trace ended there")
+        while bench.step():
+            if not args.json and running.session is not None:
+                for hop in running.session.known_hops():
+                    printer.show(hop, flow.af)
+        _print_result(args, running, printer)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{'' if args.json else chr(10)}pathwarden: {_CUT}\n")
+        return INTERRUPTED
+    _tell_mismatches(args, [running])
+    return 0 if running.reached else NOT_REACHED
+
+
+def _print_result(args: argparse.Namespace, running: Running, printer: Printer) -> None:
+    """What is left to print once the trace has ended. Raises CannotProbe if it ended since no probe could leave."""
+    trace = running.trace
+    if trace is None:
+        return
+    if trace.error:
+        raise CannotProbe(f"{running.wish.host}: {explain(trace.error)}", "the trace ended there")
     if args.json:
-        trace = started.trace(outcome)
-        print(json.dumps(as_json(StoredTrace(0, trace.path.path_id, None, trace), None, full=True), ensure_ascii=False))
-    else:
-        for hop in outcome.hops:
-            if hop.ttl > shown:
-                _print_hop(hop, flow.af, names)
-    return outcome.reached_ttl is not None
+        say_json(matrix.full_json(trace), indent=None)
+        return
+    for hop in trace.hops:
+        printer.show(hop, trace.flow.af)
+    if printer.problem:
+        remark(args, f"pathwarden: no AS numbers: {printer.problem}")
 
 
-def _session(args: argparse.Namespace, flow: Flow, transport: Transport) -> TraceSession:
-    window = min(transport.window(flow), WINDOW)
-    spec = TraceSpec(flow, args.first, args.max_hops, args.queries, round(args.wait * 1e9), GAP_LIMIT, window, by_hop=True)
-    return TraceSession(spec, Correlator(random.randint(1, LAST_IDENT)), random.Random())  # noqa: S311 - order, no secret
-
-
-def _drive(session: TraceSession, transport: Transport, binding: Binding, clock: Clock) -> Iterator[Hop]:
-    """Run a session to its end; hops as soon as all their answers are in."""
-    driver = Driver(transport, clock, session.correlator, TokenBucket(PPS, WINDOW))
-    driver.add(session, binding, lambda _session: None)
-    given = 0
-    while len(driver):
-        driver.step(STEP_NS)
-        for hop in session.known_hops():
-            if hop.ttl > given:
-                given = hop.ttl
-                yield hop
-
-
-def _sockets(wish: _Wish) -> Binding:
-    """The binding for sockets; a routing table is reached through a rule, which only netlink can find. Raises ProbeError."""
-    af = 6 if ":" in wish.address else 4
-    binding = binding_now(wish.source, af)
-    if not binding.table:
-        return binding
-    from pathwarden.net.netlink import KernelRoutes
-
-    routes = KernelRoutes()
+def _many(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
+    """Trace all wishes side by side, and print the table."""
+    all_running = [bench.prepared(wish) for wish in todo]
+    if all(running.error for running in all_running):
+        raise in_words(all_running[0].error or ProbeError("no_route"), todo[0])
+    rules = _rules(args)
+    for running in all_running:
+        bench.begin(running, rules)
+    interrupted = False
     try:
-        return routes.effective(binding, af)
-    finally:
-        routes.close()
+        _until_done(args, bench, all_running)
+    except KeyboardInterrupt:
+        interrupted = True
+        for running in all_running:
+            finish(running)
+    if args.json:
+        say_json(matrix.as_json(all_running, interrupted=interrupted), indent=None)
+    else:
+        for line in matrix.as_text(matrix.columns(all_running, interrupted=interrupted), Screen(args)):
+            say(line)
+    if interrupted:
+        sys.stderr.write(f"pathwarden: {_CUT}\n")
+        return INTERRUPTED
+    _tell_mismatches(args, all_running)
+    failed = [running for running in all_running if running.failed]
+    for running in failed:
+        sys.stderr.write(f"pathwarden: {running.wish.host}: {matrix.outcome(running)}\n")
+    if failed:
+        return CannotProbe.exit_code
+    return 0 if all(running.reached for running in all_running) else NOT_REACHED
 
 
-def _print_hop(hop: Hop, af: int, names: ReverseNames | None) -> None:
-    known = None
-    if names is not None:
-        for responder in hop.responders:
-            names.ask(responder)
-        known = names.get(hop.responders, NAME_WAIT_S)
-    print(hop_line(hop, af, known), flush=True)
+def _until_done(args: argparse.Namespace, bench: Bench, all_running: Sequence[Running]) -> None:
+    """Let the traces run; a person who waits at a terminal sees how far they are."""
+    told = sys.stderr.isatty() and not args.quiet
+    steps = 0
+    while bench.step():
+        steps += 1
+        if told and steps % _PROGRESS_STEPS == 0:
+            done = sum(running.trace is not None or running.error is not None for running in all_running)
+            sys.stderr.write(f"\r{done} of {len(all_running)} traces done, {bench.correlator.probes} probes sent ")
+            sys.stderr.flush()
+    if told:
+        sys.stderr.write("\r\x1b[K")  # the line was for the time of waiting
 
 
-def _operators(error: ProbeError, wish: _Wish) -> CannotProbe:
-    """The network's fault in the operator's words: option, value, remedy."""
-    option, remedy = REMEDIES[error.reason]
-    value = {"-i ": wish.source.binding.device, "-s ": wish.source.binding.address}.get(option, "")
-    return CannotProbe(f"{option}{value or wish.host}: {error}", remedy)
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not in {least}..{most}")
-        return value
-
-    return number
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0.1..60 seconds")
-    return value
+def _tell_mismatches(args: argparse.Namespace, all_running: Sequence[Running]) -> None:
+    """Say where the first hop is not what the kernel said, each thing once."""
+    said = {}
+    for running in all_running:
+        if running.trace is not None:
+            hops = {hop.ttl: hop for hop in running.trace.hops}
+            said[egress.mismatch(hops, running.wish, running.route)] = running.wish.host
+    for text, host in said.items():
+        if text:
+            remark(args, f"pathwarden: {host}: {text}")

@@ -1,0 +1,1 @@
+"""What `pathwarden trace` is made of."""
