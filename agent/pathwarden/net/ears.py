@@ -91,6 +91,8 @@ class Ear:
                 packet, control, _flags, sender = receive(_ROOM, _CONTROL)
             except BlockingIOError:
                 return
+            except OSError:  # an ICMP error noted on an ear that is connected; the ear for ICMP has it whole
+                continue
             hop_limit = 0
             if len(control) == 1 and control[0][1] in STAMPS and len(control[0][2]) == _WIDE.size:
                 seconds, ns = _WIDE.unpack(control[0][2])

@@ -6,7 +6,6 @@ Receiving (`ears`): one socket for ICMP, one for ICMPv6, on all devices; and fro
 probe's own protocol, one for that protocol, too. The kernel filters (`filters`) and stamps what comes.
 """
 
-import errno
 import time
 from collections.abc import Mapping
 
@@ -14,14 +13,13 @@ from pathwarden.errors import CannotProbe, ProbeError
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
 from pathwarden.net import ports
 from pathwarden.net.ears import Ears, Recorder
-from pathwarden.net.flows import Flows
+from pathwarden.net.flows import NOBODYS, Flows
 from pathwarden.net.mouths import Mouths
-from pathwarden.net.sockets import BUSY, MOVED, cannot_open, cannot_send
+from pathwarden.net.sockets import BUSY, MOVED, cannot_hold, cannot_open, cannot_send
 from pathwarden.net.tcp_connect import Connects
 from pathwarden.net.waiting import Waiter
 
 _EVERY_IDENT = 0xFFFE  # each probe in flight is told apart by its own
-_NOBODYS = range(33434, 33535)  # UDP ports where traceroutes have always gone: no program answers there
 _NAMELESS = frozenset({Method.TCP_CONNECT, Method.UDPLITE, Method.RAW})  # answers of these name no probe
 _TCP = frozenset({Method.TCP, Method.TCP_CONNECT})
 
@@ -77,7 +75,7 @@ class RawTransport:
             self._stale = False
             self._renew()
         flow = self._flows.get(dst, method, port, binding, tos, size, label, extra)
-        if method is not Method.ICMP and not (method is Method.UDP and flow.dport in _NOBODYS):
+        if method is not Method.ICMP and not (method is Method.UDP and flow.dport in NOBODYS):
             try:
                 self._prepare(flow, binding)
             except OSError as error:
@@ -93,9 +91,7 @@ class RawTransport:
             try:
                 self._connects = Connects(self.source_port, self._waiter, self._counts, quoting=True)
             except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    raise ProbeError("send_failed", f"another program holds TCP port {self.source_port}") from error
-                raise
+                raise cannot_hold(error, self.source_port) from error
         if method is Method.UDPLITE and (flow.af, method) not in self._prepared:
             self._held += ports.hold_udplite(flow.af, self.source_port)
         self._prepared.add((flow.af, method))
@@ -111,7 +107,7 @@ class RawTransport:
 
     def window(self, flow: Flow) -> int:
         """How many probes of one flow are told apart: as many as there are idents, or one where a program may answer that names none."""
-        one = flow.method in _NAMELESS or (flow.method is Method.UDP and flow.dport not in _NOBODYS)
+        one = flow.method in _NAMELESS or (flow.method is Method.UDP and flow.dport not in NOBODYS)
         return 1 if one else _EVERY_IDENT
 
     def send(self, probe: Probe, binding: Binding) -> int:

@@ -27,6 +27,9 @@ IPV6_MTU_DISCOVER = 23
 IPV6_RECVERR = 25
 IPV6_AUTOFLOWLABEL = 70
 IPPROTO_UDPLITE = 136  # Python names it on 3.12 at the earliest
+UDPLITE_SEND_CSCOV = 10
+IPV6_FLOWINFO_SEND = 33  # a label stands in the address; no lease is needed since Linux 5.2, unless somebody has an exclusive one
+PMTUDISC_DONT = 0  # fragments, as long a datagram as it may be
 PMTUDISC_PROBE = 3  # don't fragment, and disregard what the kernel remembers about the path's MTU
 
 DOMAINS = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -96,6 +99,13 @@ def cannot_open(error: OSError, binding: Binding) -> ProbeError:
     """The reason why a socket does not take a binding."""
     reason = _OPENING.get(error.errno or 0, "send_failed")
     return ProbeError(reason, _detail(reason, error, binding))
+
+
+def cannot_hold(error: OSError, port: int) -> ProbeError:
+    """The reason why TCP's source port is not ours."""
+    if error.errno == errno.EADDRINUSE:
+        return ProbeError("send_failed", f"another program holds TCP port {port}")
+    return cannot_open(error, Binding())
 
 
 def cannot_connect(error: OSError, binding: Binding) -> ProbeError:

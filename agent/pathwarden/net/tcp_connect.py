@@ -27,6 +27,7 @@ _LONGEST_NS = 10_000_000_000  # the longest time-out of a probe
 _NO_LINGER = struct.pack("=ii", 1, 0)
 _TTL = {4: (socket.IPPROTO_IP, socket.IP_TTL), 6: (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
 _TOS = {4: (socket.IPPROTO_IP, socket.IP_TOS), 6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)}
+_LABELLED = ((k.IPV6_FLOWINFO_SEND, 1), (k.IPV6_AUTOFLOWLABEL, 0))  # the flow's label, and none of the kernel's
 _INFO = struct.Struct("=68xI28xI")  # struct tcp_info: the smoothed RTT in us, and how often anything was sent again
 
 
@@ -68,7 +69,7 @@ class Connects:
             sock.setsockopt(*_TTL[flow.af], probe.ttl)
             sent_ns = time.monotonic_ns()
             with suppress(BlockingIOError):  # it has begun
-                sock.connect((flow.dst, flow.dport))
+                sock.connect((flow.dst, flow.dport, flow.label) if flow.af == 6 else (flow.dst, flow.dport))
         except BaseException:
             sock.close()
             raise
@@ -89,6 +90,9 @@ class Connects:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             sock.setsockopt(*_TOS[flow.af], flow.tos)
+            if flow.af == 6:
+                for name, value in _LABELLED:
+                    sock.setsockopt(socket.IPPROTO_IPV6, name, value)
             if not self._quoting:
                 k.ask_for_stamps(sock)
                 for name, value in error_queue.OPTIONS[flow.af]:

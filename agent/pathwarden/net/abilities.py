@@ -1,0 +1,71 @@
+"""Which methods work with a transport here, and what is missing for the others."""
+
+import os
+import re
+import socket
+from typing import NamedTuple, Protocol
+
+from pathwarden.model.probe import Method
+from pathwarden.net import ports
+from pathwarden.net.sockets import DOMAINS, IPPROTO_UDPLITE
+
+_BECOME_ROOT = "run as root or with CAP_NET_RAW"
+_RAW_ALONE = (Method.TCP, Method.DCCP, Method.RAW)
+_QUEUED = (5, 9)  # since then the kernel tells an ICMP error to a socket that connects
+
+
+class Ability(NamedTuple):
+    """A method over an address family (4, 6): `missing` and `remedy` are '' if it works."""
+
+    method: Method
+    af: int
+    missing: str = ""
+    remedy: str = ""
+
+
+class _Transport(Protocol):
+    @property
+    def name(self) -> str:
+        """What it works by."""
+        ...
+
+
+def methods(transport: _Transport) -> list[Ability]:
+    """Every method over both address families."""
+    six = ports.has_ipv6()
+    found = []
+    for method in Method:
+        lack = wanting(transport, method)
+        found += [lack._replace(af=af) if lack else Ability(method, af) for af in (4, 6) if af == 4 or six]
+        if not six:
+            found.append(Ability(method, 6, "this kernel has no IPv6", "load its module"))
+    return found
+
+
+def wanting(transport: _Transport, method: Method) -> Ability | None:
+    """What a method lacks on every address family; None if nothing."""
+    if transport.name == "raw":
+        return None
+    missing = ""
+    remedy = _BECOME_ROOT
+    if method in _RAW_ALONE:
+        missing = f"method {method} needs raw sockets"
+    elif method is Method.ICMP and not getattr(transport, "icmp", True):
+        missing, remedy = "net.ipv4.ping_group_range does not hold our group", "widen it, or run as root or with CAP_NET_RAW"
+    elif method is Method.UDPLITE and not _speaks_udplite():
+        missing = "this kernel does not speak UDP-Lite by itself"
+    elif method is Method.TCP_CONNECT and _release() < _QUEUED:
+        missing = f"method {method} needs Linux 5.9, or raw sockets"
+    return Ability(method, 0, missing, remedy) if missing else None
+
+
+def _speaks_udplite() -> bool:
+    try:
+        socket.socket(DOMAINS[4], socket.SOCK_DGRAM, IPPROTO_UDPLITE).close()
+    except OSError:
+        return False
+    return True
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
