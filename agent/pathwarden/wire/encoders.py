@@ -35,7 +35,6 @@ TWICE = 0x10001  # times an ident: the ident in both halves of 32 bits
 NAMED = 4  # bytes of payload that hold tuning and ident
 TUNING = 2  # bytes of payload
 TRANSPORT = 8  # bytes of a UDP, UDP-Lite or echo header, and of what names a raw protocol's probe
-MOST_GATEWAYS = {4: 8, 6: 127}  # what fits into IPv4's options, and into a routing header
 NUMBERS = {
     (4, Method.ICMP): ipv4.ICMP,
     (6, Method.ICMP): ipv6.ICMP6,
@@ -49,12 +48,17 @@ NUMBERS = {
 Encoder = Callable[[int, int], bytes]
 _Body = Callable[[int], bytes]
 
+_OPTION_GATEWAYS = 8  # what traceroute(8) takes; their option leaves no room for a further word
 _PAYLOAD = 40  # bytes after the IP header and its options, as traceroute(8) sends them
 _IP = {4: ipv4.HEADER, 6: ipv6.HEADER}
 _DF = ipv4.DONT_FRAGMENT.to_bytes(2, "big")
 _WINDOW = 5840  # four segments of an Ethernet, what a SYN of Linux has said for decades
 _TUNED = udplite.HEADER + TUNING  # bytes that a checksum has to cover to be tuned
-_NO_TRANSPORT = frozenset({ipv6.HOP_BY_HOP, ipv6.ROUTING, ipv6.FRAGMENT, ipv6.DESTINATION_OPTIONS})
+_BYTE = 0xFF
+_NO_RAW = {
+    4: frozenset(number for (af, _), number in NUMBERS.items() if af == 4),
+    6: frozenset(number for (af, _), number in NUMBERS.items() if af == 6) | ipv6.EXTENSIONS,
+}  # protocols that have a method of their own, or that are none
 
 
 # -- sizes
@@ -83,6 +87,11 @@ def min_size(af: int, method: Method, extra: Extra = PLAIN) -> int:
 def max_size(af: int) -> int:
     """The longest datagram in bytes that the length field can say."""
     return WORD if af == 4 else ipv6.HEADER + WORD
+
+
+def most_gateways(af: int, routing_type: int) -> int:
+    """How many gateways a source route can have: what fits into IPv4's options, or into a routing header."""
+    return _OPTION_GATEWAYS if af == 4 else ipv6.most_stops(routing_type)
 
 
 def _before(af: int, extra: Extra) -> int:
@@ -140,8 +149,11 @@ def _check(flow: Flow) -> None:
     af, method, extra = flow.af, flow.method, flow.extra
     if method is Method.TCP_CONNECT:
         raise ValueError(f"the kernel makes the packets of {method}")
-    if len(extra.gateways) > MOST_GATEWAYS[af]:
-        raise ValueError(f"a source route over IPv{af} has at most {MOST_GATEWAYS[af]} gateways, not {len(extra.gateways)}")
+    if method is Method.RAW and (extra.protocol in _NO_RAW[af] or not 0 <= extra.protocol <= _BYTE):
+        raise ValueError(f"protocol {extra.protocol} over IPv{af} is no raw one: it has a method of its own, or is none")
+    gateways = most_gateways(af, extra.routing_type)
+    if len(extra.gateways) > gateways:
+        raise ValueError(f"a source route over IPv{af} has at most {gateways} gateways, not {len(extra.gateways)}")
     least, most = min_size(af, method, extra), max_size(af)
     if not least <= flow.size <= most:
         raise ValueError(f"a {method} probe over IPv{af} has {least} to {most} bytes, not {flow.size}")
@@ -297,9 +309,7 @@ def _dccp(flow: Flow, length: int, protocol: int) -> _Body:
     return body
 
 
-def _raw(flow: Flow, length: int, protocol: int) -> _Body:
-    if (flow.af, protocol) in _OWN or (flow.af == 6 and protocol in _NO_TRANSPORT) or not 0 <= protocol <= 0xFF:
-        raise ValueError(f"protocol {protocol} over IPv{flow.af} is no raw one: it has a method of its own, or is none")
+def _raw(flow: Flow, length: int, _protocol: int) -> _Body:
     ports, text = _ports(flow), _text(length - TRANSPORT)
 
     def body(ident: int) -> bytes:
@@ -308,7 +318,6 @@ def _raw(flow: Flow, length: int, protocol: int) -> _Body:
     return body
 
 
-_OWN = {(af, number) for (af, _), number in NUMBERS.items()}
 _BODIES: dict[Method, Callable[[Flow, int, int], _Body]] = {
     Method.TCP: _tcp,
     Method.UDPLITE: _udplite,

@@ -38,14 +38,15 @@ HOP_BY_HOP = 0
 ROUTING = 43
 FRAGMENT = 44
 DESTINATION_OPTIONS = 60
+EXTENSIONS = frozenset({HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS})  # headers that are skipped
 HEADER = 40  # bytes
 
 _FIELDS = Struct(">IHBB16s16s")
-_SKIPPED = frozenset({HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS})
 _EXTENSION = Struct(">BBH")  # next header, length in 8-byte units without the first, offset of a fragment header
 _ROUTING = Struct(">BBBBI")
 _UNIT = 8
 _ADDRESS = 16  # bytes
+_MOST_ADDRESSES = 127  # in 255 units
 _SEGMENTS = 4  # the routing type whose list runs backwards
 
 
@@ -91,7 +92,7 @@ def transport(data: bytes, next_header: int) -> Transport:
     extension header is cut.
     """
     at, dst, fragmented = HEADER, "", False
-    while next_header in _SKIPPED:
+    while next_header in EXTENSIONS:
         if at + _UNIT > len(data):
             raise MalformedPacket("IPv6 extension header cut")
         following, units, offset = _EXTENSION.unpack_from(data, at)
@@ -130,6 +131,11 @@ def routing_header(next_header: int, kind: int, addresses: Sequence[str]) -> byt
 def routing_length(kind: int, gateways: int) -> int:
     """Bytes of the routing header over so many gateways, 0 for none."""
     return _UNIT + _ADDRESS * (gateways + (kind == _SEGMENTS)) if gateways else 0
+
+
+def most_stops(kind: int) -> int:
+    """How many gateways a routing header has room for."""
+    return _MOST_ADDRESSES - (kind == _SEGMENTS)
 
 
 def build(src: str, dst: str, next_header: int, payload: bytes, *, hop_limit: int, label: int = 0, traffic_class: int = 0) -> bytes:

@@ -3,7 +3,6 @@
 from pathwarden.wire.answers import decode_answer4, decode_answer6, decode_dccp, decode_tcp
 from pathwarden.wire.decoders import decode_icmp_dgram, decode_udp_payload
 from pathwarden.wire.encoders import (
-    MOST_GATEWAYS,
     NUMBERS,
     TEXT,
     Encoder,
@@ -13,12 +12,12 @@ from pathwarden.wire.encoders import (
     first_stop,
     max_size,
     min_size,
+    most_gateways,
 )
 from pathwarden.wire.fragments import fragments
 from pathwarden.wire.usual import decode4, decode6
 
 __all__ = [
-    "MOST_GATEWAYS",
     "NUMBERS",
     "TEXT",
     "Encoder",
@@ -37,4 +36,5 @@ __all__ = [
     "fragments",
     "max_size",
     "min_size",
+    "most_gateways",
 ]
