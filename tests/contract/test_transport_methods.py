@@ -130,9 +130,10 @@ def test_each_router_on_the_way_answers_without_privilege(lab, method, af):
             assert reply.ttl == 64 - ttl + 1
 
 
+@pytest.mark.usefixtures("listener")
 @pytest.mark.parametrize("method", BY_PORT)
 @pytest.mark.parametrize("af", [4, 6])
-def test_tcp_tells_an_open_a_closed_and_a_silent_port_apart(lab, listener, transport, method, af):
+def test_tcp_tells_an_open_a_closed_and_a_silent_port_apart(lab, transport, method, af):
     if transport.name == "rootless" and method is Method.TCP:
         with pytest.raises(ProbeError) as caught:
             transport.flow(lab.target4, method, 0, ANYWHERE, 0, 0)
@@ -148,9 +149,10 @@ def test_tcp_tells_an_open_a_closed_and_a_silent_port_apart(lab, listener, trans
     assert collect(transport, limit_s=0.3) == []
 
 
+@pytest.mark.usefixtures("listener")
 @pytest.mark.parametrize("method", BY_PORT)
 @pytest.mark.parametrize("af", [4, 6])
-def test_nothing_half_open_stays_at_the_server(lab, listener, transport, method, af):
+def test_nothing_half_open_stays_at_the_server(lab, transport, method, af):
     if transport.name == "rootless" and method is Method.TCP:
         return
     dst, _ = target_of(lab, af)
@@ -164,7 +166,8 @@ def test_nothing_half_open_stays_at_the_server(lab, listener, transport, method,
     assert sockets_at_target(lab, ESTABLISHED) == 0
 
 
-def test_a_new_attempt_ends_the_one_before(lab, listener, transport):
+@pytest.mark.usefixtures("listener")
+def test_a_new_attempt_ends_the_one_before(lab, transport):
     dst = lab.target4
     flow, _ = probe(transport, dst, Method.TCP_CONNECT, lab.silent_ttl, 1, OPEN)
     assert transport.window(flow) == 1
@@ -174,8 +177,9 @@ def test_a_new_attempt_ends_the_one_before(lab, listener, transport):
     assert (reply.kind, reply.ident) == (ReplyKind.OPEN, 3)
 
 
+@pytest.mark.usefixtures("listener")
 @pytest.mark.parametrize("af", [4, 6])
-def test_connections_from_one_port_to_many_targets_do_not_meet(lab, listener, transport, af):
+def test_connections_from_one_port_to_many_targets_do_not_meet(lab, transport, af):
     dst, hops = target_of(lab, af)
     for ident, port in enumerate((OPEN, CLOSED, OPEN + 100), 1):
         probe(transport, dst, Method.TCP_CONNECT, 1 if port == CLOSED else 30, ident, port)

@@ -1,6 +1,7 @@
 """`pathwarden doctor`: its deadlines, and what it reads from files that a laboratory cannot bring about."""
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from pathwarden.cli import doctor
 from pathwarden.cli.checks import finding, keeping, machine, probing
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
 from pathwarden.model.probe import Flow, Method
+from pathwarden.net import abilities
 
 ARP = """IP address       HW type     Flags       HW address            Mask     Device
 192.0.2.1        0x1         0x2         02:fc:00:00:00:05     *        wan
@@ -19,6 +21,7 @@ TRACKED = """ipv4     2 tcp      6 9 SYN_SENT src=192.0.2.9 dst=1.1.1.1 sport=61
 ipv4     2 udp      17 29 src=192.0.2.9 dst=1.1.1.1 sport=61000 dport=33435 [UNREPLIED] src=1.1.1.1 dst=192.0.2.9 sport=33435 dport=2 use=1
 ipv4     2 udp      17 29 src=192.0.2.9 dst=1.1.1.1 sport=61000 dport=33434 [UNREPLIED] src=1.1.1.1 dst=192.0.2.9 sport=33434 dport=3 use=1
 ipv4     2 icmp     1 29 src=192.0.2.9 dst=1.1.1.1 type=8 code=0 id=61000 src=1.1.1.1 dst=192.0.2.9 type=0 code=0 id=4 mark=0 use=1
+ipv4     2 tcp      6 9 SYN_SENT src=192.0.2.9 dst=1.1.1.1 sport=61000 dport=80 [UNREPLIED] src=1.1.1.1 dst=192.0.2.9 sport=80 dport=7 use=1
 ipv6     10 udp     17 9 src=2001:0db8:0000:0000:0000:0000:0000:0009 dst=2001:0db8:0000:0000:0000:0000:0000:0001 sport=61000 dport=33434 \
 [UNREPLIED] src=2001:0db8:0000:0000:0000:0000:0000:0001 dst=2001:0db8:0000:0000:0000:0000:0000:0009 sport=33434 dport=5 mark=0 use=1
 """
@@ -96,6 +99,9 @@ def test_the_table_of_connections(tmp_path, monkeypatch):
         (Flow(4, Method.UDP, "192.0.2.9", "1.1.1.1", 61000, 33434, 0, 0, 60), 3),
         (Flow(4, Method.ICMP, "192.0.2.9", "1.1.1.1", 61000, 12345, 0, 0, 60), 4),
         (Flow(6, Method.UDP, "2001:db8::9", "2001:db8::1", 61000, 33434, 0, 1, 80), 5),
+        (Flow(4, Method.TCP, "192.0.2.9", "1.1.1.1", 61000, 80, 0, 0, 40), 7),
+        (Flow(4, Method.TCP_CONNECT, "192.0.2.9", "1.1.1.1", 61000, 80, 0, 0, 60), 7),
+        (Flow(4, Method.RAW, "192.0.2.9", "1.1.1.1", 61000, 33434, 0, 0, 60), None),
         (Flow(4, Method.UDP, "192.0.2.9", "9.9.9.9", 61000, 33434, 0, 0, 60), None),
     ],
 )
@@ -104,6 +110,38 @@ def test_our_port_in_connection_tracking(tmp_path, monkeypatch, flow, port):
     assert probing._tracked_port(flow) is None
     (tmp_path / "nf_conntrack").write_text(TRACKED)
     assert probing._tracked_port(flow) == port
+
+
+@pytest.mark.parametrize("six", [True, False])
+def test_which_methods_work_and_what_the_others_lack(monkeypatch, six):
+    monkeypatch.setattr(abilities.ports, "has_ipv6", lambda: six)
+    monkeypatch.setattr(abilities, "_speaks_udplite", lambda: False)
+    monkeypatch.setattr(abilities, "_release", lambda: (5, 4))
+    place = Place(make_settings(), Oracle(None))  # its target is probed by UDP
+    assert probing._abilities(SimpleNamespace(name="raw"), place) == [
+        Finding(OK, "methods", "udp, icmp, tcp, tcp-connect, udplite, dccp, raw work")
+    ]
+    assert probing._abilities(SimpleNamespace(name="rootless", icmp=False), place) == [
+        Finding(OK, "methods", "udp work"),
+        Finding(OK, "other methods", "icmp would need our group in net.ipv4.ping_group_range; no target asks for them"),
+        Finding(OK, "other methods", "tcp, dccp, raw would need raw sockets; no target asks for them"),
+        Finding(OK, "other methods", "tcp-connect would need Linux 5.9, or raw sockets; no target asks for them"),
+        Finding(OK, "other methods", "udplite would need a kernel that speaks UDP-Lite, or raw sockets; no target asks for them"),
+    ]
+
+
+def test_a_method_that_a_target_asks_for_and_that_is_lacking_is_a_failure(monkeypatch):
+    monkeypatch.setattr(abilities.ports, "has_ipv6", lambda: True)
+    monkeypatch.setattr(abilities, "_speaks_udplite", lambda: True)
+    monkeypatch.setattr(abilities, "_release", lambda: (6, 6))
+    settings = make_settings()
+    place = Place(replace(settings, targets=(replace(settings.targets[0], method=Method.TCP),)), Oracle(None))
+    found = probing._abilities(SimpleNamespace(name="rootless", icmp=True), place)
+    assert found == [
+        Finding(OK, "methods", "udp, icmp, tcp-connect, udplite work"),
+        Finding(FAIL, "other methods", "tcp, which a target asks for, lack raw sockets", "run as root or with CAP_NET_RAW"),
+        Finding(OK, "other methods", "dccp, raw would need raw sockets; no target asks for them"),
+    ]
 
 
 @pytest.mark.parametrize(("free", "status"), [(500_000, FAIL), (2_000_000, WARN), (16_000_000, OK)])

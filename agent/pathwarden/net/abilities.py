@@ -15,7 +15,7 @@ _QUEUED = (5, 9)  # since then the kernel tells an ICMP error to a socket that c
 
 
 class Ability(NamedTuple):
-    """A method over an address family (4, 6): `missing` and `remedy` are '' if it works."""
+    """A method over an address family (4, 6): `missing` is what it needs and `remedy` how to get it, '' if it works."""
 
     method: Method
     af: int
@@ -38,7 +38,7 @@ def methods(transport: _Transport) -> list[Ability]:
         lack = wanting(transport, method)
         found += [lack._replace(af=af) if lack else Ability(method, af) for af in (4, 6) if af == 4 or six]
         if not six:
-            found.append(Ability(method, 6, "this kernel has no IPv6", "load its module"))
+            found.append(Ability(method, 6, "IPv6 in the kernel", "load its module"))
     return found
 
 
@@ -49,13 +49,13 @@ def wanting(transport: _Transport, method: Method) -> Ability | None:
     missing = ""
     remedy = _BECOME_ROOT
     if method in _RAW_ALONE:
-        missing = f"method {method} needs raw sockets"
+        missing = "raw sockets"
     elif method is Method.ICMP and not getattr(transport, "icmp", True):
-        missing, remedy = "net.ipv4.ping_group_range does not hold our group", "widen it, or run as root or with CAP_NET_RAW"
+        missing, remedy = "our group in net.ipv4.ping_group_range", "widen it, or run as root or with CAP_NET_RAW"
     elif method is Method.UDPLITE and not _speaks_udplite():
-        missing = "this kernel does not speak UDP-Lite by itself"
+        missing = "a kernel that speaks UDP-Lite, or raw sockets"
     elif method is Method.TCP_CONNECT and _release() < _QUEUED:
-        missing = f"method {method} needs Linux 5.9, or raw sockets"
+        missing = "Linux 5.9, or raw sockets"
     return Ability(method, 0, missing, remedy) if missing else None
 
 

@@ -159,7 +159,7 @@ class RootlessTransport:
         """See `Transport.flow`. Raises ProbeError."""
         wanting = abilities.wanting(self, method)
         if wanting:
-            raise ProbeError("no_permission", wanting.missing)
+            raise ProbeError("no_permission", f"method {method} needs {wanting.missing}")
         if binding.next_hop or extra.gateways:
             raise ProbeError("no_permission", f"a {'next hop' if binding.next_hop else 'source route'} needs raw sockets")
         if self._stale:

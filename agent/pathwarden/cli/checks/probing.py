@@ -20,7 +20,7 @@ from pathwarden.daemon.sources import binding_now
 from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.errors import CannotProbe, MalformedPacket, ProbeError
 from pathwarden.model.probe import Binding, Flow, Method, Reply, ReplyKind
-from pathwarden.net import filters
+from pathwarden.net import abilities, filters
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
 from pathwarden.net.raw import RawTransport
@@ -36,8 +36,12 @@ TRACKED = Path("/proc/net/nf_conntrack")
 _ROOM = 2048  # an ICMP error is rarely longer than 576 bytes
 _AT_ONCE = 1000  # packets that the open ear looks at; on a busy router others' errors come, too
 _ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
-# How connection tracking writes our end of a reply: we are its destination.
-_OURS = {Method.UDP: re.compile(r"dport=(\d+)"), Method.ICMP: re.compile(r"id=(\d+)")}
+# How connection tracking names a protocol (it calls ICMP for IPv6 icmpv6), and writes our end of a reply: we are its destination.
+_TRACKED_AS = {
+    Method.UDP: " udp ", Method.ICMP: " icmp", Method.TCP: " tcp ", Method.TCP_CONNECT: " tcp ",
+    Method.UDPLITE: " udplite ", Method.DCCP: " dccp ",
+}  # fmt: skip
+_OUR_PORT, _OUR_ID = re.compile(r"dport=(\d+)"), re.compile(r"id=(\d+)")
 
 
 class _Heard:
@@ -70,15 +74,36 @@ def probes(place: Place) -> list[Finding]:
         transport, _ = open_transport()
     except CannotProbe as error:
         return [Finding(FAIL, "ICMP errors", f"unknown, since {error}", "see the findings about probing above")]
+    able = _abilities(transport, place)
     try:
         own = binding_now(place.source(target), af_of(dst)) if target else Binding()
         way = place.oracle.effective(own, af_of(dst))
         seen = _probe(transport, transport.flow(dst, method, port, way, 0, 0), way)
     except ProbeError as error:
-        return [Finding(FAIL, "ICMP errors", f"no probe towards {dst} can leave: {error}", "see the default route and the sources")]
+        return [*able, Finding(FAIL, "ICMP errors", f"no probe towards {dst} can leave: {error}", "see the default route and the sources")]
     finally:
         transport.close()
-    return [_arrival(dst, seen), _stability(seen)]
+    return [*able, _arrival(dst, seen), _stability(seen)]
+
+
+def _abilities(transport: RawTransport | RootlessTransport, place: Place) -> list[Finding]:
+    """Which methods work, and for those that do not, what they need; a failure if a target asks for one of them."""
+    wanted = {target.method for target in place.settings.targets if target.enabled}
+    found = abilities.methods(transport)
+    working = dict.fromkeys(each.method for each in found if not each.missing)
+    lacking: dict[tuple[bool, str, str], dict[Method, None]] = {}
+    for each in found:
+        if each.af == 4 and each.method not in working:  # what IPv6 alone lacks shows at its default route
+            lacking.setdefault((each.method in wanted, each.missing, each.remedy), {})[each.method] = None
+    return [
+        Finding(OK, "methods", f"{', '.join(working)} work"),
+        *(
+            Finding(FAIL, "other methods", f"{', '.join(which)}, which a target asks for, lack {missing}", remedy)
+            if asked
+            else Finding(OK, "other methods", f"{', '.join(which)} would need {missing}; no target asks for them")
+            for (asked, missing, remedy), which in lacking.items()
+        ),
+    ]
 
 
 def _arrival(dst: str, seen: _Seen) -> Finding:
@@ -174,13 +199,16 @@ def _overheard(ear: socket.socket, flow: Flow) -> Iterator[Reply]:
 
 def _tracked_port(flow: Flow) -> int | None:
     """Our source port as it leaves this machine, by its connection tracking; None if that does not know the flow or may not be read."""
+    protocol = _TRACKED_AS.get(flow.method)
+    if protocol is None:  # a raw protocol has no ports
+        return None
     src, dst = (ip_address(address).exploded for address in (flow.src, flow.dst))
-    # The kernel calls ICMP for IPv6 icmpv6.
-    protocol, ours = (" udp ", f"sport={flow.sport} dport={flow.dport} ") if flow.method is Method.UDP else (" icmp", f"id={flow.sport} ")
+    ping = flow.method is Method.ICMP
+    ours = f"id={flow.sport} " if ping else f"sport={flow.sport} dport={flow.dport} "
     try:
         with TRACKED.open(encoding="ascii") as lines:
             line = next((line for line in lines if protocol in line and f" src={src} dst={dst} " in line and ours in line), "")
     except OSError:
         return None
-    found = _OURS[flow.method].findall(line)
+    found = (_OUR_ID if ping else _OUR_PORT).findall(line)
     return int(found[-1]) if found else None
