@@ -2,7 +2,8 @@
 
 import ipaddress
 import tempfile
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path as File
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from pathwarden.errors import PROBE_ERRORS
 from pathwarden.model.history import Record
-from pathwarden.model.probe import Flow, Method, MplsLabel, MplsStack, ReplyKind
-from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, KernelRoute, Marks, Reason, Trace
+from pathwarden.model.probe import Flow, InterfaceInfo, Method, MplsLabel, MplsStack, OtherObject, ReplyKind
+from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, KernelRoute, Marks, Path, Reason, Trace
 from pathwarden.store.codec import TICK_NS, decode_hops, decode_trace, encode_hops, encode_trace, ticks
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
@@ -24,6 +25,37 @@ addresses = st.one_of(
 )
 bytes_ = st.integers(0, 255)
 labels = st.builds(MplsLabel, st.integers(0, 2**20 - 1), st.integers(0, 7), st.booleans(), bytes_)
+stacks = st.lists(labels, max_size=3).map(lambda stack: MplsStack(tuple(stack)))
+interfaces = st.builds(
+    InterfaceInfo,
+    st.sampled_from(["INC", "SUB", "OUT", "NXT"]),
+    st.integers(0, 2**32 - 1),
+    st.one_of(st.just(""), addresses),
+    st.text(max_size=20),
+    st.integers(0, 2**32 - 1),
+)
+others = st.builds(OtherObject, bytes_, bytes_, st.binary(max_size=20))
+words = st.integers(0, 2**16 - 1)
+marks = st.builds(
+    Marks,
+    tos=st.integers(-1, 255),
+    length=words,
+    nat=words,
+    mtu=st.integers(0, 2**32 - 1),
+    mss=words,
+    segment=st.binary(max_size=60),
+    extensions=st.lists(st.one_of(stacks, interfaces, others), max_size=3).map(tuple),
+)
+STACK = MplsStack((MplsLabel(24001, 5, False, 1), MplsLabel(3, 0, True, 255)))
+FEW_MARKS = (  # each kind of change from answer to answer; drawn anew for every answer they would take seconds a trace
+    UNMARKED,
+    Marks(tos=0, nat=9),
+    Marks(nat=9),
+    Marks(mtu=1492, extensions=(STACK,)),
+    Marks(extensions=(STACK,)),
+    Marks(extensions=(STACK, InterfaceInfo("OUT", 4, "192.0.2.9", "eth0", 1500))),
+    Marks(length=80, mss=1400, segment=b"segment", extensions=(MplsStack(()), OtherObject(9, 1, b"....."))),
+)
 queries = st.integers(0, 300)
 silent_answers = queries.map(Answer)
 replies = st.builds(
@@ -36,7 +68,7 @@ replies = st.builds(
     icmp_code=bytes_,
     reply_ttl=bytes_,
     quoted_ttl=bytes_,
-    marks=st.lists(labels, max_size=3).map(lambda stack: Marks(extensions=(MplsStack(tuple(stack)),)) if stack else UNMARKED),
+    marks=st.sampled_from(FEW_MARKS),
 )
 flows = st.builds(
     Flow,
@@ -104,7 +136,7 @@ def test_form_and_detail_hold_the_whole_trace(original: Trace) -> None:
 @settings(max_examples=25)
 def test_the_database_holds_the_whole_trace(originals: list[Trace]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.db"
+        path = File(folder) / "history.db"
         with Writer(path, max_mb=16, boot_id="boot") as writer:
             writer.save([Record(original, None, "{}") for original in originals])
         with Reader(path) as reader:
@@ -165,3 +197,37 @@ def test_a_known_trace_has_known_bytes() -> None:
 def test_numbers_of_every_length_come_back(number: int) -> None:
     original = trace(mono_ns=number)
     assert decode_trace(*encode_trace(original, original.path), original.path).mono_ns == number
+
+
+@given(st.lists(marks, min_size=1, max_size=3))
+@settings(max_examples=100)
+def test_any_marks_come_back(seen: list[Marks]) -> None:
+    answers = tuple(Answer(query, "192.0.2.1", 0, ReplyKind.UNREACHABLE, 3, 1, 60, 1, each) for query, each in enumerate(seen))
+    original = trace(hops=(Hop(1, answers), Hop(2, answers)))
+    assert decode_trace(*encode_trace(original, original.path), original.path).hops == original.hops
+
+
+def test_a_trace_of_an_older_version_still_reads() -> None:
+    """Form and detail of a trace with label stacks, as they were written before there were marks."""
+    form = bytes.fromhex("01 01 02 02 20 02 05dc1ab1 00003fff 00")
+    detail = bytes.fromhex("20 ac02 01 16 16 16 16")
+    stack = (MplsLabel(24001, 5, False, 0xB1), MplsLabel(3, 7, True, 255))
+    content = decode_trace(form, detail, Path((("192.0.2.1",), ("192.0.2.2",))))
+    assert [answer.mpls for answer in content.hops[0].answers] == [stack, stack]
+    assert {answer.marks for answer in content.hops[1].answers} == {UNMARKED}
+
+
+def test_marks_that_last_are_kept_once() -> None:
+    """A translator at the first hop marks every answer, yet costs a few bytes."""
+    plain = trace(hops=twelve_hops(), reached_ttl=12, probes=36)
+    marked = tuple(each._replace(answers=tuple(a._replace(marks=Marks(nat=4711)) for a in each.answers)) for each in plain.hops)
+    form, detail = encode_trace(plain, plain.path)
+    nat_form, nat_detail = encode_trace(replace(plain, hops=marked), plain.path)
+    assert nat_detail == detail
+    assert len(nat_form) == len(form) + 3
+
+
+def test_an_unmarked_answer_shares_the_one_value() -> None:
+    original = trace(hops=twelve_hops(), reached_ttl=12, probes=36)
+    content = decode_trace(*encode_trace(original, original.path), original.path)
+    assert all(answer.marks is UNMARKED for each in content.hops for answer in each.answers)

@@ -28,8 +28,9 @@ round-trip time to that of the last answer that had one (at first 0), in steps o
 The shape is everything else about an answer. A hop's first reply takes its shape from the form. Every other answer has that of the
 answer before, its query one higher; where that is wrong, 0 and the right shape stand before the answer. At the start of a hop the
 shape of the hop before goes on with the first responder, a reply TTL one less (each hop further away loses one), without MPLS
-labels, and with the query that the hop before began with. At the start of a trace it is query 0, time_exceeded, ICMP type 11 and
-code 0, reply TTL 64, quoted TTL 1. A shape tells how it differs: a byte of the flags below, then the values in their order:
+labels, and with the query that the hop before began with; of its marks ToS, length, NAT and MSS go on, since what changed a probe
+shows in all quotes from there. At the start of a trace it is query 0, time_exceeded, ICMP type 11 and code 0, reply TTL 64, quoted
+TTL 1, no marks. A shape tells how it differs: a byte of the flags below, then the values in their order:
 
     QUERY 1       query
     RESPONDER 2   position among the hop's sorted responders
@@ -37,6 +38,7 @@ code 0, reply TTL 64, quoted TTL 1. A shape tells how it differs: a byte of the 
     REPLY_TTL 8   reply TTL
     QUOTED_TTL 16 quoted TTL
     MPLS 32       number of entries, then each as the 4 bytes of RFC 3032 section 2.1
+    MARKS 64      all marks, but for a label stack that is the only extension, which is the shape's MPLS; see `compact`
 """
 
 from collections.abc import Callable, Sequence
@@ -45,6 +47,7 @@ from typing import NamedTuple, TypeVar
 
 from pathwarden.model.probe import MplsLabel, MplsStack, ReplyKind
 from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, Marks, Path, Reason, Trace
+from pathwarden.store.compact import Bytes, put, put_marks, put_stack, take_marks, take_stack
 
 _T = TypeVar("_T")
 
@@ -65,7 +68,7 @@ _KINDS = (
 )
 
 _SYNCED, _COUNTS, _REACHED = 32, 64, 128
-_QUERY, _RESPONDER, _KIND, _REPLY_TTL, _QUOTED_TTL, _MPLS = 1, 2, 4, 8, 16, 32
+_QUERY, _RESPONDER, _KIND, _REPLY_TTL, _QUOTED_TTL, _MPLS, _MARKS = 1, 2, 4, 8, 16, 32, 64
 _SHAPE_FOLLOWS, _SILENT, _FIRST_RTT = 0, 1, 2
 
 
@@ -93,6 +96,7 @@ class _Shape(NamedTuple):
     reply_ttl: int
     quoted_ttl: int
     mpls: tuple[MplsLabel, ...]
+    marks: Marks = UNMARKED
 
 
 _BEFORE_FIRST = _Shape(0, (0, 11, 0), 65, 1, ())  # one hop nearer than the first
@@ -103,39 +107,6 @@ def ticks(rtt_ns: int) -> int:
     return (rtt_ns + TICK_NS // 2) // TICK_NS
 
 
-def _put(out: bytearray, number: int) -> None:
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-
-
-class _Bytes:
-    """Reads numbers one after the other."""
-
-    __slots__ = ("data", "place")
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.place = 0
-
-    def number(self) -> int:
-        """The next varint."""
-        value = shift = 0
-        while True:
-            byte = self.data[self.place]
-            self.place += 1
-            if byte < 128:
-                return value | byte << shift
-            value |= (byte & 127) << shift
-            shift += 7
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes."""
-        self.place += count
-        return self.data[self.place - count : self.place]
-
-
 # Hops of a path or route
 
 
@@ -143,15 +114,15 @@ def encode_hops(hops: Sequence[Sequence[str]], number_of: Callable[[str], int]) 
     """The responders by ttl; `number_of` gives an address's number."""
     out = bytearray()
     for hop in hops:
-        _put(out, len(hop))
+        put(out, len(hop))
         for responder in hop:
-            _put(out, number_of(responder))
+            put(out, number_of(responder))
     return bytes(out)
 
 
 def decode_hops(data: bytes, address_of: Callable[[int], _T]) -> tuple[tuple[_T, ...], ...]:
     """The responders by ttl; `address_of` gives a number's address."""
-    source = _Bytes(data)
+    source = Bytes(data)
     hops = []
     while source.place < len(data):
         hops.append(tuple(address_of(source.number()) for _ in range(source.number())))
@@ -165,30 +136,30 @@ def encode_trace(trace: Trace, path: Path) -> tuple[bytes, bytes]:
     """Form and detail of a trace; `path` is the trace's."""
     form, out = bytearray(), bytearray(1)
     head = _ENDINGS.index(trace.ending) | _REASONS.index(trace.reason) << 3 | (_SYNCED if trace.clock_synced else 0)
-    _put(out, trace.mono_ns)
-    _put(out, trace.duration_ns)
+    put(out, trace.mono_ns)
+    put(out, trace.duration_ns)
     if (trace.probes, trace.late, trace.duplicates, trace.error) != (_answers(trace.hops), 0, 0, ""):
         head |= _COUNTS
         error = trace.error.encode()
         for number in (trace.probes, trace.late, trace.duplicates, len(error)):
-            _put(out, number)
+            put(out, number)
         out += error
     if trace.reached_ttl != _usual_reached_ttl(trace.ending, trace.hops):
         head |= _REACHED
-        _put(out, 0 if trace.reached_ttl is None else trace.reached_ttl + 1)
+        put(out, 0 if trace.reached_ttl is None else trace.reached_ttl + 1)
     out[0] = head
     runs = _runs(trace.hops)
-    _put(form, len(runs))
+    put(form, len(runs))
     for run in runs:
         for number in run:
-            _put(form, number)
+            put(form, number)
     _put_answers(form, out, trace.hops, path)
     return bytes(form), bytes(out)
 
 
 def started(detail: bytes) -> tuple[bool, int]:
     """Of a detail: whether the clock was known to be right, and the monotonic start."""
-    source = _Bytes(detail)
+    source = Bytes(detail)
     return bool(source.take(1)[0] & _SYNCED), source.number()
 
 
@@ -199,7 +170,7 @@ def synced(detail: bytes) -> bytes:
 
 def decode_trace(form: bytes, detail: bytes, path: Path) -> Content:
     """The opposite of `encode_trace`; round-trip times are rounded to 0.01 ms."""
-    source = _Bytes(detail)
+    source = Bytes(detail)
     head = source.take(1)[0]
     mono_ns, duration_ns = source.number(), source.number()
     probes = late = duplicates = 0
@@ -208,7 +179,7 @@ def decode_trace(form: bytes, detail: bytes, path: Path) -> Content:
         probes, late, duplicates = source.number(), source.number(), source.number()
         error = source.take(source.number()).decode()
     reached = source.number() if head & _REACHED else 0
-    hops = _take_hops(_Bytes(form), source, path)
+    hops = _take_hops(Bytes(form), source, path)
     ending = _ENDINGS[head & 7]
     return Content(
         ending=ending,
@@ -242,7 +213,8 @@ def _runs(hops: tuple[Hop, ...]) -> list[tuple[int, int, int]]:
 
 
 def _start_of_hop(before: _Shape) -> _Shape:
-    return _Shape(0, before.kind, max(before.reply_ttl - 1, 0), before.quoted_ttl, ())
+    marks = before.marks if before.marks is UNMARKED else before.marks._replace(mtu=0, segment=b"", extensions=())
+    return _Shape(0, before.kind, max(before.reply_ttl - 1, 0), before.quoted_ttl, (), marks)
 
 
 def _put_answers(form: bytearray, out: bytearray, hops: tuple[Hop, ...], path: Path) -> None:
@@ -263,7 +235,7 @@ def _put_answers(form: bytearray, out: bytearray, hops: tuple[Hop, ...], path: P
             else:
                 difference = ticks(answer.rtt_ns) - rtt
                 rtt += difference
-                _put(out, (difference << 1 if difference >= 0 else -difference * 2 - 1) + _FIRST_RTT)
+                put(out, (difference << 1 if difference >= 0 else -difference * 2 - 1) + _FIRST_RTT)
             usual, usual_query = shape, answer.query + 1
         shape = usual
 
@@ -272,12 +244,17 @@ def _shape(answer: Answer, ttl: int, path: Path) -> _Shape | None:
     """An answer's shape; None if it is silent."""
     if answer.responder is None or answer.kind is None:
         return None
+    marks = answer.marks
+    alone = answer.mpls if len(marks.extensions) == 1 else ()
+    if alone:
+        marks = marks._replace(extensions=())
     return _Shape(
         responder=path.hops[ttl - 1].index(answer.responder),
         kind=(_KINDS.index(answer.kind), answer.icmp_type, answer.icmp_code),
         reply_ttl=answer.reply_ttl,
         quoted_ttl=answer.quoted_ttl,
-        mpls=answer.mpls,
+        mpls=alone,
+        marks=marks,
     )
 
 
@@ -295,15 +272,16 @@ def _put_shape(out: bytearray, usual: _Shape, shape: _Shape, usual_query: int, q
         if values != usual_values:
             out[place] |= flag
             for value in values:
-                _put(out, value)
+                put(out, value)
     if shape.mpls != usual.mpls:
         out[place] |= _MPLS
-        _put(out, len(shape.mpls))
-        for entry in shape.mpls:
-            out += (entry.label << 12 | entry.traffic_class << 9 | entry.bottom << 8 | entry.ttl).to_bytes(4, "big")
+        put_stack(out, shape.mpls)
+    if shape.marks != usual.marks:
+        out[place] |= _MARKS
+        put_marks(out, shape.marks)
 
 
-def _take_hops(form: _Bytes, detail: _Bytes, path: Path) -> tuple[Hop, ...]:
+def _take_hops(form: Bytes, detail: Bytes, path: Path) -> tuple[Hop, ...]:
     runs = [(form.number(), form.number(), form.number()) for _ in range(form.number())]
     shape, rtt, first_query = _BEFORE_FIRST, 0, 0
     hops = []
@@ -341,11 +319,11 @@ def _answer(query: int, shape: _Shape, responders: tuple[str, ...], rtt_ns: int)
         icmp_code,
         shape.reply_ttl,
         shape.quoted_ttl,
-        Marks(extensions=(MplsStack(shape.mpls),)) if shape.mpls else UNMARKED,
+        shape.marks._replace(extensions=(MplsStack(shape.mpls),)) if shape.mpls else shape.marks,
     )
 
 
-def _take_shape(source: _Bytes, usual_query: int, usual: _Shape) -> tuple[int, _Shape]:
+def _take_shape(source: Bytes, usual_query: int, usual: _Shape) -> tuple[int, _Shape]:
     flags = source.take(1)[0]
     query = source.number() if flags & _QUERY else usual_query
     return query, _Shape(
@@ -353,10 +331,6 @@ def _take_shape(source: _Bytes, usual_query: int, usual: _Shape) -> tuple[int, _
         kind=(source.number(), source.number(), source.number()) if flags & _KIND else usual.kind,
         reply_ttl=source.number() if flags & _REPLY_TTL else usual.reply_ttl,
         quoted_ttl=source.number() if flags & _QUOTED_TTL else usual.quoted_ttl,
-        mpls=tuple(_mpls_label(source.take(4)) for _ in range(source.number())) if flags & _MPLS else usual.mpls,
+        mpls=take_stack(source) if flags & _MPLS else usual.mpls,
+        marks=take_marks(source) if flags & _MARKS else usual.marks,
     )
-
-
-def _mpls_label(data: bytes) -> MplsLabel:
-    entry = int.from_bytes(data, "big")
-    return MplsLabel(entry >> 12, entry >> 9 & 7, bool(entry & 256), entry & 255)
