@@ -14,10 +14,11 @@ GAP_LIMIT = 5
 MAX_FLOWS = 64
 CONFIDENCES = (95, 99)
 _ABOUT = """\
-Trace the path to hosts, or to targets of the configuration by their id. A bare number at the end is the length of the packets.
-Several hosts, ports or flows are traced side by side and shown as a table."""
+Trace the path to hosts{ids}. A bare number at the end is the length of the packets. Several hosts, ports or flows are traced side by
+side and shown as a table."""
 _OWN_WAY = "All probes of a trace are one flow, so load balancers show one path; --classic is traceroute(8)'s rising port."
 _EXITS = "Exit code 0: reached, 5: not reached, 3: no probe could leave, 2: wrong options, 130: interrupted."
+_TCP = " As in tcptraceroute(8), -p is the source port, -l the length, -S, -A and -E set flags; long options write their value behind '='."
 _TRACEROUTE_EXITS = "Exit code 0: the trace was made, whether or not the destination answered; 1: no probe could leave, 2: wrong options."
 
 
@@ -31,7 +32,9 @@ def complain(message: str) -> NoReturn:
 
 def about(program: Program) -> str:
     """What the help of a program says first."""
-    return f"{_ABOUT} {_TRACEROUTE_EXITS if program.traceroute else f'{_OWN_WAY} {_EXITS}'}"
+    if program.traceroute:
+        return f"{_ABOUT.format(ids='')} {_TRACEROUTE_EXITS}{_TCP if program.module == 'tcp' else ''}"
+    return f"{_ABOUT.format(ids=', or to targets of the configuration by their id')} {_OWN_WAY} {_EXITS}"
 
 
 def usage(program: Program) -> str:
@@ -42,7 +45,8 @@ def usage(program: Program) -> str:
 def add(parser: argparse.ArgumentParser, program: Program = OWN) -> None:
     """Give a parser all options; those of a program that we stand in for begin as it does."""
     parser.set_defaults(program=program, family=[], methods=[])
-    parser.add_argument("hosts", nargs="*", metavar="HOST", help="host name, address, or id of a configured target")
+    hosts = "host name or address" if program.traceroute else "host name, address, or id of a configured target"
+    parser.add_argument("hosts", nargs="*", metavar="HOST", help=hosts)
     _what(parser.add_argument_group("what is traced"), program)
     _method(parser.add_argument_group("method"), program)
     _pace(parser.add_argument_group("how it is probed"))
