@@ -8,9 +8,12 @@ All numbers are unsigned LEB128 ("varint"). Marks are a byte of flags for what i
     MTU 8         as said
     MSS 16        as quoted
     SEGMENT 32    length, bytes
-    EXTENSIONS 64 their number, then each: its kind (0 MPLS stack, 1 interface, 2 any other) and
-                  number of entries, each as the 4 bytes of RFC 3032 section 2.1; or role (0..3: INC SUB OUT NXT), index, address, name, MTU; or class, type, payload
-                  (texts, in UTF-8, and payload come after their length)
+    EXTENSIONS 64 their number, then each: its kind and the values in their order
+                  0 MPLS stack: number of entries, then each as the 4 bytes of RFC 3032 section 2.1
+                  1 interface: role (0..3: INC SUB OUT NXT), index, address, name, MTU
+                  2 any other: class, type, payload
+
+Texts (in UTF-8) and payload come after their length.
 """
 
 from pathwarden.model.probe import Extension, InterfaceInfo, MplsLabel, MplsStack, OtherObject
