@@ -6,7 +6,7 @@ from equipment.traced import SECOND_NS, Traced
 from netlab import Lab
 from netlab import responder as net
 from netlab.responder import PORT, PROHIBITED, SILENT, TARGET, TOO_BIG, Responder, Says, hop
-from pathwarden.model.probe import Method, MplsLabel, MplsStack, OtherObject, ReplyKind
+from pathwarden.model.probe import Extra, InterfaceInfo, Method, MplsLabel, MplsStack, OtherObject, ReplyKind
 from pathwarden.model.trace import UNMARKED, Ending, Marks
 from pathwarden.net.raw import RawTransport
 
@@ -115,6 +115,24 @@ def test_unknown_objects_are_kept_in_their_order(network, transport, af):
     structure = net.structure((7, 3, b"what?"[:4]), net.mpls(*LABELS), (250, 0, b""))
     traced = one_odd_hop(network, transport, af, Says(structure=structure))
     assert traced.only().marks.extensions == (OtherObject(7, 3, b"what"), STACK, OtherObject(250, 0, b""))
+
+
+IN = InterfaceInfo("INC", ifindex=7, address="198.18.77.1", name="ge-0/0/0.17", mtu=9000)
+OUT = InterfaceInfo("OUT", address="2001:db8:77::7", name="wan")
+
+
+@BOTH
+def test_interface_information(network, transport, af):
+    objects = (
+        net.interface(0, ifindex=7, address="198.18.77.1", name="ge-0/0/0.17", mtu=9000),
+        net.interface(2, address="2001:db8:77::7", name="wan"),
+        net.interface(3, ifindex=9),
+        net.interface(1, mtu=1400),
+    )
+    traced = one_odd_hop(network, transport, af, Says(structure=net.structure(*objects, net.mpls(*LABELS))))
+    expected = (IN, OUT, InterfaceInfo("NXT", ifindex=9), InterfaceInfo("SUB", mtu=1400), STACK)
+    assert traced.only().marks.extensions == expected
+    assert traced.only().mpls == STACK.labels
 
 
 @BOTH
@@ -292,3 +310,95 @@ def test_answers_in_the_wrong_order_find_their_probes(network, transport, af, me
     assert [each.responders for each in traced.outcome.hops] == [*((hop(af, ttl),) for ttl in range(1, 6)), (TARGET[af],)]
     for ttl in range(1, 6):
         assert all(answer.rtt_ns >= (0.35 - 0.05 * ttl) * SECOND_NS for answer in traced.answers(ttl))
+
+
+# -- targets that answer in the probe's own protocol
+
+SYN_ACK, RST = 0x12, 0x14
+SYN = Extra(tcp_options=net.mss(1460))
+
+
+@BOTH
+@pytest.mark.parametrize(("flags", "kind"), [(SYN_ACK, ReplyKind.OPEN), (RST, ReplyKind.CLOSED)])
+def test_tcp(network, transport, af, flags, kind):
+    network.play({1: Says(), 2: Says(direct=net.tcp(flags, net.mss(1360)))})
+    traced = Traced(transport, TARGET[af], Method.TCP, port=443, queries=3, max_ttl=5, extra=SYN)
+    assert traced.outcome.reached_ttl == 2
+    assert [answer.responder for answer in traced.answers(1)] == [hop(af, 1)] * 3
+    assert {answer.marks for answer in traced.answers(1)} == {UNMARKED}
+    for answer in traced.answers(2):
+        assert (answer.kind, answer.responder) == (kind, TARGET[af])
+        sport, dport, flags_at = answer.marks.segment[:2], answer.marks.segment[2:4], answer.marks.segment[13]
+        assert (sport, dport) == ((443).to_bytes(2, "big"), transport.source_port.to_bytes(2, "big"))
+        assert (flags_at, answer.marks.segment[20:]) == (flags, net.mss(1360))
+
+
+@BOTH
+def test_a_clamped_mss_shows_where_the_quote_holds_it(network, transport, af):
+    network.play({1: Says(), 2: Says(edits=(clamped(1400),)), 3: Says(edits=(clamped(1400), net.cut(8))), 4: Says(direct=net.tcp(RST))})
+    traced = Traced(transport, TARGET[af], Method.TCP, max_ttl=5, extra=SYN)
+    assert [traced.only(ttl).marks.mss for ttl in (1, 2, 3)] == [0, 1400, 0]
+    assert [traced.only(ttl).responder for ttl in (1, 2, 3)] == [hop(af, ttl) for ttl in (1, 2, 3)]
+
+
+def clamped(mss):
+    return lambda quote: quote[:-4] + net.mss(mss)
+
+
+@BOTH
+@pytest.mark.parametrize(("packet", "kind"), [(1, ReplyKind.OPEN), (7, ReplyKind.CLOSED)])
+def test_dccp(network, transport, af, packet, kind):
+    network.play({1: Says(), 2: Says(edits=(net.cut(8),)), 3: Says(direct=net.dccp(packet))})
+    traced = Traced(transport, TARGET[af], Method.DCCP, queries=3, max_ttl=5)
+    assert traced.outcome.reached_ttl == 3
+    assert [answer.responder for answer in traced.answers(2)] == [hop(af, 2)] * 3
+    assert {(answer.kind, answer.responder) for answer in traced.answers(3)} == {(kind, TARGET[af])}
+
+
+@BOTH
+@pytest.mark.parametrize("method", [Method.UDPLITE, Method.UDP])
+def test_a_program_that_answers(network, transport, af, method):
+    network.play({1: Says(), 2: Says(direct=net.datagram_back(b"hello"))})
+    traced = Traced(transport, TARGET[af], method, port=53, queries=2, max_ttl=5)
+    assert traced.outcome.reached_ttl == 2
+    assert {(answer.kind, answer.responder) for answer in traced.answers(2)} == {(ReplyKind.ANSWER, TARGET[af])}
+
+
+@BOTH
+def test_a_protocol_that_the_target_does_not_know(network, transport, af):
+    unknown = {4: (3, 2), 6: (4, 1)}
+    network.play({1: Says(edits=(net.cut(8),)), 2: Says(unknown)})
+    traced = Traced(transport, TARGET[af], Method.RAW, queries=2, max_ttl=5)
+    assert traced.outcome.reached_ttl == 2
+    assert [answer.responder for answer in traced.answers(1)] == [hop(af, 1)] * 2
+    assert {(answer.icmp_type, answer.icmp_code) for answer in traced.answers(2)} == {unknown[af]}
+
+
+@BOTH
+@pytest.mark.parametrize("method", [Method.TCP, Method.DCCP, Method.UDPLITE, Method.RAW])
+def test_every_method_has_its_odd_quotes(network, transport, af, method):
+    edits = (
+        (net.cut(8),),
+        (net.cut(8), net.filled(120)),
+        (net.with_tos(0xB8),),
+        (net.with_ttl(5),),
+        (net.translated({4: "203.0.113.77", 6: "2001:db8:77::1"}, transport.source_port),),
+    )
+    script = {ttl: Says(edits=each) for ttl, each in enumerate(edits, 1)}
+    network.play(script | {len(script) + 1: Says(PORT)})
+    options = {} if method is Method.RAW else {"port": 33434}
+    # A checksum that covers the header alone is the same in every UDP-Lite probe and not told: so let it cover all.
+    traced = Traced(transport, TARGET[af], method, max_ttl=len(script) + 1, extra=Extra(coverage=0), **options)
+    assert [traced.only(ttl).responder for ttl in script] == [hop(af, ttl) for ttl in script]
+    assert [traced.only(ttl).marks.tos for ttl in script] == [-1, -1, 0xB8, -1, -1]
+    assert traced.only(4).quoted_ttl == 5
+    # TCP's checksum is not known ahead; a raw protocol has none.
+    assert (traced.only(5).marks.nat != 0) == (method in (Method.DCCP, Method.UDPLITE))
+
+
+@BOTH
+@UDP_AND_ICMP
+def test_a_changed_length_is_marked(network, transport, af, method):
+    said = 48 if af == 4 else 28
+    traced = one_odd_hop(network, transport, af, Says(edits=(net.with_length(said),)), method)
+    assert traced.only().marks.length == (48 if af == 4 else 68)

@@ -1,7 +1,7 @@
 """A flood of ICMP that is nobody's answer to us: `python -m equipment.flood IPV4 IPV6 PORT PPS` sends it to an agent until it is ended.
 
-Echo replies to other programs' pings, and errors that quote other programs' packets, IPv4 and IPv6 in turn. PORT is the agent's own
-source port: it is the one that no packet names. The first line on standard output says that the flood is on.
+Echo replies to other programs' pings, and errors that quote other programs' packets, IPv4 and (unless IPV6 is '') IPv6 in turn.
+PORT is the agent's own source port: the one that no packet names. The first line on standard output says that the flood is on.
 """
 
 import itertools
@@ -35,6 +35,7 @@ def main() -> None:
             (sock.sendto, packet, (agent[af], 0))
             for number in range(PORTS)
             for af, sock in ((4, four), (6, six))
+            if agent[af]
             for packet in foreign(af, agent[af], (port + 1 + number) & 0xFFFF)
         ]
     )

@@ -255,6 +255,16 @@ def mpls(*entries: tuple[int, int, int]) -> tuple[int, int, bytes]:
     return 1, 1, b"".join(word.to_bytes(4, "big") for word in words)
 
 
+def interface(role: int, *, ifindex: int = 0, address: str = "", name: str = "", mtu: int = 0) -> tuple[int, int, bytes]:
+    """An interface information object (RFC 5837): role 0 incoming, 1 sub-IP, 2 outgoing, 3 next hop; what is empty is left out."""
+    af = 6 if ":" in address else 4
+    ends = _short(1 if af == 4 else 2) + b"\0\0" + _bytes(af, address) if address else b""  # 1 and 2 are IANA's address families
+    text = name.encode()
+    named = bytes((len(text) + 1 + -(len(text) + 1) % 4,)) + text + bytes(-(len(text) + 1) % 4) if name else b""
+    c_type = role << 6 | bool(ifindex) << 3 | bool(address) << 2 | bool(name) << 1 | bool(mtu)
+    return 2, c_type, (ifindex.to_bytes(4, "big") if ifindex else b"") + ends + named + (mtu.to_bytes(4, "big") if mtu else b"")
+
+
 # -- what targets answer themselves
 
 
