@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 from bench.lab import AGENT, TARGETS, BenchLab
 from equipment.broker import Broker
 
+CONCURRENCY = 64  # a round traces all due targets side by side
 PAGE = ("127.0.0.1", 8866)
 LOOK_S = 0.2  # looking more often would take the processor from the agent that is measured
 _SENT = re.compile(r"^pathwarden_probes_sent_total(?:\{[^}]*\})? (\d+)", re.MULTILINE)
@@ -107,7 +108,8 @@ class Daemon:
 
 
 def _configuration(folder: Path, pps: float, interval_s: int, port: int) -> str:
-    agent = f"config agent 'agent'\n\toption name 'bench'\n\toption max_pps '{pps}'\n\toption db '{folder}/history.db'\n"
+    options = {"name": "bench", "max_pps": pps, "concurrency": CONCURRENCY, "db": folder / "history.db"}
+    agent = "config agent 'agent'\n" + "".join(f"\toption {name} '{value}'\n" for name, value in options.items())
     mqtt = f"config mqtt 'mqtt'\n\toption host '127.0.0.1'\n\toption port '{port}'\n"
     web = f"config web 'web'\n\tlist listen '{PAGE[0]}:{PAGE[1]}'\n"
     targets = (

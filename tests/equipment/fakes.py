@@ -45,6 +45,13 @@ class FakeAgent:
     def target_states(self) -> list[dict[str, object]]:
         return [dict(state) for state in self.states]
 
+    def target_state(self, tid: str) -> dict[str, object] | None:
+        return next((state for state in self.target_states() if state["target"] == tid), None)
+
+    def path_name(self, tid: str) -> tuple[str | None, int]:
+        path = self.paths.get(tid)
+        return (str(path["path_id"]), 1) if path else (None, 0)
+
     def target_path(self, tid: str) -> dict[str, object] | None:
         return self.paths.get(tid)
 

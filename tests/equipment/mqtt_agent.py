@@ -31,6 +31,12 @@ class MemoryAgent:
     def target_states(self) -> list[dict[str, object]]:
         return [{"v": 1, "target": tid, "name": "Wohnung 東京", "rounds": self.rounds} for tid in self.targets]
 
+    def target_state(self, tid: str) -> dict[str, object] | None:
+        return next((state for state in self.target_states() if state["target"] == tid), None)
+
+    def path_name(self, tid: str) -> tuple[str | None, int]:
+        return (f"p{len(self.hops)}", 0) if tid in self.targets else (None, 0)
+
     def target_path(self, tid: str) -> dict[str, object] | None:
         return (
             {"v": 1, "target": tid, "path_id": f"p{len(self.hops)}", "since": None, "ts": self.rounds, "hops": self.hops}

@@ -171,7 +171,7 @@ def test_a_faster_path_is_called_faster() -> None:
 def test_severity_and_what_notifies(kind: ChangeKind, longer: int, slower_ms: float | None, usual: bool, severity: str) -> None:
     base = path_change()
     assert base.new is not None
-    change = replace(base, kind=kind, new=replace(base.new, length=4 + longer), rtt_delta_ms=slower_ms, returns_to_usual=usual)
+    change = replace(base, kind=kind, new=base.new._replace(length=4 + longer), rtt_delta_ms=slower_ms, returns_to_usual=usual)
     body = told(change).body
     assert body["severity"] == severity
     assert body["notify"] is (severity != "info")

@@ -154,8 +154,8 @@ def test_jitter_is_the_mean_step_from_one_time_to_the_next() -> None:
         (view(trace_of("gw", reached=False), lost=True), "unreachable"),
         (view(trace_of("gw", reached=False), answered=False), "unknown"),
         (view(trace_of("gw", reached=False)), "ok"),  # not yet called lost
-        (view(trace_of(*GOOD), replace(ROUTE, loss_pct=10.0)), "degraded"),
-        (view(trace_of(*GOOD), replace(ROUTE, loss_pct=9.9)), "ok"),
+        (view(trace_of(*GOOD), ROUTE._replace(loss_pct=10.0)), "degraded"),
+        (view(trace_of(*GOOD), ROUTE._replace(loss_pct=9.9)), "ok"),
         (view(trace_of(*GOOD), None), "ok"),
     ],
 )
@@ -174,7 +174,7 @@ def test_where_the_fault_is_as_far_as_one_trace_tells(rows: tuple[Row, ...], exp
 
 
 def test_between_the_first_hop_and_the_last_but_one_nobody_knows() -> None:
-    known = view(trace_of("gw", "b", reached=False), replace(ROUTE, length=9), lost=True)
+    known = view(trace_of("gw", "b", reached=False), ROUTE._replace(length=9), lost=True)
     assert verdict(known, "unreachable") == "unknown"
 
 

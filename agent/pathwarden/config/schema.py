@@ -115,7 +115,7 @@ _TARGET = (
 SECTIONS: dict[str, tuple[Option, ...]] = {
     "agent": (
         Option("name", Kind.ID, "", f"This agent in topics and on the page: 1 to {ID_LENGTH} of a-z, 0-9 and -. Empty: the host name."),
-        Option("max_pps", Kind.FLOAT, "10", "Ceiling over all probes of all targets. Lower makes rounds longer.", "probes/s", 0.1, 1000),
+        Option("max_pps", Kind.FLOAT, "10", "Ceiling over all probes of all targets. Lower makes rounds longer.", "probes/s", 0.1, 10000),
         Option("concurrency", Kind.INT, "16", "How many traces may run side by side.", low=1, high=256),
         Option("learn_h", Kind.FLOAT, "24", "How long a new target only learns its paths before changes notify. 0: at once.", "h", 0, 720),
         Option(

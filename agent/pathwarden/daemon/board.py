@@ -144,6 +144,17 @@ class Board:
         now, synced = self._clock.wall_ns(), self._clock.synced()
         return [live.state(self._name, self._view(row, now), now, synced) for row in self._rows.values()]
 
+    def target_state(self, tid: str) -> dict[str, object] | None:
+        """The `state` object of one target."""
+        now, row = self._clock.wall_ns(), self._rows.get(tid)
+        return live.state(self._name, self._view(row, now), now, self._clock.synced()) if row else None
+
+    def path_name(self, tid: str) -> tuple[str | None, int]:
+        """The route in force, and since when."""
+        row = self._rows.get(tid)
+        fact = row.fact if row else Fact()
+        return (fact.route.route_id, fact.route_since) if fact.route and fact.on_route else (None, 0)
+
     def target_path(self, tid: str) -> dict[str, object] | None:
         """The `path` object of one target."""
         now = self._clock.wall_ns()

@@ -66,15 +66,24 @@ class LiveNetwork(SimNetwork):
         if self._live_since is None:
             return super().receive(timeout_ns)
         until_ns = self.mono_ns() + min(timeout_ns, REAL_WAIT_NS * SPEED)
-        next_ns = min(self.next_arrival_ns() or until_ns, until_ns)
-        if self._woken.wait(max(next_ns - self.mono_ns(), 0) / SPEED / 1e9):
-            self._woken.clear()
-        self.now_ns = self.mono_ns()
+        self._sleep_until(min(self.next_arrival_ns() or until_ns, until_ns))
         return super().receive(0)
 
+    def pause(self, timeout_ns: int) -> None:
+        """Jump the clock; when live, sleep."""
+        if self._live_since is None:
+            super().pause(timeout_ns)
+        else:
+            self._sleep_until(self.mono_ns() + timeout_ns)
+
     def wake(self) -> None:
-        """End a waiting `receive`."""
+        """End a waiting `receive` or `pause`."""
         self._woken.set()
+
+    def _sleep_until(self, mono_ns: int) -> None:
+        if self._woken.wait(max(mono_ns - self.mono_ns(), 0) / SPEED / 1e9):
+            self._woken.clear()
+        self.now_ns = self.mono_ns()
 
 
 class _Sink:

@@ -22,6 +22,7 @@ from pathwarden.model.protocols import Clock, Transport
 
 TURN = 4  # probes a session may send before the next one's turn: more would climb past its end, fewer cost more turns
 FULL_QUEUE_NS = 10_000_000  # a full queue drains in milliseconds; a stalled link must not make us spin
+LONGEST_PAUSE_NS = 200_000_000  # a receive stamp older than a second is not believed
 LONGEST_WAIT_NS = 3_600_000_000_000
 
 
@@ -75,7 +76,12 @@ class Driver:
             self._take_turns(now_ns)
         if len(self._entries) < running:
             longest_wait_ns = 0  # who waits for that session may have something to do at once
-        for reply in self._transport.receive(self._wait_ns(longest_wait_ns)):
+        wait_ns = self._wait_ns(longest_wait_ns)
+        if wait_ns > 0 and (self._usual or self._urgent):
+            # Nothing that comes now would let a probe leave sooner; each waking up costs as much as a probe.
+            self._transport.pause(min(wait_ns, LONGEST_PAUSE_NS))
+            wait_ns = 0
+        for reply in self._transport.receive(wait_ns):
             owner = self.correlator.dispatch(reply)
             if owner is not None:
                 entry = self._entries.get(cast("Session", owner))

@@ -12,12 +12,13 @@ Rules:
 """
 
 import json
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from pathwarden.detect.compare import Hop, compatible, difference, fill, hop_at, lengths_differ, merge, strangers
+from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
 from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.reach import Reach, after_answer, after_silence
+from pathwarden.detect.routes import carried_over, classes_of, filled, new_route, shared_hops
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
@@ -34,8 +35,7 @@ MOST_STEADY = 1000  # answers in a row beyond this make no judgement surer
 SMOOTHING = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """All that must survive a restart, besides the routes themselves.
 
     `steady` counts, by ttl of the route in force, the answers in a row that came from known responders. `labels` is how many routes
@@ -52,7 +52,7 @@ class State:
     labels: int = 0
     steady: tuple[int, ...] = ()
     suspicion: Suspicion | None = None
-    reach: Reach = field(default_factory=Reach)
+    reach: Reach = Reach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Detector:
         self._learn_s = learn_s
         self._last_mono_ns: int | None = None
         labels = max((number_of(route.label) for route in routes), default=0)
-        self.state = replace(self.state, labels=max(labels, self.state.labels))
+        self.state = self.state._replace(labels=max(labels, self.state.labels))
 
     @property
     def route(self) -> Route | None:
@@ -108,7 +108,7 @@ class Detector:
         if reach_change is not None:
             changes.append(reach_change)
         self._measure(trace)
-        self.state = replace(self.state, change_no=self.state.change_no + len(changes))
+        self.state = self.state._replace(change_no=self.state.change_no + len(changes))
         return Verdict(self.route if self.state.suspicion is None else None, tuple(changes), self._retrace_after())
 
     def shift(self, shift: ClockShift) -> None:
@@ -116,14 +116,14 @@ class Detector:
         state, of = self.state, shift.of
         suspicion = state.suspicion and replace(state.suspicion, first_seen_at=of(state.suspicion.first_seen_at))
         reach = replace(state.reach, first_missed_at=of(state.reach.first_missed_at))
-        self.state = replace(state, route_since=of(state.route_since), suspicion=suspicion, reach=reach)
+        self.state = state._replace(route_since=of(state.route_since), suspicion=suspicion, reach=reach)
         for route in self.routes.values():
-            self.routes[route.route_id] = replace(route, first_at=of(route.first_at), last_at=of(route.last_at))
+            self.routes[route.route_id] = route._replace(first_at=of(route.first_at), last_at=of(route.last_at))
 
     def export(self) -> str:
         """The state as JSON text, for `restore`."""
         # Not dataclasses.asdict: it copies every value, and this runs for each trace.
-        return json.dumps(self.state, default=_fields, separators=(",", ":"))
+        return _ENCODER.encode(self.state._asdict())
 
     @classmethod
     def restore(cls, target: str, learn_s: int, text: str, routes: tuple[Route, ...]) -> "Detector":
@@ -147,9 +147,9 @@ class Detector:
             step_s = round(step_ns / 1e9) if 0 < step_ns < LONGEST_STEP_NS else 0
         self._last_mono_ns = trace.mono_ns
         rounds = self.state.rounds + (trace.reason is Reason.SCHEDULE)
-        self.state = replace(self.state, rounds=rounds, learned_s=self.state.learned_s + step_s)
+        self.state = self.state._replace(rounds=rounds, learned_s=self.state.learned_s + step_s)
         if self.route is not None:
-            self._put(replace(self.route, held_s=self.route.held_s + step_s))
+            self._put(self.route._replace(held_s=self.route.held_s + step_s))
 
     def _enter_epoch(self, trace: Trace) -> Change | None:
         """Begin anew when address or epoch are not what they were; tells of a moved address."""
@@ -158,7 +158,7 @@ class Detector:
         if (trace.address, epoch) == (old_address, self.state.epoch):
             return None
         old, since = self.route, self.state.route_since
-        self.state = replace(self.state, address=trace.address, epoch=epoch, route_id="", suspicion=None)
+        self.state = self.state._replace(address=trace.address, epoch=epoch, route_id="", suspicion=None)
         if not old_address or old_address == trace.address:
             return None
         return self._change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
@@ -174,18 +174,18 @@ class Detector:
             return None
         known = Known(route.hops, route.length, self.state.steady, self.state.reach.rate)
         if too_far(known, sight):
-            route = replace(route, length=sight.length, hops=fill(route.hops, sight.hops)[: sight.length])
+            route = route._replace(length=sight.length, hops=fill(route.hops, sight.hops)[: sight.length])
             self._put(route)
             known = known._replace(hops=route.hops, length=route.length)
         suspicion = self.state.suspicion
         if suspicion is None:
             suspicion = suspect(known, sight, trace.at)
-            self.state = replace(self.state, suspicion=suspicion)
+            self.state = self.state._replace(suspicion=suspicion)
             if suspicion is None:
                 self._absorb(route, sight)
             return None
         finding, suspicion = weigh(suspicion, known, sight)
-        self.state = replace(self.state, suspicion=suspicion if finding is Finding.UNDECIDED else None)
+        self.state = self.state._replace(suspicion=suspicion if finding is Finding.UNDECIDED else None)
         if finding is Finding.CONFIRMED:
             return self._confirm(trace, route, suspicion)
         if finding is not Finding.UNDECIDED:
@@ -196,9 +196,9 @@ class Detector:
         """End a suspicion that was none: where strangers were, known responders count from nought again."""
         strange = strangers(route.hops, suspicion.hops)
         steady = tuple(0 if ttl in strange else count for ttl, count in enumerate(self.state.steady, start=1))
-        self.state = replace(self.state, steady=steady)
+        self.state = self.state._replace(steady=steady)
         if finding is Finding.PER_PACKET:
-            self._put(replace(route, hops=merge(route.hops, suspicion.hops)))
+            self._put(route._replace(hops=merge(route.hops, suspicion.hops)))
         elif suspect(Known(route.hops, route.length, steady, self.state.reach.rate), sight, at) is None:
             self._absorb(route, sight)
 
@@ -206,19 +206,19 @@ class Detector:
         """Make the route with these hops the one in force; the second value tells whether it was known before."""
         known = self._remembered(hops, length)
         if known is None:
-            self.state = replace(self.state, labels=self.state.labels + 1)
-            route = _new_route(trace, self._target, label(self.state.labels), self.state.epoch, hops, length)
+            self.state = self.state._replace(labels=self.state.labels + 1)
+            route = new_route(trace, self._target, label(self.state.labels), self.state.epoch, hops, length)
         else:
-            route = _filled(known, hops, length)
+            route = filled(known, hops, length)
         self._put(route)
-        self.state = replace(self.state, route_id=route.route_id, route_since=trace.at, steady=())
+        self.state = self.state._replace(route_id=route.route_id, route_since=trace.at, steady=())
         return route, known is not None
 
     def _absorb(self, route: Route, sight: Sight) -> None:
         """Take what a trace that fits adds to the route."""
-        filled = _filled(route, sight.hops, sight.length)
-        if filled != route:
-            self._put(filled)
+        more = filled(route, sight.hops, sight.length)
+        if more is not route:
+            self._put(more)
         self._count(sight)
 
     def _count(self, sight: Sight) -> None:
@@ -231,13 +231,13 @@ class Detector:
             row = sight.answers[ttl - 1] if ttl <= len(sight.answers) else ()
             before = steady[ttl - 1] if ttl <= len(steady) else 0
             counts.append(min(before + sum(who in hop for who in row), MOST_STEADY))
-        self.state = replace(self.state, steady=tuple(counts))
+        self.state = self.state._replace(steady=tuple(counts))
 
     def _confirm(self, trace: Trace, old: Route, suspicion: Suspicion) -> Change:
         usual = self.usual
         old_since, steady = self.state.route_since, self.state.steady
         new, known = self._adopt(trace, suspicion.hops, suspicion.length)
-        self.state = replace(self.state, steady=_carried_over(steady, old, new, suspicion))
+        self.state = self.state._replace(steady=carried_over(steady, old, new, suspicion))
         kind = ChangeKind.PATH_REVERTED if known else ChangeKind.PATH_CHANGED
         returns = known and usual is not None and usual.route_id == new.route_id
         return self._change(
@@ -248,7 +248,7 @@ class Detector:
             old,
             new,
             old_since,
-            _classes(old, new),
+            classes_of(old, new),
             known=known,
             returns_to_usual=returns,
         )
@@ -260,7 +260,7 @@ class Detector:
             for route in self.routes.values()
             if (route.address, route.epoch) == (self.state.address, self.state.epoch) and compatible(route.hops, route.length, hops, length)
         ]
-        return max(fitting, key=lambda route: (_shared(route.hops, hops), route.held_s), default=None)
+        return max(fitting, key=lambda route: (shared_hops(route.hops, hops), route.held_s), default=None)
 
     def _follow_reach(self, trace: Trace) -> Change | None:
         reach, silent = self.state.reach, _silent_at_destination(trace, self.route)
@@ -268,7 +268,7 @@ class Detector:
             now = after_answer(reach, len(trace.destination_rtts_ns) + silent, silent)
         else:
             now = after_silence(reach, silent + 1, trace.at)  # the last probe, with the largest ttl, is no hop
-        self.state = replace(self.state, reach=now)
+        self.state = self.state._replace(reach=now)
         if now.lost == reach.lost:
             return None
         route = self.route
@@ -302,7 +302,7 @@ class Detector:
         sent = next((len(hop.answers) for hop in trace.hops if hop.ttl == trace.reached_ttl), 1)
         lost_pct = 100 * (1 - len(rtts) / sent)
         loss_pct = route.loss_pct + SMOOTHING * (lost_pct - route.loss_pct)
-        self._put(replace(route, last_at=trace.at, traces=route.traces + 1, rtt_ms=rtt_ms, loss_pct=round(loss_pct, 2)))
+        self._put(route._replace(last_at=trace.at, traces=route.traces + 1, rtt_ms=rtt_ms, loss_pct=round(loss_pct, 2)))
 
     def _retrace_after(self) -> int | None:
         reach = self.state.reach
@@ -362,47 +362,10 @@ class Detector:
         )
 
 
-def _new_route(trace: Trace, target: str, label: str, epoch: str, hops: tuple[Hop, ...], length: int | None) -> Route:
-    seed = f"{target}|{label}|{trace.address}|{epoch}|{trace.at}|{hops}"
-    route_id = sha256(seed.encode()).hexdigest()[:12]
-    return Route(route_id, target, label, trace.address, epoch, hops, length, trace.at, trace.at, 0, 0, None, 0.0)
-
-
-def _classes(old: Route, new: Route) -> tuple[str, ...]:
-    """The classes of a path change, headline first."""
-    differ = difference(old.hops, new.hops)
-    replaced = max(len(differ.added), len(differ.removed))
-    classes = []
-    if replaced:
-        classes.append("hop" if replaced == 1 else "reroute")
-    if lengths_differ(old.length, new.length):
-        classes.append("length")
-    return tuple(classes) or ("hop",)
-
-
 def _sight(trace: Trace) -> Sight:
-    answers = {hop.ttl: tuple(answer.responder for answer in hop.answers) for hop in trace.hops}
-    return Sight(tuple(answers.get(ttl, ()) for ttl in range(1, len(trace.path.hops) + 1)), trace.reached_ttl)
-
-
-def _filled(route: Route, hops: tuple[Hop, ...], length: int | None) -> Route:
-    """The route with hops that were silent until now, and its length if that was unknown; nothing lies beyond the destination."""
-    length = route.length or length
-    return replace(route, hops=fill(route.hops, hops)[:length], length=length)
-
-
-def _carried_over(steady: tuple[int, ...], old: Route, new: Route, suspicion: Suspicion) -> tuple[int, ...]:
-    """Answers in a row on a confirmed route: as before where it did not change, else those of the strangers."""
-    counts = []
-    for ttl, hop in enumerate(new.hops, start=1):
-        same = not set(hop).isdisjoint(hop_at(old.hops, ttl))
-        rows = steady if same else suspicion.rows
-        counts.append(rows[ttl - 1] if ttl <= len(rows) else 0)
-    return tuple(counts)
-
-
-def _shared(a: tuple[Hop, ...], b: tuple[Hop, ...]) -> int:
-    return sum(bool(set(x) & set(y)) for x, y in zip(a, b, strict=False))
+    answers = {hop.ttl: tuple([answer.responder for answer in hop.answers]) for hop in trace.hops}
+    last = max((ttl for ttl, row in answers.items() if any(row)), default=0)
+    return Sight(tuple([answers.get(ttl, ()) for ttl in range(1, last + 1)]), trace.reached_ttl)
 
 
 def _silent_at_destination(trace: Trace, route: Route | None) -> int:
@@ -412,5 +375,8 @@ def _silent_at_destination(trace: Trace, route: Route | None) -> int:
     return sum(answer.responder is None for hop in hops for answer in hop.answers)
 
 
-def _fields(value: State | Suspicion | Reach) -> dict[str, object]:
+def _fields(value: Suspicion | Reach) -> dict[str, object]:
     return {name: getattr(value, name) for name in value.__slots__}
+
+
+_ENCODER = json.JSONEncoder(default=_fields, separators=(",", ":"))

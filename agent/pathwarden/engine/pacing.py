@@ -1,7 +1,7 @@
 """Pace: how many probes may leave now."""
 
 BURST_S = 0.1  # tokens saved up while idle: a tenth of a second's worth keeps bursts below what routers' rate limits allow
-GATHER_S = 0.01  # at a quick pace probes that are due within this time leave together: waking up costs more CPU than a probe
+GATHER_S = 0.05  # at a quick pace probes that are due within this time leave together: waking up costs more CPU than some probes
 
 
 class TokenBucket:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from pathwarden.model.trace import Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The canonical path of a target under one epoch.
 
     `hops[k]` holds the responders known at ttl k+1, sorted; empty means nobody has answered there yet. `length` is the ttl of the

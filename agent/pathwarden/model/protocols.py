@@ -61,8 +61,12 @@ class Transport(Protocol):
         """Replies that have come; waits at most `timeout_ns` (0: do not wait) for the first, or until `wake`."""
         ...
 
+    def pause(self, timeout_ns: int) -> None:
+        """Let at most so much time pass, or until `wake`; replies that come meanwhile wait for `receive` and keep their instants."""
+        ...
+
     def wake(self) -> None:
-        """End a waiting `receive`; may be called from any thread and from a signal handler."""
+        """End a waiting `receive` or `pause`; may be called from any thread and from a signal handler."""
         ...
 
     def counters(self) -> Mapping[str, int]:
@@ -190,6 +194,14 @@ class Agent(Protocol):
 
     def target_states(self) -> list[dict[str, object]]:
         """One JSON object of the `state` topic per configured target, in configuration order."""
+        ...
+
+    def target_state(self, tid: str) -> dict[str, object] | None:
+        """The JSON object of one target's `state` topic; None if there is no such target."""
+        ...
+
+    def path_name(self, tid: str) -> tuple[str | None, int]:
+        """Which path `target_path` would tell, and since when (an instant): its content is asked for only if this changed."""
         ...
 
     def target_path(self, tid: str) -> dict[str, object] | None:

@@ -68,11 +68,13 @@ class Connection:
         paho, self.paho = self.paho, None  # else both would live, with paho's sockets, until the garbage collector finds the cycle
         _shut(paho)
 
-    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+    def _guarded(self, callback: Callable[..., bool]) -> Callable[..., None]:
+        """A callback that wakes the owner if it returns true, and whose exceptions end the connection, told."""
+
         def call(*arguments: object) -> None:
             try:
-                callback(*arguments)
-                self._wake()
+                if callback(*arguments):
+                    self._wake()
             except Exception as fault:
                 # An exception would end paho's thread while is_connected() stays true.
                 _LOG.exception("fault in an MQTT callback")
@@ -83,39 +85,45 @@ class Connection:
 
         return call
 
-    def _on_connect(self, client: Paho, _userdata: object, _flags: object, reason: Paho, properties: Paho = None) -> None:
+    def _on_connect(self, client: Paho, _userdata: object, _flags: object, reason: Paho, properties: Paho = None) -> bool:
         code = reason if isinstance(reason, int) else reason.value
         if code:
             self.refusal = _CONNACK_311.get(code, code)
-            return
+            return True
         self.window = min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW))
         self.max_packet = getattr(properties, "MaximumPacketSize", None)
         self.up = True
         if self.ended:  # stopped while the connection was being made
             _shut(client)
+        return True
 
-    def _on_connect_fail(self, _client: Paho, _userdata: object) -> None:
+    def _on_connect_fail(self, _client: Paho, _userdata: object) -> bool:
         error = sys.exc_info()[1]  # both generations call this while they handle the exception
         self.error = error if isinstance(error, OSError) else OSError("no connection")
         self.ended = True
+        return True
 
-    def _on_disconnect(self, _client: Paho, _userdata: object, *rest: Paho) -> None:
+    def _on_disconnect(self, _client: Paho, _userdata: object, *rest: Paho) -> bool:
         # paho 2: flags, reason, properties. paho 1.6: an error number of its own, or the broker's reason, then perhaps properties.
         flags, reason = (rest[0], rest[1]) if len(rest) == 3 else (None, rest[0])
         if getattr(flags, "is_disconnect_packet_from_server", True):
             self.reason = getattr(reason, "value", None)
         self.ended = True
+        return True
 
-    def _on_publish(self, client: Paho, _userdata: object, mid: int, reason: Paho = None, _properties: Paho = None) -> None:
+    def _on_publish(self, client: Paho, _userdata: object, mid: int, reason: Paho = None, _properties: Paho = None) -> bool:
         if reason is not None:
             code = reason.value
         else:
             # paho 1.6 hands no reason over, but the PUBACK is still in its buffer: two bytes of packet id, then the reason if it is not 0.
             packet = client._in_packet["packet"]  # noqa: SLF001 - see above; 1.6.1 is the last of its line
             code = packet[2] if len(packet) > 2 else 0
-        with self.lock:
-            self.pending -= 1
         self._answers.append(Answer(self.number, mid, code))
+        with self.lock:
+            was_full = self.pending >= self.window
+            self.pending -= 1
+            # A round's answers come together: waking up for each would cost more than sending did.
+            return was_full or not self.pending
 
 
 def _shut(paho: Paho) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 # What is shown around a difference when hops are left out.
 _NEIGHBOURS = 2
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 class TooLong(ValueError):
@@ -14,7 +15,7 @@ class TooLong(ValueError):
 
 def encode(payload: object) -> bytes:
     """UTF-8 JSON without spaces."""
-    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(payload).encode()
 
 
 def fit(payload: Mapping[str, Any], limit: int) -> bytes:

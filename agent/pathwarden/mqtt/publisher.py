@@ -110,7 +110,7 @@ class MqttPublisher:
         # The thread's own.
         self._due: dict[_Job, None] = {}
         self._flying: dict[int, _Job] = {}
-        self._paths: dict[str, tuple[object, object]] = {}  # what the broker holds: path id and since when
+        self._paths: dict[str, tuple[str | None, int]] = {}  # what the broker holds: path id and since when
         self._topic_of: dict[int, str] = {}
         self._info_ns = 0
         self._link = connect(self._wake)
@@ -262,24 +262,25 @@ class MqttPublisher:
 
     def _send_retained(self) -> bool:
         """Send what is due; False if the window is full."""
-        states: dict[str, dict[str, object]] | None = None
         for job in list(self._due):
-            if job[0] == "state" and states is None:
-                states = {str(state["target"]): state for state in self._agent.target_states()}
-            topic, content = self._message(job, states or {})
-            if content is not None and not self._send_one(job, topic, content):
-                return False
+            path = self._agent.path_name(job[1]) if job[0] == "path" else None
+            if path is None or self._paths.get(job[1]) != path:  # else the broker holds it
+                topic, content = self._message(job)
+                if content is not None and not self._send_one(job, topic, content):
+                    return False
+                if path is not None and content is not None:
+                    self._paths[job[1]] = path
             del self._due[job]
         return True
 
-    def _message(self, job: _Job, states: dict[str, dict[str, object]]) -> tuple[str, dict[str, object] | str | None]:
+    def _message(self, job: _Job) -> tuple[str, dict[str, object] | str | None]:
         kind, tid = job
         if kind == "status":
             return self._topics.status, "online"
         if kind == "info":
             return self._topics.info, self._agent.info()
         if kind == "state":
-            return self._topics.state(tid), states.get(tid)
+            return self._topics.state(tid), self._agent.target_state(tid)
         return self._topics.path(tid), self._agent.target_path(tid)
 
     def _send_one(self, job: _Job, topic: str, content: dict[str, object] | str) -> bool:
@@ -289,15 +290,8 @@ class MqttPublisher:
         except TooLong:
             self._count(REASONS[0x95])
             return True
-        kind, tid = job
-        if kind == "path" and isinstance(content, dict):
-            confirmed = (content["path_id"], content["since"])
-            if self._paths.get(tid) == confirmed:  # the broker holds it
-                return True
-            self._paths[tid] = confirmed
         mid = self._link.publish(topic, payload, retain=True)
         if mid is None:
-            self._paths.pop(tid, None)
             return False
         self._flying[mid] = job
         self._topic_of[mid] = topic

@@ -18,6 +18,8 @@ from pathwarden.store.faults import StoreError, is_damage, told
 from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, archive_of, close_after_writing, open_for_writing
 from pathwarden.store.rows import extra_text
 
+_REMEMBERED = 2000  # rows whose numbers are known without asking, some 300 kB: nearly all of a trace's are those of the trace before
+
 # A row by its content, and how to add it; the parameters are the same.
 _Pair = tuple[str, str]
 _ADDRESS: _Pair = ("SELECT id FROM addresses WHERE address = ?", "INSERT INTO addresses (address) VALUES (?)")
@@ -74,6 +76,7 @@ class Writer:
         self.path = path
         self._boot_id = boot_id
         self._damaged = False
+        self._known: dict[tuple[object, ...], int] = {}
         self._limit = retention.pages(max_mb * 1_000_000)
         notice, self.remark = _read_back(path)
         self._db, of_opening = open_for_writing(path)
@@ -139,6 +142,7 @@ class Writer:
 
         `save` calls it when needed.
         """
+        self._known.clear()  # what no trace refers to goes
         with told(self.path):
             return retention.trim(self._db, self._limit, share, self._transaction)
 
@@ -160,11 +164,13 @@ class Writer:
                 yield
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
+                self._known.clear()
                 self._damaged = self._damaged or is_damage(error)
                 raise
             finally:
                 # Some errors have rolled back already; a commit that met a reader has not.
                 if self._db.in_transaction:
+                    self._known.clear()
                     self._db.execute("ROLLBACK")
 
     def _disk_has_room(self) -> bool:
@@ -187,8 +193,15 @@ class Writer:
     def _number(self, pair: _Pair, *content: object) -> int:
         """The number of a row with this content; the row is added if it is not there."""
         find, add = pair
-        row = self._db.execute(find, content).fetchone()
-        return int(row[0]) if row else self._insert(add, content)
+        key = (add, *content)
+        number = self._known.get(key)
+        if number is None:
+            row = self._db.execute(find, content).fetchone()
+            number = int(row[0]) if row else self._insert(add, content)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = number
+        return number
 
     def _insert(self, statement: str, values: Sequence[object]) -> int:
         return cast("int", self._db.execute(statement, values).lastrowid)  # None only after something other than an INSERT

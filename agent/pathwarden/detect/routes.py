@@ -1,0 +1,52 @@
+"""A target's routes as values: made from a trace, filled, and compared."""
+
+from hashlib import sha256
+
+from pathwarden.detect.compare import Hop, difference, fill, hop_at, lengths_differ
+from pathwarden.detect.suspicion import Suspicion
+from pathwarden.model.history import Route
+from pathwarden.model.trace import Trace
+
+
+def new_route(trace: Trace, target: str, label: str, epoch: str, hops: tuple[Hop, ...], length: int | None) -> Route:
+    """A route that this trace is the first to see."""
+    seed = f"{target}|{label}|{trace.address}|{epoch}|{trace.at}|{hops}"
+    route_id = sha256(seed.encode()).hexdigest()[:12]
+    return Route(route_id, target, label, trace.address, epoch, hops, length, trace.at, trace.at, 0, 0, None, 0.0)
+
+
+def classes_of(old: Route, new: Route) -> tuple[str, ...]:
+    """The classes of a path change, headline first."""
+    differ = difference(old.hops, new.hops)
+    replaced = max(len(differ.added), len(differ.removed))
+    classes = []
+    if replaced:
+        classes.append("hop" if replaced == 1 else "reroute")
+    if lengths_differ(old.length, new.length):
+        classes.append("length")
+    return tuple(classes) or ("hop",)
+
+
+def filled(route: Route, hops: tuple[Hop, ...], length: int | None) -> Route:
+    """The route with hops that were silent until now, and its length if that was unknown; nothing lies beyond the destination.
+
+    The same object if nothing is new.
+    """
+    length = route.length or length
+    more = fill(route.hops, hops)[:length]
+    return route if (more, length) == (route.hops, route.length) else route._replace(hops=more, length=length)
+
+
+def carried_over(steady: tuple[int, ...], old: Route, new: Route, suspicion: Suspicion) -> tuple[int, ...]:
+    """Answers in a row on a confirmed route: as before where it did not change, else those of the strangers."""
+    counts = []
+    for ttl, hop in enumerate(new.hops, start=1):
+        same = not set(hop).isdisjoint(hop_at(old.hops, ttl))
+        rows = steady if same else suspicion.rows
+        counts.append(rows[ttl - 1] if ttl <= len(rows) else 0)
+    return tuple(counts)
+
+
+def shared_hops(a: tuple[Hop, ...], b: tuple[Hop, ...]) -> int:
+    """At how many ttls two routes have a responder in common."""
+    return sum(bool(set(x) & set(y)) for x, y in zip(a, b, strict=False))
