@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Flow, Method, MplsLabel, MplsStack, Reply, ReplyKind
-from pathwarden.wire import extensions, icmp4, icmp6, ipv4, ipv6, udp
+from pathwarden.wire import decoders, extensions, icmp4, icmp6, ipv4, ipv6, udp
 from pathwarden.wire.probe_codec import decode4, decode6, default_size, encoder, min_size
 
 SRC = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -207,6 +207,41 @@ def test_our_own_text_is_never_taken_for_labels(af, method):
         assert answered(af, probe(af, method, size=size)) == time_exceeded(af, method, size=size)
 
 
+# -- broken routers
+
+
+@METHODS
+def test_lengths_of_zero_in_a_quote_are_not_taken_for_lengths(method):
+    packet = bytearray(probe(4, method))
+    packet[2:4] = b"\0\0"
+    assert answered(4, bytes(packet)) == time_exceeded(4, method)._replace(quoted_length=0)
+    packet = bytearray(probe(6, method))
+    packet[4:6] = b"\0\0"
+    if method is Method.UDP:
+        packet[44:46] = b"\0\0"
+    assert answered(6, bytes(packet)) == time_exceeded(6, method)._replace(quoted_length=0)
+
+
+def test_an_answer_whose_length_an_offload_left_out():
+    packet = bytearray(carried(icmp4.build_error(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP))))
+    packet[2:4] = b"\0\0"
+    assert decode4(bytes(packet), AT_NS) == time_exceeded(4, Method.UDP)
+
+
+@METHODS
+def test_another_length_in_a_quote_is_told(method):
+    packet = bytearray(probe(4, method))
+    packet[2:4] = (40).to_bytes(2, "big")  # without the header, as old BSD systems count
+    assert answered(4, bytes(packet)) == time_exceeded(4, method)._replace(quoted_length=40)
+
+
+def test_a_checksum_that_nat_took_away():
+    packet = bytearray(probe(4, Method.UDP))
+    packet[26:28] = b"\0\0"
+    assert answered(4, bytes(packet)) == time_exceeded(4, Method.UDP)  # the payload still has the ident
+    assert answered(4, bytes(packet[:28])) == time_exceeded(4, Method.UDP)._replace(ident_checksum=0)
+
+
 # -- no answer to a probe
 
 
@@ -248,12 +283,23 @@ def test_another_protocol_than_icmp_is_none():
 
 
 def decoded(af, data):
+    """What comes of bytes: the same at once as part by part."""
+    at_once = outcome(decode4 if af == 4 else decode6, af, data)
+    assert at_once == outcome(decoders.read4 if af == 4 else decoders.read6, af, data)
+    if isinstance(at_once, Reply):
+        assert type(at_once.kind) is ReplyKind
+        assert type(at_once.method) is Method
+        return "reply"
+    return at_once
+
+
+def outcome(decode, af, data):
     try:
-        reply = decode4(data, AT_NS) if af == 4 else decode6(data, ROUTER[6], 64, AT_NS)
+        reply = decode(data, AT_NS) if af == 4 else decode(data, ROUTER[6], 64, AT_NS)
     except MalformedPacket:
         return "malformed"
     assert reply is None or isinstance(reply, Reply)
-    return "none" if reply is None else "reply"
+    return "none" if reply is None else reply
 
 
 @BOTH
@@ -274,16 +320,39 @@ def test_any_bytes_in_an_icmp_message(af, kind, code, word, rest):
     decoded(af, carried(message) if af == 4 else message)
 
 
+USUAL = [
+    (af, method, size, ident, quoted, kind)
+    for af in (4, 6)
+    for method in (Method.UDP, Method.ICMP)
+    for size in (min_size(af, method), default_size(af, method), 128, 129, 160, 400)
+    for ident in (1, 0x1234, 0xFFFE)
+    for quoted in (8, None)
+    for kind in (None, (3, 3) if af == 4 else (1, 4))
+]
+
+
+@pytest.mark.parametrize("case", USUAL)
+def test_usual_answers_are_read_alike(case):
+    af, method, size, ident, quoted, kind = case
+    quote = probe(af, method, ident, size)[: quoted and quoted + (20 if af == 4 else 40)]
+    kind, code = kind or (11 if af == 4 else 3, 0)
+    message = icmp4.build_error(kind, code, quote) if af == 4 else icmp6.build_error(ROUTER[6], SRC[6], kind, code, quote)
+    assert decoded(af, carried(message) if af == 4 else message) == "reply"
+
+
 @BOTH
 def test_any_damage_to_real_answers(af, seed):
-    """Bits turned, bytes cut, doubled and overwritten: every outcome is allowed, and each comes up, but no other exception."""
+    """Bits turned, bytes cut, doubled and overwritten: every outcome is allowed, and each comes up, but no other exception.
+
+    Whether the usual answers are read at once or part by part, the outcome is the same.
+    """
     rng = random.Random(seed)
     whole = [
         carried(icmp4.build_error(kind, code, probe(4, method, size=size), structure=structure))
         if af == 4
         else icmp6.build_error(ROUTER[6], SRC[6], {11: 3, 3: 1, 12: 4}[kind], code, probe(6, method, size=size), structure=structure)
         for kind, code, structure in ((11, 0, b""), (11, 0, STRUCTURE), (3, 3, b""), (12, 0, b""))
-        for method in (Method.UDP, Method.ICMP)
+        for method in (Method.UDP, Method.ICMP, Method.TCP, Method.UDPLITE, Method.DCCP, Method.RAW)
         for size in (0, 200)
     ]
     outcomes = {decoded(af, damaged(rng, rng.choice(whole))) for _ in range(MUTATIONS)}

@@ -1,4 +1,4 @@
-"""Addresses, checksums, headers and ICMP extensions: each against its RFC's figures, and there and back."""
+"""Addresses, checksums and headers: each against its RFC's figures, and there and back."""
 
 import ipaddress
 
@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathwarden.errors import MalformedPacket
-from pathwarden.model.probe import MplsLabel, OtherObject, mpls_of
-from pathwarden.wire import checksum, extensions, icmp4, icmp6, ipv4, ipv6, udp
+from pathwarden.wire import checksum, dccp, extensions, icmp4, icmp6, ipv4, ipv6, tcp, udp, udplite
 from pathwarden.wire.address import af_of, pack4, pack6, unpack4, unpack6
 
 octet = st.integers(0, 0xFF)
@@ -16,7 +15,6 @@ word = st.integers(0, 0xFFFF)
 ip4 = st.binary(min_size=4, max_size=4).map(unpack4)
 ip6 = st.binary(min_size=16, max_size=16).map(unpack6)
 payload = st.binary(max_size=64)
-labels = st.lists(st.builds(MplsLabel, st.integers(0, 0xFFFFF), st.integers(0, 7), st.booleans(), octet), min_size=1, max_size=16)
 RFC1071_BYTES = bytes.fromhex("0001f203f4f5f6f7")  # RFC 1071 section 3, whose sum is ddf2
 
 
@@ -157,6 +155,10 @@ def test_icmp6_messages_are_valid_with_the_pseudo_header(src, dst, identifier, s
         (ipv4.parse, ipv4.build("192.0.2.1", "192.0.2.2", 1, b"", ttl=1, options=b"\1\1\1\0")),
         (ipv6.parse, ipv6.build("2001:db8::1", "2001:db8::2", 58, b"", hop_limit=1)),
         (udp.parse, udp.build(1, 2, b"", 0)),
+        (udplite.parse, udplite.build(1, 2, 8, b"", 0)),
+        (tcp.parse, tcp.build(1, 2, 3, 4, 5, 0, options=b"\1\1\1\1")),
+        (dccp.parse, dccp.build(1, 2, dccp.REQUEST, 3, 4, 0)),
+        (dccp.parse, dccp.build(1, 2, dccp.RESET, 3, 4, 0)),
         (icmp4.parse_echo, icmp4.build_echo(8, 1, 2, b"")),
         (icmp4.parse_error, icmp4.build_error(11, 0, b"")),
         (icmp6.parse_error, icmp6.build_error("::1", "::1", 3, 0, b"")),
@@ -217,82 +219,76 @@ def test_an_extension_header_that_is_cut_is_malformed():
         ipv6.transport(packet[:-1], ipv6.HOP_BY_HOP)
 
 
-# -- ICMP extensions
+# -- TCP, UDP-Lite, DCCP
 
-# By hand after RFC 4884 section 7 and RFC 4950 section 3: label 100, TC 5, not bottom, TTL 1; label 524288, TC 0, bottom, TTL 255.
-STACK = "00064a01" + "800001ff"
-STRUCTURE = bytes.fromhex("2000" + "0000" + "000c0101" + STACK)
-STACK_READ = (MplsLabel(100, 5, False, 1), MplsLabel(524288, 0, True, 255))
+options = st.integers(0, 10).flatmap(lambda words: st.binary(min_size=4 * words, max_size=4 * words))
+numbers = st.integers(0, 2**32 - 1)
 
 
-def with_checksum(structure):
-    return structure[:2] + checksum.checksum(structure).to_bytes(2, "big") + structure[4:]
+@given(ip4, ip4, word, word, numbers, numbers, st.integers(0, tcp.FLAGS), word, options, payload)
+def test_tcp_there_and_back(src, dst, sport, dport, sequence, acknowledgment, flags, window, chosen, data):
+    pseudo = checksum.pseudo4(pack4(src), pack4(dst), 6, tcp.HEADER + len(chosen) + len(data))
+    segment = tcp.build(sport, dport, sequence, acknowledgment, flags, pseudo, window=window, options=chosen, payload=data)
+    header = tcp.parse(segment)
+    length = tcp.HEADER + len(chosen)
+    assert header == tcp.TcpHeader(sport, dport, sequence, acknowledgment, flags, window, header.checksum, length, chosen)
+    assert segment[length:] == data
+    assert checksum.valid(segment, pseudo)
 
 
-def mpls_read(structure):
-    return mpls_of(extensions.read(structure))
+def test_tcp_of_hand_made_bytes():
+    """RFC 9293 section 3.1: ports 61001 and 80, ten words, AE, CWR, ECE and SYN; MSS, SACK permitted, timestamps, window scale."""
+    chosen = "020405b4" + "0402" + "080a0000000100000002" + "01" + "030307"
+    header = tcp.parse(bytes.fromhex("ee490050" + "12341234" + "00000000" + "a1c216d0" + "00000000" + chosen))
+    assert header == tcp.TcpHeader(61001, 80, 0x12341234, 0, tcp.AE | tcp.CWR | tcp.ECE | tcp.SYN, 5840, 0, 40, bytes.fromhex(chosen))
+    assert list(tcp.read_options(header.options)) == [
+        (tcp.MAXIMUM_SEGMENT_SIZE, b"\x05\xb4"),
+        (tcp.SACK_PERMITTED, b""),
+        (tcp.TIMESTAMPS, bytes.fromhex("0000000100000002")),
+        (tcp.WINDOW_SCALE, b"\x07"),
+    ]
+    assert tcp.mss_of(header.options) == 1460
 
 
-def test_mpls_stack_of_hand_made_bytes():
-    assert mpls_read(STRUCTURE) == STACK_READ
-    assert extensions.build([extensions.mpls_object(STACK_READ)]) == with_checksum(STRUCTURE)
+@given(st.lists(st.tuples(st.integers(2, 255), st.binary(max_size=8)), max_size=5))
+def test_tcp_options_there_and_back(listed):
+    written = tcp.padded(b"".join(tcp.build_option(kind, value) for kind, value in listed))
+    assert len(written) % 4 == 0
+    assert list(tcp.read_options(written)) == listed
 
 
-@given(labels)
-def test_mpls_stack_there_and_back(stack):
-    assert mpls_read(extensions.build([extensions.mpls_object(stack)])) == tuple(stack)
+@given(st.binary(max_size=60), st.integers(0, 60))
+def test_any_bytes_as_tcp_options(data, offset):
+    for each in (data, tcp.options_at(data, offset)):
+        assert sum(2 + len(value) for _, value in tcp.read_options(each)) <= len(each)
+        assert 0 <= tcp.mss_of(each) <= 0xFFFF
 
 
-@given(st.lists(st.builds(OtherObject, octet, octet, payload), max_size=5))
-def test_objects_there_and_back(objects):
-    structure = extensions.build(objects)
-    assert checksum.valid(structure)
-    assert extensions.parse(structure) == tuple(objects)
+@pytest.mark.parametrize("options", ["0000020405b4", "020305", "02040", "0201", "0200", "02", "0304ffff0205ffffff"])
+def test_tcp_options_without_a_segment_size(options):
+    assert tcp.mss_of(bytes.fromhex(options.ljust(len(options) + len(options) % 2, "0"))) == 0
 
 
-def test_objects_of_other_classes_are_passed_over():
-    interface = OtherObject(2, 0x0A, b"\0\0\0\5")  # RFC 5837
-    other_type = OtherObject(extensions.MPLS_CLASS, 9, b"\0\0\0\5")
-    stack = extensions.mpls_object(STACK_READ)
-    assert mpls_read(extensions.build([interface, other_type, stack])) == STACK_READ
-    assert mpls_read(extensions.build([interface])) == ()
+@given(ip6, ip6, word, word, payload, st.data())
+def test_udplite_there_and_back(src, dst, sport, dport, data, draws):
+    length = udplite.HEADER + len(data)
+    coverage = draws.draw(st.one_of(st.just(0), st.integers(udplite.HEADER, length)))
+    pseudo = checksum.pseudo6(pack6(src), pack6(dst), 136, length)
+    packet = udplite.build(sport, dport, coverage, data, pseudo)
+    header = udplite.parse(packet)
+    assert header == udplite.UdpLiteHeader(sport, dport, coverage, header.checksum)
+    assert header.checksum != 0
+    assert packet[udplite.HEADER :] == data
+    assert checksum.valid(packet[: coverage or length], pseudo)
 
 
-@pytest.mark.parametrize("length", ["0000", "0003", "000d", "ffff"])
-def test_an_object_whose_length_cannot_be_ends_the_list(length):
-    assert extensions.parse(bytes.fromhex("20000000" + length + "0101" + STACK)) == ()
-
-
-def test_a_stack_has_at_most_sixteen_labels():
-    stack = [MplsLabel(n, 0, False, 1) for n in range(300)]
-    assert mpls_read(extensions.build([extensions.mpls_object(stack)])) == tuple(stack[:16])
-
-
-@given(st.binary(max_size=400), st.integers(0, 2040), st.integers(0, 400))
-def test_any_body_is_split_without_error(body, length, whole):
-    quote, structure = extensions.split(body, length, 4, 28, whole)
-    assert body.startswith(quote)
-    mpls_read(structure)
-
-
-@pytest.mark.parametrize(
-    ("body", "length", "quote_length", "found"),
-    [
-        (bytes(128) + with_checksum(STRUCTURE), 128, 128, True),
-        (bytes(160) + with_checksum(STRUCTURE), 160, 160, True),
-        (bytes(128) + STRUCTURE, 128, 128, True),  # checksum 0: not computed
-        (bytes(128) + with_checksum(STRUCTURE), 0, 128, True),  # from before RFC 4884
-        (bytes(128) + with_checksum(STRUCTURE), 20, 128, True),  # a length that is none
-        (bytes(128) + STRUCTURE, 0, 144, False),  # neither length nor checksum: payload
-        (bytes(128) + STRUCTURE[:2] + b"\1\1" + STRUCTURE[4:], 128, 128, False),  # wrong checksum
-        (bytes(128) + b"\x10" + STRUCTURE[1:], 128, 128, False),  # version 1
-        (bytes(128), 128, 128, False),
-        (bytes(131), 128, 131, False),
-        (bytes(40), 200, 40, False),  # says more than there is
-    ],
+@given(
+    word, word, st.sampled_from([dccp.REQUEST, dccp.RESPONSE, dccp.RESET]), st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1), numbers
 )
-def test_where_a_structure_stands(body, length, quote_length, found):
-    whole = 0
-    quote, structure = extensions.split(body, length, 4, 28, whole)
-    assert len(quote) == quote_length
-    assert mpls_read(structure) == (STACK_READ if found else ())
+def test_dccp_there_and_back(sport, dport, kind, sequence, acknowledgment, last):
+    packet = dccp.build(sport, dport, kind, sequence, last, 0, acknowledgment=acknowledgment)
+    header = dccp.parse(packet)
+    acknowledged = None if kind == dccp.REQUEST else acknowledgment
+    assert header == dccp.DccpHeader(sport, dport, len(packet) // 4, 0, 0, header.checksum, kind, sequence, acknowledged)
+    assert packet[-4:] == last.to_bytes(4, "big")
+    assert checksum.valid(packet)

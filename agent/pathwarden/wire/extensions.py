@@ -76,7 +76,7 @@ def split(body: bytes, said: int, unit: int, shortest: int, whole: int) -> tuple
 
 def _places(body: bytes, unit: int, shortest: int, whole: int) -> Iterator[int]:
     """Where a structure that nothing announces may begin: with an object behind its header."""
-    last = len(body) - _HEADER.size - _OBJECT.size
+    last = min(len(body), _SCANNED) - _HEADER.size - _OBJECT.size
     if last >= QUOTE_FLOOR and body.startswith(_FIRST, QUOTE_FLOOR):
         yield QUOTE_FLOOR
     at = body.find(_FIRST, shortest) if len(body) != whole else -1
