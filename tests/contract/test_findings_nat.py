@@ -5,7 +5,9 @@
 A kernel that translates by connection tracking puts quotes back as they were, checksums and all: no answer tells of it.
 """
 
+import json
 import re
+import sys
 from ipaddress import ip_address
 from itertools import pairwise
 
@@ -13,7 +15,8 @@ import pytest
 
 from equipment.traced import Traced
 from netlab import Lab
-from pathwarden.model.probe import Method, ReplyKind
+from pathwarden.cli.checks import tracking
+from pathwarden.model.probe import Binding, Method, ReplyKind
 from pathwarden.model.trace import UNMARKED, Ending
 from pathwarden.net.raw import RawTransport
 
@@ -174,10 +177,17 @@ DROP_INVALID = "ct state invalid drop"
 
 
 def called_invalid(way):
-    """How many packets connection tracking could not place since the namespace was made: what doctor can read."""
-    rows = [line.split() for line in way.exec("agent", ["cat", "/proc/net/stat/nf_conntrack"]).stdout.splitlines()]
-    places = [rows[0].index(name) for name in ("invalid", "icmp_error")]
-    return sum(int(row[place], 16) for row in rows[1:] for place in places)
+    """How many packets connection tracking could not place since the namespace was made."""
+    with way.enter("agent"):
+        return tracking.invalid()
+
+
+def doctor(way, folder):
+    """What `pathwarden doctor` finds about invalid packets and ICMP errors: their statuses and details."""
+    path = folder / "config"
+    path.write_text(f"config agent\n\toption db '{folder}/history.db'\nconfig target 'site'\n\toption host '{way.target_of(4)}'\n")
+    done = way.exec("agent", [sys.executable, "-m", "pathwarden", "doctor", "--json", "--config", str(path)])
+    return {each["what"]: (each["status"], each["detail"]) for each in json.loads(done.stdout)}
 
 
 @BOTH
@@ -192,7 +202,7 @@ def test_dropping_what_is_invalid_costs_no_honest_answer(way, transport, af, met
     assert called_invalid(way) == before
 
 
-def test_answers_that_the_firewall_drops_as_invalid_are_silent_and_counted_by_the_kernel(way, transport):
+def test_answers_that_the_firewall_drops_as_invalid_are_silent_and_doctor_says_so(way, transport, tmp_path):
     rewrite_statelessly(way)
     way.meddle("agent", "input", "filter", 0, DROP_INVALID)
     before = called_invalid(way)
@@ -201,5 +211,24 @@ def test_answers_that_the_firewall_drops_as_invalid_are_silent_and_counted_by_th
     assert [each.ttl for each in silent] == [3, 4, 5, 6]
     assert traced.outcome.ending is not Ending.REACHED
     assert called_invalid(way) - before >= len(silent)  # each of them had an answer
+    found = doctor(way, tmp_path)
+    assert found["ICMP errors"][0] == "ok"  # two hops do answer
+    assert found["invalid packets"] == ("warn", "1 of 3 probes got no answer; meanwhile connection tracking called 1 packet invalid")
     way.nft("agent", "delete table inet meddle_input")
+    assert "invalid packets" not in doctor(way, tmp_path)
     assert [each.responders for each in trace(way, transport).outcome.hops] == way.responders(4)
+
+
+def test_a_packet_for_a_chosen_next_hop_is_unknown_to_connection_tracking(way, transport):
+    """So a firewall that lets in only what belongs to a connection drops the answers to a flow that it does not know already."""
+    way.meddle("agent", "input", "filter", 0, "ct state established,related accept", "meta l4proto { icmp, icmpv6 } drop")
+    for af in (4, 6):
+        assert [each.responders for each in trace(way, transport, af).outcome.hops] == way.responders(af)
+    before = called_invalid(way)
+    beside = {"binding": Binding(next_hop=way.links[0].b4), "port": 33500}
+    traced = trace(way, transport, **beside)
+    assert not any(each.responders for each in traced.outcome.hops)
+    assert called_invalid(way) - before >= traced.outcome.probes
+    way.nft("agent", "delete table inet meddle_input")
+    traced = trace(way, transport, **beside)
+    assert [each.responders for each in traced.outcome.hops] == way.responders(4)

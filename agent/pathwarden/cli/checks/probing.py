@@ -6,6 +6,7 @@ Rules:
    tracking tells; beyond this machine it stays unknown.
 3. A NAT that does not put it back shows in the quotes. Their port is not ours, so the transports never hear them: a further raw
    socket, which only root may open, listens without a filter for ports.
+4. Answers that this machine's firewall drops reach no socket at all; connection tracking counts those that it cannot place.
 """
 
 import re
@@ -15,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
+from pathwarden.cli.checks import tracking
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
 from pathwarden.daemon.sources import binding_now
 from pathwarden.engine.correlator import Correlator, Slot
@@ -58,12 +60,17 @@ class _Heard:
 
 
 class _Seen(NamedTuple):
-    """What came of the probes: who answered by ttl with RTT, ports quoted in place of ours, and ours as this machine sends it."""
+    """What came of the probes: who answered by ttl with RTT, ports quoted in place of ours, and ours as this machine sends it.
+
+    `probes` left, and meanwhile connection tracking called `invalid` packets so.
+    """
 
     flow: Flow
     answers: dict[int, tuple[str, float]]
     foreign_ports: list[int]
     translated: int | None
+    probes: int
+    invalid: int
 
 
 def probes(place: Place) -> list[Finding]:
@@ -83,7 +90,8 @@ def probes(place: Place) -> list[Finding]:
         return [*able, Finding(FAIL, "ICMP errors", f"no probe towards {dst} can leave: {error}", "see the default route and the sources")]
     finally:
         transport.close()
-    return [*able, _arrival(dst, seen), _stability(seen)]
+    firewall = tracking.dropped(seen.probes, len(seen.answers), seen.invalid)
+    return [*able, _arrival(dst, seen), *firewall, _stability(seen)]
 
 
 def _abilities(transport: RawTransport | RootlessTransport, place: Place) -> list[Finding]:
@@ -140,6 +148,7 @@ def _stability(seen: _Seen) -> Finding:
 def _probe(transport: RawTransport | RootlessTransport, flow: Flow, binding: Binding) -> _Seen:
     """Probe ttl after ttl, until something other than a time exceeded comes. Raises `ProbeError`."""
     ear = _open_ear(flow.af)
+    invalid = tracking.invalid()
     try:
         heard, slots = _Heard(), []
         correlator, clock = Correlator(), SystemClock()
@@ -159,6 +168,8 @@ def _probe(transport: RawTransport | RootlessTransport, flow: Flow, binding: Bin
             {ttl: (reply.responder, (reply.at_ns - sent_ns[ttl]) / 1e6) for ttl, reply in heard.replies.items()},
             [reply.sport for reply in (_overheard(ear, flow) if ear else ()) if reply.ident in idents and reply.sport != flow.sport],
             _tracked_port(flow),
+            len(slots),
+            tracking.invalid() - invalid,
         )
     finally:
         if ear is not None:
