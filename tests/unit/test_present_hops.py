@@ -104,12 +104,27 @@ def test_every_reply_kind_of_a_good_trace_has_no_mark():
 @pytest.mark.parametrize(
     ("af", "icmp_type", "icmp_code", "mark"),
     [
-        (4, 3, 0, "!N"), (4, 3, 1, "!H"), (4, 3, 2, "!P"), (4, 3, 4, "!F"), (4, 3, 5, "!S"), (4, 3, 6, "!N"), (4, 3, 7, "!H"),
+        (4, 3, 0, "!N"), (4, 3, 1, "!H"), (4, 3, 2, "!P"), (4, 3, 4, "!F-0"), (4, 3, 5, "!S"), (4, 3, 6, "!N"), (4, 3, 7, "!H"),
         (4, 3, 8, "!N"), (4, 3, 9, "!X"), (4, 3, 10, "!X"), (4, 3, 11, "!N"), (4, 3, 12, "!H"), (4, 3, 13, "!X"),
         (4, 3, 14, "!V"), (4, 3, 15, "!C"), (4, 3, 16, "!<16>"), (4, 11, 1, "!<11-1>"), (4, 12, 0, "!<12-0>"),
-        (6, 1, 0, "!N"), (6, 1, 1, "!X"), (6, 1, 2, "!H"), (6, 1, 3, "!H"), (6, 1, 5, "!<5>"), (6, 2, 0, "!F"),
+        (6, 1, 0, "!N"), (6, 1, 1, "!X"), (6, 1, 2, "!H"), (6, 1, 3, "!H"), (6, 1, 5, "!<5>"), (6, 2, 0, "!F-0"),
         (6, 4, 1, "!P"), (6, 4, 0, "!<4-0>"), (6, 3, 1, "!<3-1>"), (6, 255, 255, "!<255-255>"),
     ],
 )  # fmt: skip
 def test_marks_are_those_of_traceroute(af, icmp_type, icmp_code, mark):
     assert hops.annotation(af, icmp_type, icmp_code) == mark
+
+
+@pytest.mark.parametrize("af", [4, 6])
+def test_an_answer_of_tcp_itself_has_no_mark(af):
+    assert hops.annotation(af, 0, 0) == ""
+
+
+@pytest.mark.parametrize(("af", "icmp_type", "icmp_code"), [(4, 3, 4), (6, 2, 0)])
+def test_too_big_says_the_mtu(af, icmp_type, icmp_code):
+    assert hops.annotation(af, icmp_type, icmp_code, 1400) == "!F-1400"
+
+
+@pytest.mark.parametrize(("reply_ttl", "hops_back"), [(64, 1), (63, 2), (1, 64), (65, 64), (128, 1), (120, 9), (255, 1), (247, 9)])
+def test_the_way_back_is_guessed_from_the_nearest_usual_ttl(reply_ttl, hops_back):
+    assert hops.way_back(reply_ttl) == hops_back

@@ -34,10 +34,14 @@ _UNREACHABLE4 = {
 }
 _UNREACHABLE6 = {0: "!N", 1: "!X", 2: "!H", 3: "!H", 4: ""}
 # Address family -> (type of destination unreachable, its marks, marks of other types by (type, code)).
+# (0, 0) is IPv4's echo reply, and an answer that is no ICMP.
 _MARKS = {
     4: (3, _UNREACHABLE4, {(11, 0): "", (0, 0): ""}),
-    6: (1, _UNREACHABLE6, {(3, 0): "", (129, 0): "", (2, 0): "!F", (4, 1): "!P"}),
+    6: (1, _UNREACHABLE6, {(3, 0): "", (129, 0): "", (0, 0): "", (2, 0): "!F", (4, 1): "!P"}),
 }
+
+
+_INITIAL_TTLS = (64, 128, 255)
 
 
 class Destination(NamedTuple):
@@ -54,15 +58,22 @@ class Destination(NamedTuple):
     loss_pct: float | None
 
 
-def annotation(af: int, icmp_type: int, icmp_code: int) -> str:
-    """The mark of an ICMP answer as in traceroute(8): `!N`, `!H`, `!P`, `!S`, `!F`, `!X`, `!V`, `!C`, `!<code>`, `!<type-code>`, or ''.
+def annotation(af: int, icmp_type: int, icmp_code: int, mtu: int = 0) -> str:
+    """The mark of an answer as in traceroute(8): `!N !H !P !S !X !V !C`, `!F-<mtu>`, `!<code>`, `!<type-code>`, or ''.
 
-    `af` is 4 or 6; codes from RFC 792, 1122, 1812 and 4443. `!F` comes without the MTU, which answers do not keep.
+    `af` is 4 or 6, codes from RFC 792, 1122, 1812 and 4443; `mtu` is what a packet-too-big said, 0 if nothing.
     """
     unreachable, codes, others = _MARKS[af]
     if icmp_type == unreachable:
-        return codes.get(icmp_code, f"!<{icmp_code}>")
-    return others.get((icmp_type, icmp_code), f"!<{icmp_type}-{icmp_code}>")
+        mark = codes.get(icmp_code, f"!<{icmp_code}>")
+    else:
+        mark = others.get((icmp_type, icmp_code), f"!<{icmp_type}-{icmp_code}>")
+    return f"!F-{mtu}" if mark == "!F" else mark
+
+
+def way_back(reply_ttl: int) -> int:
+    """How many hops a reply took, guessed from what is left of its initial TTL of 64, 128 or 255 (as tracepath(8) and traceroute(8) do)."""
+    return next(initial for initial in _INITIAL_TTLS if reply_ttl <= initial) + 1 - reply_ttl
 
 
 def destination(trace: Trace) -> Destination:
