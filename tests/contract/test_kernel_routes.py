@@ -1,6 +1,7 @@
 """The kernel's own answers about its routes, and its news about changes."""
 
 import queue
+import socket
 import threading
 import time
 
@@ -72,6 +73,66 @@ def test_device_address_and_mark_lead_through_the_second_uplink(lab, routes, af)
 def test_the_device_decides_over_the_source_address_as_for_a_bound_socket(lab, routes):
     found = routes.lookup(lab.target6, Binding(device="wanb", address=lab.agent6))
     assert (found.device, found.source, found.gateway) == ("wanb", lab.agent6, lab.gateway_wanb6)
+
+
+@pytest.mark.parametrize("af", [4, 6])
+def test_a_forced_next_hop_is_the_gateway(lab, routes, af):
+    dst, source, gateway, first = (
+        (lab.target4, lab.agent_wanb4, lab.gateway_wanb4, lab.agent4)
+        if af == 4
+        else (lab.target6, lab.agent_wanb6, lab.gateway_wanb6, lab.agent6)
+    )
+    through = KernelRoute("wanb", source, gateway, 254)
+    assert routes.lookup(dst, Binding(next_hop=gateway)) == through
+    assert routes.lookup(dst, Binding(next_hop=gateway, device="wanb", fwmark=lab.fwmark, table=lab.wanb_table)) == through
+    assert routes.lookup(dst, Binding(next_hop=gateway, address=first)) == through._replace(source=first)
+
+
+@pytest.mark.parametrize("binding", [{"next_hop": "10.77.13.2"}, {"next_hop": "10.77.2.2", "device": "wan"}])
+def test_a_next_hop_is_a_neighbour(lab, routes, binding):
+    with pytest.raises(ProbeError) as caught:
+        routes.lookup(lab.target4, Binding(**binding))
+    assert str(caught.value) == f"no route to the target: next hop {binding['next_hop']} is not on the link"
+
+
+def test_link_addresses_of_neighbours(lab, routes):
+    own = lab.exec("b1", ["cat", "/sys/class/net/agent/address"]).stdout.strip()
+    lab.exec("agent", ["ping", "-c1", lab.gateway_wanb4])
+    assert routes.link_address(lab.gateway_wanb4, "wanb") == bytes.fromhex(own.replace(":", ""))
+    assert routes.link_address("10.77.2.77", "wanb") is None
+    with pytest.raises(ProbeError) as caught:
+        routes.link_address(lab.gateway_wanb4, "absent0")
+    assert caught.value.reason == "device_absent"
+
+
+@pytest.mark.parametrize("af", [4, 6])
+def test_only_what_is_on_the_link_is_reached_directly(lab, routes, af):
+    dst, gateway = (lab.target4, lab.gateway4) if af == 4 else (lab.target6, lab.gateway6)
+    assert routes.lookup(gateway, Binding(direct=True)).gateway == ""
+    with pytest.raises(ProbeError) as caught:
+        routes.lookup(dst, Binding(direct=True))
+    assert caught.value.code == f"no_route: {dst} is not on the link"
+
+
+class Vrf:
+    """What a kernel with a VRF answers (no kernel here has any): the route through the device of it that is taken."""
+
+    def __init__(self, vrf, taken):
+        self.vrf, self.taken = vrf, taken
+
+    def route(self, _get, *, oif, dst, **_):
+        assert oif == self.vrf
+        found = {"RTA_DST": dst, "RTA_TABLE": 10, "RTA_OIF": self.taken, "RTA_PREFSRC": "10.77.2.1", "RTA_GATEWAY": "10.77.2.2"}
+        return [{"attrs": list(found.items())}]
+
+    def close(self):
+        pass
+
+
+def test_a_vrf_is_left_through_one_of_its_devices(lab, routes):
+    with lab.enter("agent"):
+        routes._ip = Vrf(socket.if_nametoindex("wan"), socket.if_nametoindex("wanb"))
+        assert routes.lookup(lab.target4, Binding(device="wan")) == KernelRoute("wanb", "10.77.2.1", "10.77.2.2", 10)
 
 
 @pytest.mark.parametrize("af", [4, 6])

@@ -278,13 +278,18 @@ def capture(lab, node, af):
         return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800 if af == 4 else 0x86DD))
 
 
+def solicits(packet):
+    """Whether it is IPv6's own question about a neighbour, or the answer."""
+    return packet[0] >> 4 == 6 and packet[6] == 58 and packet[40] in (135, 136)
+
+
 def captured(sniffer, wanted, source):
     packed = socket.inet_pton(socket.AF_INET6 if ":" in source else socket.AF_INET, source)
     packets = []
     sniffer.settimeout(2)
     while len(packets) < wanted:
         packet, address = sniffer.recvfrom(65535)
-        if address[2] != socket.PACKET_OUTGOING and packed in (packet[12:16], packet[8:24]):
+        if address[2] != socket.PACKET_OUTGOING and packed in (packet[12:16], packet[8:24]) and not solicits(packet):
             packets.append(packet)
     return packets
 

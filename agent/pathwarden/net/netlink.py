@@ -178,7 +178,7 @@ class KernelRoutes:
             raise ProbeError("no_route", f"routing table {binding.table} has none")
         via = found.get("RTA_VIA")
         return KernelRoute(
-            device=binding.device or _name_of(int(found.get("RTA_OIF", 0))),
+            device=_name_of(int(found.get("RTA_OIF", 0))) or binding.device,  # of a VRF, the one of its devices that is taken
             source=binding.address or str(found.get("RTA_PREFSRC", "")),
             gateway=str(via["addr"] if via else found.get("RTA_GATEWAY", "")),
             table=table,
