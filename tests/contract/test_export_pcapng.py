@@ -115,6 +115,21 @@ def test_a_trace(network, transport, need, tmp_path, method, af):
     assert recorder.left_out == 0
 
 
+@pytest.mark.parametrize("af", [4, 6])
+def test_a_probe_in_pieces(network, transport, need, tmp_path, af):
+    """Each fragment is a packet of its own; put together again they are whole."""
+    network.play({1: Says(), 2: Says(PORT)})
+    with Recorder(tmp_path / "a", SystemClock()) as recorder:
+        transport.record = recorder.record
+        traced = Traced(transport, TARGET[af], max_ttl=1, size=3000, extra=Extra(split=True))
+        transport.record = None
+    assert traced.only(1).responder == hop(af, 1)
+    packets = dissected(need("tshark"), tmp_path / "a")
+    assert [faults(packet) for packet in packets] == [[]] * 4
+    assert [packet["frame.comment"][0].split(":")[0] for packet in packets[:3]] == ["probe 1"] * 3
+    assert "udp" in packets[2]["frame.protocols"][0].split(":")  # only there the datagram is complete
+
+
 def test_packets_of_other_programs_are_left_out(network, transport, need, tmp_path):
     network.play({1: Says(), 2: Says(PORT)})
     other = RawTransport()  # has a port of its own

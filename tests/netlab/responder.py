@@ -27,6 +27,7 @@ _NETS = ("198.18.0.0/15", "2001:db8::/32")  # RFC 2544 and RFC 3849: nobody's
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 ICMP, TCP, UDP, DCCP, ICMP6, UDPLITE = 1, 6, 17, 33, 58, 136
 _RST = 0x04
+_FRAGMENT = 44  # IPv6's extension header
 TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
 PORT = {4: (3, 3), 6: (1, 4)}
 PROHIBITED = {4: (3, 13), 6: (1, 1)}
@@ -139,8 +140,8 @@ class Responder:
 
     def _answer(self, data: bytes) -> None:
         packet = parse(data)
-        if packet.dst[0] == 0xFF or (packet.protocol == TCP and packet.body[13] & _RST):
-            return  # what the kernel says of itself
+        if packet.dst[0] == 0xFF or (packet.protocol == TCP and packet.body[13] & _RST) or _later_fragment(packet):
+            return  # what the kernel says of itself, and what no router answers (RFC 1122 section 3.2.2)
         self.heard.append(packet)
         last = max(self._script, default=0)
         at = min(packet.ttl, last)
@@ -328,6 +329,12 @@ def parse(data: bytes) -> Packet:
     if data[0] >> 4 == 4:
         return Packet(4, data[12:16], data[16:20], data[9], data[8], data[_ip_length(data) :], data)
     return Packet(6, data[8:24], data[24:40], data[6], data[7], data[40:], data)
+
+
+def _later_fragment(packet: Packet) -> bool:
+    if packet.af == 4:
+        return bool(int.from_bytes(packet.whole[6:8], "big") & 0x1FFF)
+    return packet.protocol == _FRAGMENT and bool(int.from_bytes(packet.body[2:4], "big") >> 3)
 
 
 def datagram(af: int, src: bytes, dst: bytes, protocol: int, body: bytes, ttl: int = 64) -> bytes:
