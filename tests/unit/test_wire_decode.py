@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathwarden.errors import MalformedPacket
-from pathwarden.model.probe import Flow, Method, MplsLabel, MplsStack, Reply, ReplyKind
+from pathwarden.model.probe import Extra, Flow, Method, MplsLabel, MplsStack, Reply, ReplyKind
 from pathwarden.wire import decoders, extensions, icmp4, icmp6, ipv4, ipv6, udp
 from pathwarden.wire.probe_codec import decode4, decode6, default_size, encoder, min_size
 
@@ -23,12 +23,14 @@ idents = st.integers(1, 0xFFFE)
 MUTATIONS = 50_000  # about half a second
 
 
-def flow_of(af, method, size=0):
-    return Flow(af, method, SRC[af], DST[af], SPORT, DPORT, TOS, 0x12345 if af == 6 else 0, size or default_size(af, method))
+def flow_of(af, method, size=0, gateways=0):
+    extra = Extra(gateways=(ROUTER[af],) * gateways)
+    label = 0x12345 if af == 6 else 0
+    return Flow(af, method, SRC[af], DST[af], SPORT, DPORT, TOS, label, size or default_size(af, method, extra), extra)
 
 
-def probe(af, method, ident=0x1234, size=0, ttl=1):
-    return encoder(flow_of(af, method, size))(ident, ttl)
+def probe(af, method, ident=0x1234, size=0, ttl=1, gateways=0):
+    return encoder(flow_of(af, method, size, gateways))(ident, ttl)
 
 
 def carried(message):
@@ -348,12 +350,14 @@ def test_any_damage_to_real_answers(af, seed):
     """
     rng = random.Random(seed)
     whole = [
-        carried(icmp4.build_error(kind, code, probe(4, method, size=size), structure=structure))
+        carried(icmp4.build_error(kind, code, probe(4, method, size=size, gateways=gateways), structure=structure))
         if af == 4
-        else icmp6.build_error(ROUTER[6], SRC[6], {11: 3, 3: 1, 12: 4}[kind], code, probe(6, method, size=size), structure=structure)
+        else icmp6.build_error(
+            ROUTER[6], SRC[6], {11: 3, 3: 1, 12: 4}[kind], code, probe(6, method, size=size, gateways=gateways), structure=structure
+        )
         for kind, code, structure in ((11, 0, b""), (11, 0, STRUCTURE), (3, 3, b""), (12, 0, b""))
         for method in (Method.UDP, Method.ICMP, Method.TCP, Method.UDPLITE, Method.DCCP, Method.RAW)
-        for size in (0, 200)
+        for size, gateways in ((0, 0), (200, 0), (0, 2))
     ]
     outcomes = {decoded(af, damaged(rng, rng.choice(whole))) for _ in range(MUTATIONS)}
     assert outcomes == {"malformed", "none", "reply"}
