@@ -21,6 +21,7 @@ from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.engine.session import TraceSession, TraceSpec
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Flow, Method, Reply, ReplyKind
+from pathwarden.net import filters
 from pathwarden.wire.probe_codec import decode4, decode6, decode_answer4, decode_answer6, default_size, encoder
 
 SHARE = float(os.environ.get("PATHWARDEN_SOAK_SHARE") or 0.02)
@@ -237,6 +238,50 @@ def test_damaged_replies_into_the_decoders(seed: int) -> None:
     print(f"{DECODED} damaged replies to {len(whole)} kinds of probes and answers: {dict(outcomes)} (seed {seed})")
     assert set(outcomes) == {"malformed", "no answer", "reply"}
     assert outcomes["reply"] > DECODED / 10
+
+
+class Sieve:
+    """One of the transport's filters, in the kernel: on a pair of sockets, which hand over packets from their first byte on."""
+
+    def __init__(self, program: bytes) -> None:
+        self._into, self._out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._out.setblocking(False)
+        filters.attach(self._out, program)
+
+    def keeps(self, data: bytes) -> bool:
+        self._into.send(data)
+        try:
+            return bool(self._out.recv(len(data) + 1)) or not data
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        self._into.close()
+        self._out.close()
+
+
+def test_the_kernels_filters_keep_every_reply_to_our_port(seed: int) -> None:
+    rng, whole = random.Random(seed), corpus()
+    port, outcomes = 61001, Counter[bool]()
+    errors = {4: Sieve(filters.replies4(port)), 6: Sieve(filters.replies6(port))}
+    answers = {4: Sieve(filters.answers4(port)), 6: Sieve(filters.answers6(port))}
+    for _ in range(DECODED // 5):
+        one = rng.choice(whole)
+        one = one._replace(data=damaged(rng, one.data, whole))
+        sieve = (errors if one.protocol in (ICMP, ICMP6) else answers)[one.af]
+        kept = sieve.keeps(one.data)
+        try:
+            reply = decoded(one)
+        except MalformedPacket:
+            continue
+        another = one.af == 4 and one.data[9] != one.protocol  # the socket would not get it
+        if reply is not None and not another:
+            outcomes[kept] += 1
+            assert kept or reply.sport != port, (one.data.hex(), reply)
+    for each in (*errors.values(), *answers.values()):
+        each.close()
+    print(f"{outcomes[True]} readable replies kept, {outcomes[False]} to other ports dropped (seed {seed})")
+    assert outcomes[True] > outcomes[False] > 0
 
 
 # -- into traces that run
