@@ -123,15 +123,14 @@ def _one(args: argparse.Namespace, bench: Bench, wish: Wish) -> int:
     running = bench.prepared(wish)
     if running.error is not None or running.flow is None or running.started is None:
         raise in_words(running.error or ProbeError("no_route"), wish)
-    flow, printer = running.flow, Printer(args)
+    flow, printer = running.flow, Printer(args, wish.chosen)
     if not args.json:
         print(heading(wish.host, wish.address, args.max_hops, flow.size), flush=True)
     bench.begin(running, _rules(args))
     try:
         while bench.step():
             if not args.json and running.session is not None:
-                for hop in running.session.known_hops():
-                    printer.show(hop, flow.af)
+                printer.offer(running.session.known_hops(), flow.af, bench.clock.mono_ns())
         _print_result(args, running, printer)
     except KeyboardInterrupt:
         sys.stderr.write(f"{'' if args.json else chr(10)}pathwarden: {_CUT}\n")
@@ -150,8 +149,7 @@ def _print_result(args: argparse.Namespace, running: Running, printer: Printer) 
     if args.json:
         say_json(matrix.full_json(trace), indent=None)
         return
-    for hop in trace.hops:
-        printer.show(hop, trace.flow.af)
+    printer.finish(trace.hops, trace.flow.af)
     if printer.problem:
         remark(args, f"pathwarden: no AS numbers: {printer.problem}")
 

@@ -26,6 +26,11 @@ class ReverseNames:
             self._asked.add(address)
             threading.Thread(target=self._look_up, args=(address,), daemon=True).start()
 
+    def pending(self, addresses: tuple[str, ...]) -> bool:
+        """Whether any of these addresses is still being looked up."""
+        with self._news:
+            return any(address not in self._names for address in addresses)
+
     def get(self, addresses: tuple[str, ...], wait_s: float) -> dict[str, str]:
         """The names of these addresses, '' for those without one; waits at most so long for all of them."""
         with self._news:

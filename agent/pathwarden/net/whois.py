@@ -50,10 +50,20 @@ class Origins:
             self._asked.add(address)
             threading.Thread(target=self._look_up, args=(address,), daemon=True).start()
 
-    def get(self, addresses: tuple[str, ...], wait_s: float = 2 * _DEADLINE_S) -> dict[str, str]:
-        """What stands in brackets behind these addresses: `AS1/AS2`, `*` (no route known), `!!` (could not be asked in time)."""
+    def pending(self, addresses: tuple[str, ...]) -> bool:
+        """Whether any of these addresses is still being looked up."""
         with self._news:
-            self._news.wait_for(lambda: all(address in self._known for address in addresses), wait_s)
+            return any(address not in self._known for address in addresses)
+
+    def get(self, addresses: tuple[str, ...], wait_s: float) -> dict[str, str]:
+        """What stands in brackets behind these addresses: `AS1/AS2`, `*` (no route known), `!!` (could not be asked in time).
+
+        Waits at most so long, and not at all once the registry has let us wait in vain.
+        """
+        with self._news:
+            known = self._news.wait_for(lambda: all(each in self._known for each in addresses), 0 if self._problem else wait_s)
+            if not known:
+                self._problem = self._problem or f"{self._server} {self._service}: no answer in time"
             return {address: self._known.get(address, FAILED) for address in addresses}
 
     def _look_up(self, address: str) -> None:

@@ -109,7 +109,7 @@ def _pace(group: "argparse._ArgumentGroup") -> None:
 
 def _packets(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
-    add("-F", "--dont-fragment", action="store_true", help="forbid fragments; ours always do")
+    add("-F", "--dont-fragment", action="store_true", help="send packets of a given length whole or not at all; others are short")
     add("-t", "--tos", type=values.number("-t", 0, 255), metavar="TOS", help="IPv4 type of service or IPv6 traffic class")
     add("--dscp", type=values.number("--dscp", 0, 63), metavar="DSCP", help="its upper six bits alone")
     add("--ecn", type=values.number("--ecn", 0, 3), metavar="ECN", help="its lower two bits alone")

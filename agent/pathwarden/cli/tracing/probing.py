@@ -19,6 +19,7 @@ from pathwarden.errors import CannotProbe, ConfigError, ProbeError
 from pathwarden.model.probe import Binding, Flow, Method
 from pathwarden.model.protocols import Clock, Transport
 from pathwarden.model.trace import Ending, KernelRoute, Reason, Trace
+from pathwarden.net.sockets import device_mtu
 from pathwarden.wire.encoders import encoder, min_size
 
 PPS = 200.0  # a person waits for it, yet routers' rate limits deserve a pause between bursts
@@ -107,6 +108,7 @@ class Bench:
             with suppress(ProbeError):  # sockets may know better than this question, and their errors say more
                 running.route = self.kernel.route(wish, running.binding)
             running.flow = self._flow(wish, running.binding)
+            _check_length(running)
         except ProbeError as error:
             running.error = error
             return running
@@ -149,6 +151,16 @@ class Bench:
         return flows.nth(flow, wish.number)
 
 
+def _check_length(running: Running) -> None:
+    """Whether the first link carries the packets. Raises CannotProbe."""
+    wish, flow, route = running.wish, running.flow, running.route
+    if flow is None or route is None or wish.split or flow.method is Method.TCP_CONNECT:
+        return
+    mtu = device_mtu(route.device)
+    if mtu and flow.size > mtu:
+        raise CannotProbe(f"length {flow.size}: {route.device} carries at most {mtu} bytes at once", "shorten it, or leave out -F")
+
+
 def finish(running: Running) -> None:
     """Take the result of a session, complete or not."""
     if running.session is not None and running.started is not None:
@@ -159,6 +171,8 @@ def finish(running: Running) -> None:
 def in_words(error: ProbeError, wish: Wish) -> CannotProbe:
     """The network's fault in the operator's words: option, value, remedy."""
     option, remedy = REMEDIES[error.reason]
+    if error.reason == "no_route" and wish.source.binding.direct:
+        remedy = "leave out -r, which reaches hosts on the link alone"
     value = {"-i ": wish.source.binding.device, "-s ": wish.source.binding.address}.get(option, "")
     return CannotProbe(f"{option}{value or wish.host}: {error}", remedy)
 

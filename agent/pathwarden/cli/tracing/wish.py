@@ -57,6 +57,7 @@ class Wish:
     size: int
     gateways: tuple[str, ...] = ()
     routing_type: int = PLAIN.routing_type
+    split: bool = False
     number: int = 0
 
     @property
@@ -67,7 +68,7 @@ class Wish:
     @property
     def extra(self) -> Extra:
         """What its packets carry beyond the usual."""
-        return self.chosen.carried(self.af)._replace(gateways=self.gateways, routing_type=self.routing_type)
+        return self.chosen.carried(self.af)._replace(gateways=self.gateways, routing_type=self.routing_type, split=self.split)
 
 
 def method(args: argparse.Namespace) -> Chosen | None:
@@ -153,6 +154,8 @@ def _wish(args: argparse.Namespace, host: str, asked: Chosen | None, family: int
         size=size or (target.size if target else 0),
         gateways=gateways,
         routing_type=kind,
+        # Only a length that somebody chose can be longer than a link carries.
+        split=bool(size) and not (args.dont_fragment or args.mtu),
     )
 
 
