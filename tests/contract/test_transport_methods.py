@@ -340,3 +340,17 @@ def test_what_leaves_without_privilege(lab, method, af):
     assert struct.unpack_from(">HH", transport) == (flow.sport, 4321)
     if method is not Method.TCP_CONNECT:
         assert len(packet) == flow.size
+
+
+@pytest.mark.usefixtures("listener")
+def test_one_syn_at_a_time_since_a_server_answers_no_second_one_before_our_reset(lab, raw):
+    flow = raw.flow(lab.target4, Method.TCP, OPEN, ANYWHERE, 0, 0)
+    assert raw.window(flow) == 1
+    assert raw.window(flow._replace(extra=Extra(tcp_flags=0x10))) > 1
+    lab.nft("agent", "add rule inet lab out tcp flags rst drop")  # as if our resets were still on their way
+    try:
+        for ident in (1, 2, 3):
+            assert raw.send(Probe(ident, flow, 30, 0), ANYWHERE)
+        assert {reply.ident for reply in collect(raw, 3, 0.3)} == {1}
+    finally:
+        lab.nft("agent", "flush chain inet lab out")

@@ -22,6 +22,7 @@ from pathwarden.net.waiting import Waiter
 _EVERY_IDENT = 0xFFFE  # each probe in flight is told apart by its own
 _NAMELESS = frozenset({Method.TCP_CONNECT, Method.UDPLITE, Method.RAW})  # answers of these name no probe
 _TCP = frozenset({Method.TCP, Method.TCP_CONNECT})
+_SYN = 0x02
 
 
 class RawTransport:
@@ -106,8 +107,16 @@ class RawTransport:
         self._mouths.forget()
 
     def window(self, flow: Flow) -> int:
-        """How many probes of one flow are told apart: as many as there are idents, or one where a program may answer that names none."""
-        one = flow.method in _NAMELESS or (flow.method is Method.UDP and flow.dport not in NOBODYS)
+        """How many probes of one flow are told apart: as many as there are idents, or one where the target answers for one alone.
+
+        A program's answer names no probe. A server answers a second SYN of the same ports only after it has heard our reset of
+        the first (RFC 9293 section 3.10.7.4: until then it repeats which one it acknowledged).
+        """
+        one = (
+            flow.method in _NAMELESS
+            or (flow.method is Method.UDP and flow.dport not in NOBODYS)
+            or (flow.method is Method.TCP and flow.extra.tcp_flags & _SYN)
+        )
         return 1 if one else _EVERY_IDENT
 
     def send(self, probe: Probe, binding: Binding) -> int:
