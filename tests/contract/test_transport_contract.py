@@ -189,7 +189,7 @@ def test_a_datagram_too_long_for_the_device_is_told(lab, transport):
     flow = transport.flow(lab.target4, Method.UDP, 0, ANYWHERE, 0, 3000)
     with pytest.raises(ProbeError) as caught:
         transport.send(Probe(1, flow, 1, 0), ANYWHERE)
-    assert caught.value.reason == "send_failed"
+    assert caught.value.code == "too_long"
     assert transport.receive(0) == []  # the error queue speaks of it, too: that is no reply
 
 

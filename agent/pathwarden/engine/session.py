@@ -37,7 +37,7 @@ _SHORTEST_HOLD_NS = 20_000_000  # waking up for less costs more CPU than the pro
 _LAST_PORT = 0xFFFF
 _LAST_CHECKSUM = 0xFFFE  # as an ICMP flow's may be
 # From a router these say that the way ends there; whatever the destination says is an arrival.
-_ENDS = frozenset({ReplyKind.PORT_UNREACHABLE, ReplyKind.UNREACHABLE, ReplyKind.PACKET_TOO_BIG, ReplyKind.PARAMETER_PROBLEM})
+ENDS = frozenset({ReplyKind.PORT_UNREACHABLE, ReplyKind.UNREACHABLE, ReplyKind.PACKET_TOO_BIG, ReplyKind.PARAMETER_PROBLEM})
 _RISING = frozenset({Method.UDP, Method.ICMP})
 # Administratively prohibited, by address family, type and code (RFC 1122, RFC 1812, RFC 4443).
 PROHIBITED = frozenset({(4, 3, 9), (4, 3, 10), (4, 3, 13), (6, 1, 1)})
@@ -296,7 +296,7 @@ class TraceSession:
     def _heed(self, ttl: int, flow: Flow, reply: Reply) -> None:
         """Take in what is no Time Exceeded."""
         is_destination = reply.responder == flow.dst
-        if is_destination or reply.kind in _ENDS:
+        if is_destination or reply.kind in ENDS:
             self._arrived(ttl, is_destination)
         if (flow.af, reply.icmp_type, reply.icmp_code) in PROHIBITED and (self._limit is None or ttl < self._limit):
             self._limit = ttl

@@ -53,6 +53,7 @@ _LEAVING = {
     errno.ENODEV: "device_absent",
     errno.ENXIO: "device_absent",
     errno.ENETDOWN: "device_down",
+    errno.EMSGSIZE: "too_long",
 }
 _CONNECTING = _LEAVING | {errno.EINVAL: "no_route"}  # a blackhole route, or a link-local target without a device
 
@@ -130,6 +131,8 @@ def _detail(reason: str, error: OSError, binding: Binding) -> str:
         return binding.device
     if reason == "address_absent":
         return binding.address
+    if reason == "too_long":
+        return str((binding.device and device_mtu(binding.device)) or "")
     return error.strerror or ""
 
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pathwarden.cli.tracing.egress import Kernel
 from pathwarden.cli.tracing.values import Waits
@@ -22,6 +23,9 @@ from pathwarden.model.trace import Ending, KernelRoute, Reason, Trace
 from pathwarden.net.sockets import device_mtu
 from pathwarden.wire.encoders import encoder, min_size
 
+if TYPE_CHECKING:
+    from pathwarden.engine.mtu import MtuSession
+
 PPS = 200.0  # a person waits for it, yet routers' rate limits deserve a pause between bursts
 BURST = 16  # traceroute(8)'s probes in flight
 STEP_NS = 100_000_000
@@ -33,6 +37,10 @@ REMEDIES = {
     "device_down": ("-i ", "bring it up with: ip link set DEVICE up"),
     "address_absent": ("-s ", "see this machine's addresses with: ip address"),
     "no_table_rule": ("", "add the rule"),
+    "too_long": ("", "shorten it, or leave out -F"),
+    "do_not_probe": ("", "leave it out, or take the network out of do_not_probe"),
+    "too_long": ("", "shorten the packets, or leave out -F"),
+    "unknown_host": ("", "check the spelling and the name server"),
     "send_failed": ("", "see the kernel's log"),
 }
 
@@ -47,6 +55,7 @@ class Rules:
     window: int
     waits: Waits
     gap_limit: int
+    mtu: bool = False
 
     def spec(self, flow: Flow, transport: Transport, wish: Wish) -> TraceSpec:
         """A trace of one flow."""
@@ -73,7 +82,7 @@ class Running:
     route: KernelRoute | None = None
     flow: Flow | None = None
     started: Started | None = None
-    session: TraceSession | None = None
+    session: "TraceSession | MtuSession | None" = None
     error: ProbeError | None = None
     trace: Trace | None = None
     outcome: Outcome | None = field(default=None)
@@ -121,7 +130,12 @@ class Bench:
         if running.flow is None:
             return
         spec = rules.spec(running.flow, self.transport, running.wish)
-        running.session = TraceSession(spec, self.correlator, random.Random())  # noqa: S311 - order, no secret
+        if rules.mtu:
+            from pathwarden.engine.mtu import MtuSession
+
+            running.session = MtuSession(spec, self.correlator)
+        else:
+            running.session = TraceSession(spec, self.correlator, random.Random())  # noqa: S311 - order, no secret
         self.run(running.session, running.binding, lambda _session: finish(running))
 
     def run(self, session: Session, binding: Binding, finished: Callable[[Session], None]) -> None:
@@ -154,7 +168,7 @@ class Bench:
 def _check_length(running: Running) -> None:
     """Whether the first link carries the packets. Raises CannotProbe."""
     wish, flow, route = running.wish, running.flow, running.route
-    if flow is None or route is None or wish.split or flow.method is Method.TCP_CONNECT:
+    if flow is None or route is None or wish.split or wish.shrinks or flow.method is Method.TCP_CONNECT:
         return
     mtu = device_mtu(route.device)
     if mtu and flow.size > mtu:
