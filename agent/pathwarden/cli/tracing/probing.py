@@ -37,7 +37,6 @@ REMEDIES = {
     "device_down": ("-i ", "bring it up with: ip link set DEVICE up"),
     "address_absent": ("-s ", "see this machine's addresses with: ip address"),
     "no_table_rule": ("", "add the rule"),
-    "too_long": ("", "shorten it, or leave out -F"),
     "do_not_probe": ("", "leave it out, or take the network out of do_not_probe"),
     "too_long": ("", "shorten the packets, or leave out -F"),
     "unknown_host": ("", "check the spelling and the name server"),
