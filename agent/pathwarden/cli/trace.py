@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         _record(args, stack, transport, clock)
         first_ident = args.port[0] if args.port and todo[0].chosen.method is Method.ICMP else 0
         bench = Bench(transport, kernel, clock, args.pause, first_ident)
-        done = _many(args, bench, todo) if len(todo) > 1 else _one(args, bench, todo[0])
+        done = _all_paths(args, bench, todo) if args.mda else _many(args, bench, todo) if len(todo) > 1 else _one(args, bench, todo[0])
     return done if done != NOT_REACHED or not args.program.traceroute else 0
 
 
@@ -115,7 +115,7 @@ def _rules(args: argparse.Namespace) -> Rules:
     gap = args.gap_limit
     if gap is None:
         gap = 0 if args.program.traceroute else options.GAP_LIMIT
-    return Rules(args.first, args.max_hops, args.queries, args.window, args.wait, gap)
+    return Rules(args.first, args.max_hops, args.queries, args.window, args.wait, gap, args.mtu)
 
 
 def _one(args: argparse.Namespace, bench: Bench, wish: Wish) -> int:
@@ -184,6 +184,36 @@ def _many(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
     if failed:
         return CannotProbe.exit_code
     return 0 if all(running.reached for running in all_running) else NOT_REACHED
+
+
+def _all_paths(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
+    """Search all paths of each wish in turn, and print its graph."""
+    from pathwarden.cli.tracing import paths
+
+    graphs = []
+    for wish in todo:
+        running = bench.prepared(wish)
+        if running.error is not None or running.flow is None:
+            raise in_words(running.error or ProbeError("no_route"), wish)
+        session = paths.search(bench, running, _rules(args), args.confidence or paths.CONFIDENCE)
+        try:
+            _until_done(args, bench, [running])
+        except KeyboardInterrupt:
+            sys.stderr.write(f"pathwarden: {_CUT}\n")
+            return INTERRUPTED
+        found = session.outcome()
+        graphs.append(found)
+        if found.error:
+            raise CannotProbe(f"{wish.host}: {explain(found.error)}", "the search ended there")
+        if args.json:
+            say_json(paths.as_json(running, found), indent=None)
+            continue
+        say(f"all paths to {wish.host} ({wish.address}), {args.max_hops} hops max, {running.flow.size} byte packets")
+        for line in paths.as_text(found):
+            say(line)
+    if args.dot:
+        paths.write_dot(args, graphs)
+    return 0 if all(found.reached_ttls for found in graphs) else NOT_REACHED
 
 
 def _until_done(args: argparse.Namespace, bench: Bench, all_running: Sequence[Running]) -> None:

@@ -38,7 +38,6 @@ REMEDIES = {
     "address_absent": ("-s ", "see this machine's addresses with: ip address"),
     "no_table_rule": ("", "add the rule"),
     "do_not_probe": ("", "leave it out, or take the network out of do_not_probe"),
-    "too_long": ("", "shorten the packets, or leave out -F"),
     "unknown_host": ("", "check the spelling and the name server"),
     "send_failed": ("", "see the kernel's log"),
 }

@@ -20,6 +20,7 @@ from pathwarden.wire.address import af_of
 MAX_SIZE = 65000  # as traceroute(8)
 MAX_TRACES = 256  # at once; more is a survey, which wants a pace of its own
 MAX_GATEWAYS = {4: 8, 6: 127}  # what the headers hold (RFC 791, RFC 8200), as traceroute(8) counts
+SIZED = frozenset({Method.UDP, Method.ICMP, Method.UDPLITE, Method.RAW})
 PORTLESS = frozenset({Method.ICMP, Method.RAW})
 _TABLE = number("--table", 1, 0xFFFFFFFF)
 _V4_MAPPED = "::ffff:"
@@ -44,7 +45,10 @@ _ONLY_WITH_MDA = (("confidence", "--confidence"), ("dot", "--dot"))
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One thing to trace. `port`, `label` and `size` 0 are the transport's own; `number` is the flow's (see `engine.flows.nth`)."""
+    """One thing to trace; `shrinks`: its probes begin as long as they may be, to find the path's MTU.
+
+    `port`, `label` and `size` 0 are the transport's own; `number` is the flow's (see `engine.flows.nth`).
+    """
 
     host: str
     address: str
@@ -58,6 +62,7 @@ class Wish:
     gateways: tuple[str, ...] = ()
     routing_type: int = PLAIN.routing_type
     split: bool = False
+    shrinks: bool = False
     number: int = 0
 
     @property
@@ -98,6 +103,8 @@ def wishes(args: argparse.Namespace) -> list[Wish]:
         raise ConfigError("-p: several first ports", "rising ports start from one: name one, or leave out --classic")
     found = [replace(wish, port=port) for wish in found for port in (ports or (wish.port,))]
     found = [replace(wish, number=flow) for wish in found for flow in range(args.flows)]
+    if args.mtu and any(wish.chosen.method not in SIZED for wish in found):
+        raise ConfigError("--mtu: packets of this method have a length of their own", "choose UDP or ICMP")
     if len(ports) > 1 and any(wish.chosen.method in PORTLESS for wish in found):
         raise ConfigError("-p: several ports of a method that has none", "choose UDP or TCP, or leave the ports out")
     if args.pcap and any(wish.chosen.method is Method.TCP_CONNECT for wish in found):
@@ -151,7 +158,8 @@ def _wish(args: argparse.Namespace, host: str, asked: Chosen | None, family: int
         source=way,
         tos=_tos(args, target.dscp << 2 if target else 0),
         label=args.flowlabel,
-        size=size or (target.size if target else 0),
+        size=size or (MAX_SIZE if args.mtu else target.size if target else 0),
+        shrinks=args.mtu,
         gateways=gateways,
         routing_type=kind,
         # Only a length that somebody chose can be longer than a link carries.

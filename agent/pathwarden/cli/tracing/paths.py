@@ -1,0 +1,113 @@
+"""All paths to a target (`--mda`): the search, and its graph as text, as JSON and for Graphviz."""
+
+import argparse
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from pathwarden.cli.terminal import counted
+from pathwarden.cli.tracing.probing import Bench, Rules, Running
+from pathwarden.engine import flows
+from pathwarden.engine.multipath import MultipathSession, MultipathSpec
+from pathwarden.errors import ConfigError, OperatorError
+from pathwarden.model.multipath import Multipath, Vertex
+from pathwarden.present.hops import annotation, median_ms
+
+CONFIDENCE = 95
+_SILENT = "*"
+
+
+def search(bench: Bench, running: Running, rules: Rules, confidence: int) -> MultipathSession:
+    """Begin to search all paths of a prepared wish. Raises ConfigError if nothing of its flow may vary."""
+    flow = running.flow
+    if flow is None or not flows.varies(flow):
+        raise ConfigError(
+            f"--mda: a flow of {running.wish.chosen.method} over IPv{running.wish.af} has nothing that may vary", "choose UDP or ICMP"
+        )
+    spec = MultipathSpec(
+        flow,
+        rules.first_ttl,
+        rules.max_ttl,
+        round(rules.waits.longest_s * 1e9),
+        rules.gap_limit,
+        rules.window,
+        bench.transport.window(flow),
+        failure=(100 - confidence) / 100,
+    )
+    session = MultipathSession(spec, bench.correlator, random.Random())  # noqa: S311 - order, no secret
+    bench.run(session, running.binding, lambda _session: None)
+    return session
+
+
+def as_text(found: Multipath) -> Iterator[str]:
+    """A line per responder and ttl, then the diamonds, then how sure the result is."""
+    for ttl in sorted({vertex.ttl for vertex in found.vertices}):
+        for number, vertex in enumerate(each for each in found.vertices if each.ttl == ttl):
+            yield f"{'' if number else ttl:>2}  {_line(vertex, found)}"
+    for diamond in found.diamonds:
+        traits = [word for word in ("meshed", "asymmetric", "per_packet") if getattr(diamond, word)]
+        end = f"meet at ttl {diamond.end_ttl}" if diamond.joined else "do not meet again"
+        yield f"paths part after ttl {diamond.ttl}, {end}: width {diamond.width}{''.join(', ' + word.replace('_', ' ') for word in traits)}"
+    sure = f"{counted(found.flow_count, 'flow')}, {counted(found.probes, 'probe')}"
+    if found.complete:
+        yield f"complete, but for a probability of at most {found.failure_probability:.0%}: {sure}"
+    else:
+        yield f"not complete (stopped by: {', '.join(found.limits) or 'the end of the search'}): {sure}"
+
+
+def as_json(running: Running, found: Multipath) -> dict[str, object]:
+    """The graph, with addresses None for silence and times in ms."""
+    return {
+        "target": running.wish.tid,
+        "host": running.wish.host,
+        "address": running.wish.address,
+        "method": found.flow.method.value,
+        "kernel_route": None if running.route is None else running.route._asdict(),
+        "ending": found.ending.value,
+        "reached_ttls": list(found.reached_ttls),
+        "vertices": [
+            {
+                "ttl": each.ttl,
+                "address": each.address,
+                "flows": each.flow_count,
+                "rtt_ms": median_ms(each.rtts_ns),
+                "final": each.final,
+                "kind": None if each.kind is None else each.kind.value,
+            }
+            for each in found.vertices
+        ],
+        "edges": [{"ttl": each.ttl, "near": each.near, "far": each.far, "flows": each.flow_count} for each in found.edges],
+        "diamonds": [each._asdict() for each in found.diamonds],
+        "complete": found.complete,
+        "limits": [limit.value for limit in found.limits],
+        "failure_probability": round(found.failure_probability, 6),
+        "flows": found.flow_count,
+        "probes": found.probes,
+    }
+
+
+def write_dot(args: argparse.Namespace, graphs: list[Multipath]) -> None:
+    """Write the graphs to the file of --dot. Raises OperatorError."""
+    lines = ["digraph paths {", "  rankdir=LR;"]
+    for number, found in enumerate(graphs):
+        lines += [f'  "{number}/{each.ttl}/{each.address}" [label="{each.address or _SILENT}"];' for each in found.vertices]
+        lines += [
+            f'  "{number}/{each.ttl}/{each.near}" -> "{number}/{each.ttl + 1}/{each.far}" [label="{each.flow_count}"];'
+            for each in found.edges
+        ]
+    try:
+        Path(args.dot).write_text("\n".join([*lines, "}", ""]), encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(f"--dot {args.dot}: {error.strerror}", "name a file that can be written") from error
+
+
+def _line(vertex: Vertex, found: Multipath) -> str:
+    if vertex.address is None:
+        return f"{_SILENT}  {counted(vertex.flow_count, 'flow')}"
+    mark = annotation(found.flow.af, vertex.icmp_type, vertex.icmp_code)
+    # Where all flows come from one place, that says nothing.
+    before = [edge.near or _SILENT for edge in found.edges if edge.ttl == vertex.ttl - 1 and edge.far == vertex.address]
+    several = sum(each.ttl == vertex.ttl - 1 for each in found.vertices) > 1
+    origin = f", from {' and '.join(before)}" if several and before else ""
+    figures = f"{median_ms(vertex.rtts_ns) or 0:.3f} ms{' ' + mark if mark else ''}"
+    return f"{vertex.address}  {figures}  {counted(vertex.flow_count, 'flow')}{origin}"
