@@ -2,8 +2,8 @@ from dataclasses import replace
 
 from equipment.fakes import answer, hop, make_route, make_trace
 from pathwarden.model.history import Series, StoredTrace
-from pathwarden.model.probe import ReplyKind
-from pathwarden.model.trace import Ending, Hop
+from pathwarden.model.probe import MplsLabel, MplsStack, ReplyKind
+from pathwarden.model.trace import Ending, Hop, Marks
 from pathwarden.present import history
 
 TRACE_KEYS = ["id", "target", "at", "clock_synced", "duration_ms", "address", "af", "proto", "method", "source", "kernel_route"]
@@ -31,7 +31,8 @@ def test_a_full_trace_has_every_answer():
     refused = answer(2, "10.0.0.7", 4.0, ReplyKind.UNREACHABLE, (3, 13))
     shown = history.trace(stored(make_trace(Hop(1, (final, refused, answer(3, None))))), None, full=True)
     [row] = shown["hops"]
-    assert list(row) == ["ttl", "answers", "responders", "loss_pct", "rtt_ms", "adds_ms", "note"]
+    assert list(row) == ["ttl", "answers", "responders", "loss_pct", "rtt_ms", "adds_ms", "note", "way_back"]
+    assert row["way_back"] == 1
     assert [a["annotation"] for a in row["answers"]] == ["", "!X", ""]
     assert row["answers"][0] == {
         "responder": "192.0.2.9",
@@ -41,9 +42,25 @@ def test_a_full_trace_has_every_answer():
         "reply_ttl": 64,
         "quoted_ttl": 1,
         "mpls": [],
+        "marks": None,
     }
-    nothing = {"responder": None, "rtt_ms": None, "kind": None, "annotation": "", "reply_ttl": None, "quoted_ttl": None, "mpls": []}
+    nothing = dict.fromkeys(row["answers"][0]) | {"annotation": "", "mpls": []}
     assert row["answers"][2] == nothing
+    assert [found["kind"] for found in shown["findings"]] == ["destination"]
+
+
+def test_marks_are_shown_where_there_are_any():
+    marked = answer(1, "10.0.0.1")._replace(marks=Marks(tos=0, nat=7, extensions=(MplsStack((MplsLabel(16, 0, True, 1),)),)))
+    shown = history.trace(stored(make_trace(Hop(1, (marked,)))), None, full=True)
+    assert shown["hops"][0]["answers"][0]["marks"] == {
+        "tos": 0,
+        "length": None,
+        "nat": 7,
+        "mtu": None,
+        "mss": None,
+        "segment": None,
+        "extensions": ["MPLS:L=16,E=0,S=1,T=1"],
+    }
 
 
 def test_a_trace_that_could_not_leave_says_why():

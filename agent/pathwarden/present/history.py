@@ -4,9 +4,10 @@ from typing import TypedDict
 
 from pathwarden.errors import explain
 from pathwarden.model.history import Route, Series, StoredTrace
-from pathwarden.model.trace import Answer, Trace
-from pathwarden.present import hops
+from pathwarden.model.trace import UNMARKED, Answer, Hop, Marks, Trace
+from pathwarden.present import findings, hops
 from pathwarden.present.instants import rfc3339
+from pathwarden.present.text import extension, segment
 
 
 class Columns(TypedDict):
@@ -22,10 +23,12 @@ class Columns(TypedDict):
 
 
 def trace(stored: StoredTrace, label: str | None, full: bool) -> dict[str, object]:
-    """A stored trace. `path_id` and `path_label` name the route it belongs to; `hops` is there only when `full`.
+    """A stored trace. `path_id` and `path_label` name the route it belongs to; `hops` and `findings` are there only when `full`.
 
     `address` and `af` are None if the name did not resolve. `rtt_ms` is the median to the destination, `loss_pct` the loss there,
-    `hop_count` its ttl or that of the last hop that answered.
+    `hop_count` its ttl or that of the last hop that answered. `findings` are what the hops together tell, each with its sentence; see
+    `findings.Finding`. A hop's `way_back` is the guessed length of the way back, an answer's `marks` what the quote or the
+    responder tells beyond (None: nothing); see `model.trace.Marks`.
     """
     seen = stored.trace
     target = hops.destination(seen)
@@ -59,6 +62,7 @@ def trace(stored: StoredTrace, label: str | None, full: bool) -> dict[str, objec
     }
     if full:
         result["hops"] = _hops(seen)
+        result["findings"] = [findings.as_json(found) for found in findings.findings(seen)]
     return result
 
 
@@ -109,9 +113,27 @@ def _hops(seen: Trace) -> list[dict[str, object]]:
             "ttl": hop.ttl,
             "answers": [_answer(answer, seen.flow.af) for answer in hop.answers],
             **{key: row[key] for key in ("responders", "loss_pct", "rtt_ms", "adds_ms", "note")},
+            "way_back": _way_back(hop),
         }
         for hop, row in zip(seen.hops, hops.rows(seen), strict=True)
     ]
+
+
+def _way_back(hop: Hop) -> int | None:
+    return next((hops.way_back(answer.reply_ttl) for answer in hop.answers if answer.reply_ttl), None)
+
+
+def _marks(marks: Marks) -> dict[str, object]:
+    """What is not said is None; `extensions` and `segment` are as traceroute(8) writes them."""
+    return {
+        "tos": None if marks.tos < 0 else marks.tos,
+        "length": marks.length or None,
+        "nat": marks.nat or None,
+        "mtu": marks.mtu or None,
+        "mss": marks.mss or None,
+        "segment": segment(marks.segment) or None,
+        "extensions": [extension(each) for each in marks.extensions],
+    }
 
 
 def _answer(answer: Answer, af: int) -> dict[str, object]:
@@ -120,10 +142,11 @@ def _answer(answer: Answer, af: int) -> dict[str, object]:
         "responder": answer.responder,
         "rtt_ms": None if answer.rtt_ns is None else round(answer.rtt_ns / 1e6, 3),
         "kind": None if answer.kind is None else answer.kind.value,
-        "annotation": "" if answer.kind is None else hops.annotation(af, answer.icmp_type, answer.icmp_code),
+        "annotation": "" if answer.kind is None else hops.annotation(af, answer.icmp_type, answer.icmp_code, answer.marks.mtu),
         "reply_ttl": answer.reply_ttl or None,
         "quoted_ttl": answer.quoted_ttl or None,
         "mpls": hops.labels(answer.mpls),
+        "marks": None if answer.marks == UNMARKED else _marks(answer.marks),
     }
 
 
