@@ -7,7 +7,7 @@ Rules:
 2. Then each further query goes once over all ttls up to the end, again in random order. With `by_hop` all queries of a ttl go
    together, in order, as a reader of traceroute's lines expects.
 3. Where the pace leaves a session waiting for its turn longer than the largest RTT so far, the climb does not run ahead of its
-   answers: it stands while the probe before is unanswered and younger than 1.5 times that RTT (or 20 ms), and further queries to ttls that
+   answers: it stands while the probe before is unanswered and younger than 1.5 times that RTT (or 100 ms), and further queries to ttls that
    answered fill the turn meanwhile. So no probe passes the destination, and none that could leave waits.
 4. The destination is reached when it answers itself with anything but Time Exceeded. An unreachable from a router on the way ends the
    trace there and is no arrival, and says nothing once the destination answered. Time Exceeded from the destination's own address is
@@ -33,7 +33,7 @@ from pathwarden.model.trace import Answer, Ending, Hop
 SHORTEST_WAIT_NS = 800_000_000  # a router's slow path alone may take half a second
 WAIT_MARGIN_NS = 200_000_000
 _WAIT_PRECISION_NS = 1_000_000  # traceroute(8) adds it to an RTT before it multiplies
-_SHORTEST_HOLD_NS = 20_000_000  # waking up for less costs more CPU than the probe beyond the end that it may save
+_SHORTEST_HOLD_NS = 100_000_000  # twice what a quick pace gathers: the answer is in by the next turn, and nobody wakes up for it
 _LAST_PORT = 0xFFFF
 _LAST_CHECKSUM = 0xFFFE  # as an ICMP flow's may be
 # From a router these say that the way ends there; whatever the destination says is an arrival.
