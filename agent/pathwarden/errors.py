@@ -31,6 +31,7 @@ PROBE_ERRORS = {
     "address_absent": "the source's address is not on this machine",
     "unknown_host": "the name does not resolve",
     "no_table_rule": "no rule leads to the source's routing table",
+    "do_not_probe": "the target is in a network that asked not to be probed",
     "too_long": "the probe is longer than the device takes, in bytes",
     "send_failed": "the kernel refused to send",
 }

@@ -299,6 +299,7 @@ def make_target(tid: str, label: str = "") -> Target:
         enabled=True,
         method=Method.UDP,
         port=0,
+        protocol=253,
         source="",
         interval_s=300,
         jitter_pct=10,
@@ -308,6 +309,8 @@ def make_target(tid: str, label: str = "") -> Target:
         wait_s=3.0,
         gap_limit=5,
         dscp=0,
+        ecn=0,
+        flow_label=0,
         size=0,
     )
 
@@ -317,7 +320,7 @@ def make_settings(
 ) -> Settings:
     """Settings with these targets."""
     return Settings(
-        AgentSettings("home-rt", 10.0, 4, 24.0, ":memory:", 16),
+        AgentSettings("home-rt", 10.0, 4, (), 24.0, ":memory:", 16),
         MqttSettings("", 1883, "", "", "pathwarden"),
         WebSettings(tuple(listen), root),
         tuple(make_target(tid) for tid in tids),

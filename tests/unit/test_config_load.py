@@ -61,7 +61,23 @@ BAD = [
     ("config agent 'agent'\n\toption db_max_mb '4097'\n", "agent.db_max_mb: 4097 is above 4096"),
     # words
     (T + "\toption enabled 'maybe'\n", "t.enabled: maybe is neither 0 nor 1; write 1 for yes, 0 for no"),
-    (T + "\toption method 'tcp'\n", "t.method: tcp is not known; choose udp or icmp"),
+    (
+        T + "\toption method 'sctp'\n",
+        "t.method: sctp is not known; choose udp or icmp or tcp or tcp-connect or udplite or dccp or raw",
+    ),
+    (T + "\toption method 'tcp'\n", "t.port: is missing; tcp needs the port of a service, such as 443"),
+    (
+        T + "\toption method 'tcp-connect'\n\toption port '443'\n\toption interval_s '30'\n",
+        "t.interval_s: 30 is too often for tcp-connect; a service deserves rest; write 60 or more",
+    ),
+    (
+        "config agent 'agent'\n\tlist do_not_probe '192.0.2.1/24'\n",
+        "agent.do_not_probe: 192.0.2.1/24 has bits beyond its prefix; write 192.0.2.0/24",
+    ),
+    (
+        "config agent 'agent'\n\tlist do_not_probe 'example.net'\n",
+        "agent.do_not_probe: example.net is not a network; write one like 198.51.100.0/24 or 2001:db8::/32",
+    ),
     (T + "\toption family '5'\n", "t.family: 5 is not known; choose auto or 4 or 6"),
     (T + "\toption family '6'\n", "t.family: 6, but 192.0.2.1 is IPv4; write auto or 4"),
     (T + f"\toption label '{'x' * 65}'\n", "t.label: is 65 characters long; at most 64"),
@@ -92,8 +108,8 @@ BAD = [
     (
         "config defaults\n\toption host '192.0.2.1'\n" + T,
         (
-            "@defaults[0].host: unknown option; known are label, family, enabled, method, port, source, interval_s, jitter_pct,"
-            " queries, first_ttl, max_ttl, wait_s, gap_limit, dscp, size"
+            "@defaults[0].host: unknown option; known are label, family, enabled, method, port, protocol, source, interval_s, jitter_pct,"
+            " queries, first_ttl, max_ttl, wait_s, gap_limit, dscp, ecn, flow_label, size"
         ),
     ),
     ("config target\n\toption host '192.0.2.1'\n", "@target[0]: this target has no name (line 1); write config target 'NAME'"),
@@ -228,7 +244,7 @@ def test_password_file_is_kept_from_others(machine, tmp_path):
 
 def test_without_a_file_everything_is_default(machine):
     settings = machine(None, hostname="Home RT.lan")
-    assert settings.agent == AgentSettings("home-rt-lan", 10.0, 16, 24.0, "/home/ann/.local/state/pathwarden/history.db", 16)
+    assert settings.agent == AgentSettings("home-rt-lan", 10.0, 16, (), 24.0, "/home/ann/.local/state/pathwarden/history.db", 16)
     assert settings.mqtt == MqttSettings("", 1883, "", "", "pathwarden")
     assert settings.web == WebSettings(("127.0.0.1:8866",), settings.web.root)
     assert (Path(pathwarden.__file__).parents[2] / "web").samefile(settings.web.root)
@@ -324,8 +340,8 @@ config web 'web'
         Source("five", Binding(fwmark=512), "wan_6"),
     )
     assert settings.targets == (
-        Target("example", "example.net", "例", 6, True, Method.ICMP, 0, "one", 5, 10, 3, 1, 30, 3.0, 5, 0, 0),
-        Target("plain", "192.0.2.7", "192.0.2.7", 0, False, Method.UDP, 443, "two", 60, 10, 3, 1, 30, 3.0, 5, 0, 100),
+        Target("example", "example.net", "例", 6, True, Method.ICMP, 0, 253, "one", 5, 10, 3, 1, 30, 3.0, 5, 0, 0, 0, 0),
+        Target("plain", "192.0.2.7", "192.0.2.7", 0, False, Method.UDP, 443, 253, "two", 60, 10, 3, 1, 30, 3.0, 5, 0, 0, 0, 100),
     )
     assert settings.web.listen == ()
     assert not settings.default_targets

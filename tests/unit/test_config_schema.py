@@ -31,7 +31,7 @@ def test_options_are_the_fields_of_the_settings(section, names):
 def test_each_option_is_explained_and_its_default_is_a_value(option):
     assert option.help.endswith((".", ")"))
     assert "\n" not in option.help
-    kinds = {Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float, Kind.TABLE: int, Kind.MARK: int, Kind.LISTEN: tuple}
+    kinds = {Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float, Kind.TABLE: int, Kind.MARK: int, Kind.LISTEN: tuple, Kind.NETWORKS: tuple}
     assert type(default(option)) is kinds.get(option.kind, str)
 
 

@@ -112,6 +112,7 @@ export default {
   "fault.address_absent": "the source's address is not on this machine",
   "fault.unknown_host": "the name does not resolve",
   "fault.no_table_rule": "no rule leads to the source's routing table",
+  "fault.do_not_probe": "the target is in a network that asked not to be probed",
   "fault.too_long": "the probe is longer than the device takes, in bytes",
   "fault.send_failed": "the kernel refused to send",
   "reason.schedule": "schedule",

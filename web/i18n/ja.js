@@ -112,6 +112,7 @@ export default {
   "fault.address_absent": "送信元アドレスがこの機器にない",
   "fault.unknown_host": "名前を解決できない",
   "fault.no_table_rule": "送信元のルーティングテーブルに至る規則がない",
+  "fault.do_not_probe": "対象は、プローブを断ったネットワークにある",
   "fault.too_long": "プローブがデバイスの上限（バイト）より長い",
   "fault.send_failed": "カーネルが送信を拒否した",
   "reason.schedule": "定期実行",

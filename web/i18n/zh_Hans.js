@@ -112,6 +112,7 @@ export default {
   "fault.address_absent": "来源地址不在本机",
   "fault.unknown_host": "无法解析名称",
   "fault.no_table_rule": "没有规则指向来源的路由表",
+  "fault.do_not_probe": "目标位于要求不被探测的网络",
   "fault.too_long": "探测包超过设备允许的长度（字节）",
   "fault.send_failed": "内核拒绝发送",
   "reason.schedule": "计划",

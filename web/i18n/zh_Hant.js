@@ -112,6 +112,7 @@ export default {
   "fault.address_absent": "來源位址不在本機",
   "fault.unknown_host": "無法解析名稱",
   "fault.no_table_rule": "沒有規則指向來源的路由表",
+  "fault.do_not_probe": "目標位於要求不被探測的網路",
   "fault.too_long": "探測封包超過裝置允許的長度（位元組）",
   "fault.send_failed": "核心拒絕送出",
   "reason.schedule": "排程",

@@ -22,7 +22,10 @@ PLACE = "etc/config/pathwarden"
 _FILE_MAX = 256 * 1024
 _FAMILIES = {"auto": 0, "4": 4, "6": 6}
 # What a UDP target's port 0 means, so that `port 0` and `port 33434` count as the same target.
-_UDP_PORT = 33434
+_PORTS = {Method.UDP: 33434, Method.DCCP: 33434, Method.UDPLITE: 53}  # where a method goes if nobody says
+_PORTLESS = (Method.ICMP, Method.RAW)
+_CONNECTING = (Method.TCP, Method.TCP_CONNECT)
+_RAREST_CONNECTING_S = 60  # a trace knocks a few times at a service that serves others
 # iproute2's places, later ones win; since 6.5 its own file stands below /usr/share.
 _TABLE_FILES = ("usr/share/iproute2/rt_tables", "etc/iproute2/rt_tables")
 _TABLE_LINE = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})\s+(\S+)")
@@ -301,11 +304,22 @@ def _target(section: _Section, sections: _Sections, problems: _Problems) -> dict
     address, family = address_of(values.get("host", "")), values.get("family")
     if address and family in ("4", "6") and int(family) != address.version:
         problems.add(section.label, "family", f"{family}, but {address} is IPv{address.version}; write auto or {address.version}")
+    _check_method(section, values, problems)
     source, known = values.get("source"), [source.name for source in sections["source"]]
     if source and source not in known:
         remedy = _nearest(source, known) if known else f"add config source '{shown(source)}'"
         problems.add(section.label, "source", f"there is no source {shown(source)}; {remedy}")
     return values
+
+
+def _check_method(section: _Section, values: Mapping[str, Any], problems: _Problems) -> None:
+    if values.get("method") not in _CONNECTING:
+        return
+    if values.get("port") == 0:
+        problems.add(section.label, "port", f"is missing; {values['method']} needs the port of a service, such as 443")
+    if values.get("interval_s", _RAREST_CONNECTING_S) < _RAREST_CONNECTING_S:
+        remedy = f"a service deserves rest; write {_RAREST_CONNECTING_S} or more"
+        problems.add(section.label, "interval_s", f"{values['interval_s']} is too often for {values['method']}; {remedy}")
 
 
 def _check_duplicates(targets: Mapping[str, dict[str, Any]], problems: _Problems) -> None:
@@ -314,7 +328,9 @@ def _check_duplicates(targets: Mapping[str, dict[str, Any]], problems: _Problems
         key = tuple(values.get(name) for name in ("host", "family", "source", "method"))
         if None in key or "port" not in values:
             continue
-        port = (values["port"] or _UDP_PORT) if values["method"] == Method.UDP else 0
+        port = values["port"] or _PORTS.get(values["method"], 0)
+        if values["method"] in _PORTLESS:
+            port = values.get("protocol", 0) if values["method"] == Method.RAW else 0
         other = seen.setdefault((*key, port), tid)
         if other != tid:
             problems.add(tid, "", f"is the same target as {other}; leave one out, or give it another source, method or port")

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SOURCE = "source"
     TOPIC = "topic"
     LISTEN = "list of address:port"
+    NETWORKS = "list of networks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ TEXT_LENGTH = 128
 # 16 bits (RFC 768), and 32 bits for the kernel's marks and tables.
 PORT_MAX = 65535
 U32_MAX = 0xFFFFFFFF
+FLOW_LABEL_MAX = 0xFFFFF  # 20 bits (RFC 6437)
 # The kernel's own routing tables (linux/rtnetlink.h), known without any file.
 KERNEL_TABLES = {"default": 253, "main": 254, "local": 255}
 # What switches the page off: UCI drops an empty value, so emptiness cannot be written.
@@ -86,10 +88,19 @@ _TARGET = (
         "method",
         Kind.ENUM,
         "udp",
-        "What to probe with. ICMP passes some firewalls that drop UDP.",
-        choices=("udp", "icmp"),
+        "What to probe with. ICMP passes some firewalls that drop UDP. tcp (SYN) and tcp-connect need a port, and disturb a service: ask"
+        " its owner. All but udp, icmp and tcp-connect need raw sockets.",
+        choices=("udp", "icmp", "tcp", "tcp-connect", "udplite", "dccp", "raw"),
     ),
-    Option("port", Kind.INT, "0", "Destination port of UDP probes; ICMP has none. 0: 33434, where nobody listens.", low=0, high=PORT_MAX),
+    Option(
+        "port",
+        Kind.INT,
+        "0",
+        "Destination port. 0: 33434 for udp and dccp, 53 for udplite; icmp and raw have none, tcp has no default.",
+        low=0,
+        high=PORT_MAX,
+    ),
+    Option("protocol", Kind.INT, "253", "IP protocol of method raw; 253 is for experiments (RFC 3692).", low=1, high=254),
     Option("source", Kind.SOURCE, "", "The `config source` to leave by. Empty: the kernel's choice."),
     Option("interval_s", Kind.INT, "300", "Time between traces. Shorter sees changes sooner, and sends more.", "s", 1, 86400),
     Option("jitter_pct", Kind.INT, "10", "How much the interval varies, so that targets do not fall into step.", "%", 0, 50),
@@ -99,6 +110,15 @@ _TARGET = (
     Option("wait_s", Kind.FLOAT, "3", "How long a reply may take. Later ones count as lost.", "s", 0.1, 10),
     Option("gap_limit", Kind.INT, "5", "Silent hops in a row that end a trace.", "hops", 1, 30),
     Option("dscp", Kind.INT, "0", "DSCP of the probes, to see the path of marked traffic.", low=0, high=63),
+    Option("ecn", Kind.INT, "0", "ECN bits of the probes, to see who clears them. 1, 2: capable, 3: congested.", low=0, high=3),
+    Option(
+        "flow_label",
+        Kind.INT,
+        "0",
+        "IPv6 flow label, by which load balancers choose. 0: one that follows from source and target.",
+        low=0,
+        high=FLOW_LABEL_MAX,
+    ),
     Option(
         # 68 is the least any IPv4 link carries (RFC 791) and holds our IPv6 headers; 1280 passes every IPv6 link whole (RFC 8200).
         "size",
@@ -117,6 +137,12 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         Option("name", Kind.ID, "", f"This agent in topics and on the page: 1 to {ID_LENGTH} of a-z, 0-9 and -. Empty: the host name."),
         Option("max_pps", Kind.FLOAT, "10", "Ceiling over all probes of all targets. Lower makes rounds longer.", "probes/s", 0.1, 10000),
         Option("concurrency", Kind.INT, "16", "How many traces may run side by side.", low=1, high=256),
+        Option(
+            "do_not_probe",
+            Kind.NETWORKS,
+            "",
+            "Networks that asked not to be probed, such as 198.51.100.0/24: a target in one of them is never traced.",
+        ),
         Option("learn_h", Kind.FLOAT, "24", "How long a new target only learns its paths before changes notify. 0: at once.", "h", 0, 720),
         Option(
             "db",

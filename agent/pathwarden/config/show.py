@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pathwarden.config import uci
 from pathwarden.config.schema import LISTEN_OFF, SECTION_HELP, SECTIONS, Kind, Option, describe
+from pathwarden.config.values import LISTS
 from pathwarden.model.settings import Settings, Source, Target
 
 # What the sample's commented sections say: documentation names and a usual mobile uplink.
@@ -69,7 +70,7 @@ def _section(type_: str, name: str, values: Mapping[str, object]) -> uci.Section
 
 def _text(option: Option, value: object) -> str | tuple[str, ...]:
     if isinstance(value, tuple):
-        return value or (LISTEN_OFF,)
+        return value or ((LISTEN_OFF,) if option.kind is Kind.LISTEN else "")
     if isinstance(value, bool):
         return str(int(value))
     if option.kind in (Kind.TABLE, Kind.MARK):
@@ -85,7 +86,7 @@ def _sample_section(type_: str) -> str:
     for option in SECTIONS[type_]:
         if type_ == "target" and option.name not in values:
             continue  # the options that it shares with `defaults` are explained there
-        word = "list" if option.kind is Kind.LISTEN else "option"
+        word = "list" if option.kind in LISTS else "option"
         limits = f" [{option.limits}]" if option.limits else ""
         lines += [f"\t{line}" for line in _comment(option.help + limits)]
         lines.append(f"\t#{word} {option.name} '{values.get(option.name, option.default)}'")

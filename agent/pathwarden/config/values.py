@@ -43,6 +43,8 @@ def default(option: Option) -> Value:
     """The value of an option that is not set; 0 stands for no table and no mark, '' for other empty ones."""
     if option.default:
         return read(option, option.default)
+    if option.kind is Kind.NETWORKS:
+        return ()
     return 0 if option.kind in (Kind.TABLE, Kind.MARK) else ""
 
 
@@ -51,8 +53,8 @@ def read(option: Option, text: str | tuple[str, ...]) -> Value:
 
     Raises `BadValue`.
     """
-    if option.kind is Kind.LISTEN:
-        return _listen((text,) if isinstance(text, str) else text)
+    if option.kind in LISTS:
+        return LISTS[option.kind]((text,) if isinstance(text, str) else text)
     if not isinstance(text, str):
         raise BadValue(f"is a list; write option {option.name}, not list {option.name}")
     return _READERS[option.kind](option, text)
@@ -211,6 +213,22 @@ def _listen(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_network(text) for text in texts if text))
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise BadValue(f"{shown(text)} is not a network; write one like 198.51.100.0/24 or 2001:db8::/32") from None
+    raise BadValue(f"{shown(text)} has bits beyond its prefix; write {network}")
+
+
 def _check_listen(text: str) -> None:
     if text == LISTEN_OFF:
         raise BadValue(f"{LISTEN_OFF} stands beside addresses; leave out one or the other")
@@ -223,6 +241,7 @@ def _check_listen(text: str) -> None:
         raise BadValue(f"{shown(text)} is not a loopback address; choose 127.0.0.1:PORT or [::1]:PORT")
 
 
+LISTS: dict[Kind, Callable[[tuple[str, ...]], Value]] = {Kind.LISTEN: _listen, Kind.NETWORKS: _networks}
 _READERS: dict[Kind, Callable[[Option, str], Value]] = {
     Kind.STRING: _string,
     Kind.BOOL: _bool,

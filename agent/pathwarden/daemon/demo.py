@@ -188,7 +188,7 @@ def _print_events(record: Record, named: Topics, say: Callable[[str], None]) -> 
 
 
 def _settings(scenario: Scenario, folder: Path, web_root: str) -> Settings:
-    agent = AgentSettings("demo", PPS, 16, 24.0, str(folder / "history.db"), DB_MB)
+    agent = AgentSettings("demo", PPS, 16, (), 24.0, str(folder / "history.db"), DB_MB)
     targets: list[Target] = [replace(default_target(d.name, d.address, d.label, 0), jitter_pct=5) for d in scenario.destinations]
     mqtt = MqttSettings("", 1883, "", "", "pathwarden")
     return Settings(agent, mqtt, WebSettings((_page(),), web_root), tuple(targets), (), default_targets=False)

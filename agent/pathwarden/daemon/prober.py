@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address, ip_network
 from random import Random
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
 from pathwarden.model.history import Event, Record, StoredTrace
 from pathwarden.model.instants import ClockShift
-from pathwarden.model.probe import Binding, Flow
+from pathwarden.model.probe import PLAIN, Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, SourceResolver, Transport
 from pathwarden.model.settings import Settings, Source, Target
 from pathwarden.model.trace import Ending, KernelRoute, Reason, Trace
@@ -53,6 +54,7 @@ class Prober:
     ) -> None:
         self.board: Board | None = None
         self._agent = settings.agent
+        self._spared = tuple(ip_network(network) for network in settings.agent.do_not_probe)
         self._named = {"": Source("", Binding()), **{source.name: source for source in settings.sources}}
         self._tids = frozenset(target.tid for target in settings.targets if target.enabled)
         self._transport = transport
@@ -178,9 +180,13 @@ class Prober:
     def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:
         """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
         af = 6 if ":" in address else 4
+        for network in self._spared:
+            if ip_address(address) in network:
+                raise ProbeError("do_not_probe", str(network))
         binding = self._oracle.effective(self._sources.binding(self._named[target.source], af), af)
         # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
-        flow = self._transport.flow(address, target.method, target.port, binding, target.dscp << 2, target.size)
+        tos, extra = target.dscp << 2 | target.ecn, PLAIN._replace(protocol=target.protocol)
+        flow = self._transport.flow(address, target.method, target.port, binding, tos, target.size, target.flow_label, extra)
         return binding, self._oracle.lookup(address, binding), flow
 
     def _finish(self, target: Target, started: Started, outcome: Outcome) -> None:

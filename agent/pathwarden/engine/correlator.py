@@ -67,6 +67,11 @@ class Slot:
         self.answered = False
         self.timed_out = False
 
+    @property
+    def left_ns(self) -> int:
+        """When the probe left; while it has not, when it was issued."""
+        return self.sent_ns or self.issued_ns
+
 
 class Correlator:
     """Issues idents and finds the probe of each reply. `replies`, `late`, `duplicates`, `foreign` count since start."""

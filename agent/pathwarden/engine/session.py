@@ -23,16 +23,17 @@ Rules:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from pathwarden.engine.correlator import Correlator, Slot
+from pathwarden.engine.distance import pull_back
 from pathwarden.engine.marks import marks_of
+from pathwarden.engine.waits import Waits, scaled_ns
 from pathwarden.model.probe import Flow, Method, Reply, ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop
 
 SHORTEST_WAIT_NS = 800_000_000  # a router's slow path alone may take half a second
 WAIT_MARGIN_NS = 200_000_000
-_WAIT_PRECISION_NS = 1_000_000  # traceroute(8) adds it to an RTT before it multiplies
 _SHORTEST_HOLD_NS = 100_000_000  # twice what a quick pace gathers: the answer is in by the next turn, and nobody wakes up for it
 _LAST_PORT = 0xFFFF
 _LAST_CHECKSUM = 0xFFFE  # as an ICMP flow's may be
@@ -49,16 +50,6 @@ class Shuffler(Protocol):
     def shuffle(self, x: list[int], /) -> None:
         """Shuffle in place."""
         ...
-
-
-class Waits(NamedTuple):
-    """How traceroute(8) shortens the longest wait: to `here` times the RTT of an answer from the same hop, else `near` times a later one's.
-
-    One millisecond is added to the RTT first; 0 switches a factor off.
-    """
-
-    here: float = 3.0
-    near: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +236,8 @@ class TraceSession:
         if not in_flight:
             return None
         if self.spec.waits is not None:
-            return min(_left_ns(slot) + self._adaptive_wait_ns(slot) for slot in in_flight if not slot.answered)
-        timeout_ns = _left_ns(in_flight[0]) + self._wait_ns
+            return min(slot.left_ns + self._adaptive_wait_ns(slot) for slot in in_flight if not slot.answered)
+        timeout_ns = in_flight[0].left_ns + self._wait_ns
         return min(timeout_ns, self._hold_ns) if self._hold_ns else timeout_ns
 
     def known_hops(self) -> Iterable[Hop]:
@@ -265,7 +256,7 @@ class TraceSession:
         hops = self._hops()
         reached = self._reached
         if reached is not None:
-            hops, reached = _pull_back(hops, reached)
+            hops, reached = pull_back(hops, reached)
         return Outcome(self._ending(), self._error, reached, hops, self.probes, self.late, self.duplicates, self._limit)
 
     def _ending(self) -> Ending:
@@ -320,16 +311,13 @@ class TraceSession:
         if waits.here:
             for answer in self._cells[ttl]:
                 if answer is not None and answer.rtt_ns:
-                    return self._scaled_ns(waits.here, answer.rtt_ns)
+                    return min(self.spec.wait_ns, scaled_ns(waits.here, answer.rtt_ns))
         if waits.near:
             for later in range(ttl, self._next_ttl):
                 for answer in self._cells.get(later, ()):
                     if answer is not None and answer.rtt_ns and (later > ttl or answer.query > query):
-                        return self._scaled_ns(waits.near, answer.rtt_ns)
+                        return min(self.spec.wait_ns, scaled_ns(waits.near, answer.rtt_ns))
         return self.spec.wait_ns
-
-    def _scaled_ns(self, factor: float, rtt_ns: int) -> int:
-        return min(self.spec.wait_ns, round(factor * (rtt_ns + _WAIT_PRECISION_NS)))
 
     def _expire(self, mono_ns: int) -> None:
         if self.spec.waits is not None:
@@ -339,7 +327,7 @@ class TraceSession:
         while in_flight:
             slot = in_flight[0]
             if not slot.answered:
-                if (slot.sent_ns or slot.issued_ns) + self._wait_ns > mono_ns:
+                if slot.left_ns + self._wait_ns > mono_ns:
                     return
                 self._silence(slot)
             in_flight.pop(0)
@@ -350,7 +338,7 @@ class TraceSession:
         for slot in self._in_flight:
             if slot.answered:
                 continue
-            if _left_ns(slot) + self._adaptive_wait_ns(slot) > mono_ns:
+            if slot.left_ns + self._adaptive_wait_ns(slot) > mono_ns:
                 waiting.append(slot)
             else:
                 self._silence(slot)
@@ -372,7 +360,7 @@ class TraceSession:
             return False  # the expected end may answer yet; probing past it would be a waste
         front = self._front
         if self._paced and front is not None and not (front.answered or front.timed_out):
-            until_ns = _left_ns(front) + max(self._longest_rtt_ns * 3 // 2, _SHORTEST_HOLD_NS)
+            until_ns = front.left_ns + max(self._longest_rtt_ns * 3 // 2, _SHORTEST_HOLD_NS)
             if mono_ns < until_ns:
                 self._hold_ns = until_ns
                 return self._ask_again(room)
@@ -428,26 +416,3 @@ class TraceSession:
         self._shuffler.shuffle(ttls)
         self._queue.extend((ttl, query) for ttl in ttls)
         self._next_ttl = max(self._next_ttl, last_ttl + 1)
-
-
-def _left_ns(slot: Slot) -> int:
-    """When a probe left; while it has not, when it was issued."""
-    return slot.sent_ns or slot.issued_ns
-
-
-def _pull_back(hops: tuple[Hop, ...], reached: int) -> tuple[tuple[Hop, ...], int]:
-    """Move a destination that answered a too large ttl only back to its true distance, if its quote tells that.
-
-    A port unreachable quotes the TTL that was left on arrival. When the nearer ttls were silent (lost, or never probed), the true
-    distance is the probe's ttl minus what was left (as traceroute(8) does in check_expired).
-    """
-    final = next(hop for hop in hops if hop.ttl == reached)
-    left = {a.quoted_ttl for a in final.answers if a.kind is ReplyKind.PORT_UNREACHABLE}
-    if len(left) != 1:
-        return hops, reached
-    true_ttl = reached - left.pop() + 1
-    between = [hop for hop in hops if true_ttl <= hop.ttl < reached]
-    if not 1 <= true_ttl < reached or any(hop.responders for hop in between):
-        return hops, reached
-    nearer = tuple(hop for hop in hops if hop.ttl < true_ttl)
-    return (*nearer, Hop(true_ttl, final.answers)), true_ttl

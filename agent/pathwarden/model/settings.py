@@ -16,6 +16,7 @@ class Target:
     enabled: bool
     method: Method
     port: int
+    protocol: int
     source: str
     interval_s: int
     jitter_pct: int
@@ -25,6 +26,8 @@ class Target:
     wait_s: float
     gap_limit: int
     dscp: int
+    ecn: int
+    flow_label: int
     size: int
 
 
@@ -39,11 +42,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """The agent itself. `max_pps` is the ceiling over all probes, `concurrency` how many traces may run side by side."""
+    """The agent itself. `max_pps` is the ceiling over all probes, `concurrency` how many traces may run side by side.
+
+    `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
+    """
 
     name: str
     max_pps: float
     concurrency: int
+    do_not_probe: tuple[str, ...]
     learn_h: float
     db: str
     db_max_mb: int

@@ -80,7 +80,8 @@ class Ear:
         """Let the kernel tell what a record of an IPv6 packet needs, or no longer."""
         if self.af == 6:
             for option in (socket.IPV6_RECVPKTINFO, IPV6_FLOWINFO):
-                self.sock.setsockopt(socket.IPPROTO_IPV6, option, wanted)
+                with suppress(OSError):  # an emulated kernel has not every option; the record's header is then poorer
+                    self.sock.setsockopt(socket.IPPROTO_IPV6, option, wanted)
 
     def drain(self, replies: list[Reply], record: Recorder | None = None) -> None:
         """Add the replies that have come."""

@@ -15,7 +15,7 @@ from pathwarden.engine import flows
 from pathwarden.engine.correlator import LAST_IDENT, Correlator, Session
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
-from pathwarden.engine.session import Waits as Factors
+from pathwarden.engine.waits import Waits as Factors
 from pathwarden.errors import CannotProbe, ConfigError, ProbeError
 from pathwarden.model.probe import Binding, Flow, Method
 from pathwarden.model.protocols import Clock, Transport
