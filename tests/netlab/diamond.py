@@ -4,8 +4,8 @@ r"""A network with one balanced stretch, of real kernels.
     agent - r1 -  ..  - join - target
                 \ mN /
 
-r1 counts the packets to the target. Every router answers every probe at once. Some members may have two routers of their own between
-them and `join`: then branches differ in length, and a balancer stands behind a balancer.
+r1 counts the packets to the target. Every router answers every probe at once. Some members may have routers of their own between them
+and `join`: then branches differ in length, and a balancer stands behind a balancer.
 """
 
 import json
@@ -21,7 +21,7 @@ add chain inet lab arriving { type filter hook prerouting priority 0; }
 
 
 class DiamondLab(Lab):
-    """The network, built when the `with` block is entered. The first `nested` members have two routers behind them.
+    """The network, built when the `with` block is entered. Behind each of the first `nested` members are `behind` routers (1..26).
 
     `edges` are the graph's: by address family a set of (ttl, address, address a ttl later). A kernel answers from the address towards the
     way back (IPv4) or the one that the probe came in by (IPv6): the join has one address in IPv4, one for each branch in IPv6.
@@ -29,10 +29,11 @@ class DiamondLab(Lab):
 
     agent = "agent"
 
-    def __init__(self, width: int, *, nested: int = 0) -> None:
+    def __init__(self, width: int, *, nested: int = 0, behind: int = 2) -> None:
         super().__init__()
         self._width = width
         self._nested = nested
+        self._behind = behind
 
     def __enter__(self) -> Self:
         """Build the nodes, cables and kernel routes, and name the addresses."""
@@ -56,8 +57,8 @@ class DiamondLab(Lab):
 
     def _build(self) -> None:
         members = [f"m{number}" for number in range(1, self._width + 1)]
-        pairs = {member: [f"{member}a", f"{member}b"] for member in members[: self._nested]}
-        inner = [name for pair in pairs.values() for name in pair]
+        behind = {member: [f"{member}{chr(97 + number)}" for number in range(self._behind)] for member in members[: self._nested]}
+        inner = [name for names in behind.values() for name in names]
         self.nodes(hosts=[self.agent, "target"], routers=["r1", *members, *inner, "join"])
         self._home = self.link(self.agent, "r1")
         self._cables: dict[tuple[str, str], Link] = {}
@@ -65,12 +66,12 @@ class DiamondLab(Lab):
         to_members = [self._cable("r1", member) for member in members]
         self._towards("r1", to_members)
         for member in members:
-            behind = [self._cable(member, name) for name in pairs.get(member, [])]
-            if behind:
-                self._towards(member, behind)
+            onward = [self._cable(member, name) for name in behind.get(member, [])]
+            if onward:
+                self._towards(member, onward)
                 # Kernels of one machine hash with one key: after the same choice at r1 the same fields would choose no more.
                 self.hash_by(member, DESTINATION_PORT)
-            for name in pairs.get(member, [member]):
+            for name in behind.get(member, [member]):
                 self._towards(name, [self._cable(name, "join")])
         last = self._cable("join", "target")
         self._towards("join", [last])

@@ -10,7 +10,7 @@ Rules, for each hop, in this order; a hop is decided anew when nothing is on its
 6. Branches that cross, or that differ in successors or in length, break the hop rule's supposition: from there to the next single
    vertex each vertex of the hop before has its own stopping rule (node control, MDA).
 7. Silence is a vertex where nobody answers, or where more flows stay silent than loss explains; but not beside the target's own answers,
-   since hosts limit their unreachables (Linux: 6 at once, then one a second).
+   since hosts limit their unreachables (Linux: 6 at once, then one a second), and not at a hop that was given up (rule 8).
 8. A hop that left more than half unanswered is asked no more at once than it answered then: so a router's limit costs time rather than
    probes. One that misses answers too often is given up, and the search then is not complete.
 """
@@ -96,7 +96,7 @@ class HopState:
         silent = [flow for flow, asked in self.asked.items() if flow not in self.answer and asked >= self.tries()]
         if not self.answer:
             return silent
-        if any(kind[0] is not ReplyKind.TIME_EXCEEDED for kind in self.kinds.values()):
+        if self.given_up or any(kind[0] is not ReplyKind.TIME_EXCEEDED for kind in self.kinds.values()):
             return []
         sent = sum(self.asked[flow] for flow in self.answer)
         by_loss = len(self.asked) * (1 - len(self.answer) / sent) ** TRIES
@@ -294,6 +294,7 @@ class Search:
         """Rules 1 and 2."""
         if hop.answer and hop.misses > PATIENCE * max(len(hop.answer), stopping_point(2, self.single)):
             hop.given_up = True
+            self._groups.clear()
         wants = []
         if not hop.given_up:
             wants = [(hop.ttl, flow) for flow in hop.asked if not hop.known(flow) and self.ended.get(flow, hop.ttl) >= hop.ttl]
