@@ -1,6 +1,7 @@
 """Options of `pathwarden trace`: what each word comes to, and one line with a remedy for each that cannot be."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,8 @@ from pathwarden.cli.main import main
 from pathwarden.cli.tracing import options, values, wish
 from pathwarden.cli.tracing.personality import Program
 from pathwarden.cli.tracing.wish import Wish, wishes
-from pathwarden.errors import ConfigError
+from pathwarden.config.load import load_here
+from pathwarden.errors import CannotProbe, ConfigError
 from pathwarden.model.probe import Method
 
 HERE4, HERE6 = "192.0.2.1", "2001:db8::1"
@@ -267,3 +269,44 @@ def test_help_is_readable_at_80_columns(capsys: pytest.CaptureFixture[str], monk
     assert max(map(len, shown.splitlines())) <= 80
     places = [shown.index(f"\n{title}:\n") for title in ("what is traced", "method", "where they leave", "what is shown")]
     assert places == sorted(places)
+
+
+CONFIGURED = """
+config agent 'agent'
+	list do_not_probe '198.51.100.0/24'
+config target 'web'
+	option host '2001:db8::1'
+	option dscp '46'
+	option ecn '1'
+	option flow_label '7'
+config target 'experiment'
+	option host '192.0.2.1'
+	option method 'raw'
+	option protocol '99'
+"""
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "pathwarden"
+    file.write_text(CONFIGURED)
+    monkeypatch.setattr(wish, "find", lambda _path: file)
+    monkeypatch.setattr(wish, "load_here", lambda _path: load_here(file))
+
+
+@pytest.mark.usefixtures("configuration")
+def test_a_configured_targets_own_options_hold_unless_others_are_given() -> None:
+    web = one("web")
+    assert (web.host, web.tid, web.tos, web.label, web.chosen.method) == (HERE6, "web", 46 << 2 | 1, 7, Method.UDP)
+    assert (one("--ecn", "2", "web").tos, one("-l", "9", "web").label) == (46 << 2 | 2, 9)
+    assert one("experiment").extra.protocol == 99
+    assert one("-I", "experiment").chosen.method is Method.ICMP
+
+
+@pytest.mark.usefixtures("configuration")
+def test_networks_that_asked_not_to_be_probed_are_spared() -> None:
+    with pytest.raises(CannotProbe) as caught:
+        wished("198.51.100.7")
+    assert (
+        str(caught.value) == "198.51.100.7: 198.51.100.0/24 asked not to be probed; leave it out, or take the network out of do_not_probe"
+    )

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 
 from pathwarden.cli.tracing.methods import HELP, MODULES, STABLE, Chosen, Module, chosen
 from pathwarden.cli.tracing.personality import Program
@@ -10,7 +11,7 @@ from pathwarden.cli.tracing.values import bad, is_number, number
 from pathwarden.config.load import find, load_here, tables
 from pathwarden.config.schema import KERNEL_TABLES
 from pathwarden.daemon.sources import source_named
-from pathwarden.errors import ConfigError
+from pathwarden.errors import CannotProbe, ConfigError
 from pathwarden.model.probe import PLAIN, Binding, Extra, Method
 from pathwarden.model.settings import Source, Target
 from pathwarden.net.resolver import resolve_now
@@ -145,6 +146,7 @@ def _wish(args: argparse.Namespace, host: str, asked: Chosen | None, family: int
     use = asked or (of_target(target) if target else chosen(args.program.module, ()))
     own_port = target.port if target and asked is None else 0
     address = resolve(name, family or (target.family if target else 0))
+    _check_spared(args, name, address)
     way = way_out(args, source or Source("", Binding()), address)
     gateways, kind = _gateways(args.gateway, af_of(address))
     if args.flowlabel and af_of(address) == 4:
@@ -156,8 +158,8 @@ def _wish(args: argparse.Namespace, host: str, asked: Chosen | None, family: int
         chosen=use,
         port=own_port or use.module.port,
         source=way,
-        tos=_tos(args, target.dscp << 2 if target else 0),
-        label=args.flowlabel,
+        tos=_tos(args, target.dscp << 2 | target.ecn if target else 0),
+        label=args.flowlabel or (target.flow_label if target and af_of(address) == 6 else 0),
         size=size or (MAX_SIZE if args.mtu else target.size if target else 0),
         shrinks=args.mtu,
         gateways=gateways,
@@ -172,7 +174,8 @@ def of_target(target: Target) -> Chosen:
     named = {module.method: name for name, module in MODULES.items() if not module.rising}
     if target.method is Method.UDP:
         return Chosen(STABLE, MODULES[STABLE], {})
-    return Chosen(named[target.method], Module(target.method, MODULES[named[target.method]].port), {})
+    words: dict[str, int | bool] = {"protocol": target.protocol} if target.method is Method.RAW else {}
+    return Chosen(named[target.method], Module(target.method, MODULES[named[target.method]].port), words)
 
 
 def _configured(args: argparse.Namespace, word: str) -> tuple[Target | None, Source | None]:
@@ -182,6 +185,16 @@ def _configured(args: argparse.Namespace, word: str) -> tuple[Target | None, Sou
     settings = load_here(args.config)
     target = next((target for target in settings.targets if target.tid == word), None)
     return target, source_named(settings, target.source) if target else None
+
+
+def _check_spared(args: argparse.Namespace, host: str, address: str) -> None:
+    """Whether this machine's configuration spares the target's network. Raises CannotProbe."""
+    if find(args.config) is None:
+        return
+    one = ip_address(address.partition("%")[0])
+    for network in load_here(args.config).agent.do_not_probe:
+        if one in ip_network(network):
+            raise CannotProbe(f"{host}: {network} asked not to be probed", "leave it out, or take the network out of do_not_probe")
 
 
 def resolve(host: str, family: int) -> str:
