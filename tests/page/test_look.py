@@ -178,4 +178,4 @@ def test_the_page_stays_small():
     files = [path for path in WEB.rglob("*") if path.is_file()]
     catalogues = [path.stat().st_size for path in files if path.parent.name == "i18n"]
     rest = sum(path.stat().st_size for path in files) - sum(catalogues)
-    assert rest + max(catalogues) < 72_000  # a reader loads one language; on a router this is one second of flash
+    assert rest + max(catalogues) < 74_000  # a reader loads one language; on a router this is one second of flash
