@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 from time import monotonic
 
-from bench import passes
+from bench import multipath, passes, sustained
 from bench.daemon import Daemon, Memory
 from bench.figures import Row, markdown, table
 from bench.lab import HOPS, TARGETS, BenchLab
@@ -45,7 +45,13 @@ def main() -> None:
     with BenchLab() as lab, tempfile.TemporaryDirectory() as folder:
         contests = _contests(lab, args.runs)
         starts, memory = _whole(lab, Path(folder), contests, args.runs)
-    groups = _groups(contests, starts, memory)
+        _say("a long run at a high pace")
+        long_runs = sustained.figures(lab, args.runs)
+    _say("all paths")
+    groups = _groups(contests, starts, memory) | {
+        f"{sustained.SECONDS_EACH:g} s at {sustained.PPS} probes/s": long_runs,
+        "All paths through a balanced stretch": multipath.figures(args.runs),
+    }
     if args.json:
         rows = [row.json() | {"group": title} for title, rows in groups.items() for row in rows]
         print(json.dumps({"machine": machine, "runs": args.runs, "rows": rows}, indent=1))
@@ -177,7 +183,7 @@ def _described(machine: dict[str, str]) -> str:
 def _heading(machine: dict[str, str], runs: int) -> str:
     return (
         f"{_described(machine)}; {runs} runs after one to warm up.\n"
-        "ratio: to traceroute(8)'s CPU per probe, or where it says so to scamper's, or to scamper's wall time:\n"
+        "ratio: to traceroute(8)'s CPU per probe, or where it says so to scamper's, to scamper's wall time or number of probes:\n"
         "the median of the ratios run by run.\n"
         "The system time of every contestant holds the way of its probes through all routers: one kernel does it all, and\n"
         "charges the sender. traceroute(8) and scamper are measured from the start of their processes, as they are used."

@@ -11,6 +11,7 @@ from statistics import median, quantiles
 from time import monotonic, process_time
 from typing import NamedTuple
 
+from bench.figures import Row
 from bench.lab import AGENT, FIRST, HOPS, TARGETS, BenchLab
 from equipment.flood import Flood, heard
 from pathwarden.daemon.drive import Driver
@@ -23,6 +24,7 @@ from pathwarden.net.raw import RawTransport
 
 PPS = 2000
 SECONDS = 60.0
+SECONDS_EACH = 20.0  # of one run among several: 40,000 probes, so one reply in 40,000 that is lost is seen
 QUERIES, MAX_TTL, WAIT_NS, GAP_LIMIT, WINDOW = 3, 30, 5_000_000_000, 5, 16
 LINGER_NS = 1_000_000_000  # for what is still on its way at the end
 
@@ -66,6 +68,23 @@ class Sustained(NamedTuple):
     def cpu_us(self) -> float:
         """CPU per probe."""
         return self.cpu_s * 1e6 / self.sent
+
+
+def figures(lab: BenchLab, runs: int) -> list[Row]:
+    """Runs without a flood, so many: the pace that was held, what was lost, and what it cost."""
+    found = [sustained(lab, PPS, SECONDS_EACH) for _ in range(runs)]
+
+    def row(name: str, unit: str, figure: str, most: float | None = None) -> Row:
+        return Row(name, unit, tuple(float(getattr(one, figure)) for one in found), most=most)
+
+    return [
+        row("probes a second that were held", "probes/s", "pps"),
+        row("replies that the kernel delivered and we lost", "replies", "lost", 0),
+        row("replies that found no room in the socket", "replies", "overflow", 0),
+        row("probes without a reply in time", "probes", "silent", 0),
+        row("CPU per probe, us", "us", "cpu_us"),
+        row("RTT over all hops, 99th percentile, ms", "ms", "rtt_p99_ms"),
+    ]
 
 
 def sustained(lab: BenchLab, pps: float = PPS, seconds: float = SECONDS, flood_pps: int = 0) -> Sustained:
