@@ -11,7 +11,7 @@ from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.drive import LONGEST_WAIT_NS, Driver
 from pathwarden.daemon.schedule import Schedule
 from pathwarden.daemon.started import Started
-from pathwarden.detect.detector import Detector
+from pathwarden.detect.detector import RETRACE_AFTER_NS, Detector
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
 from pathwarden.model.history import Event, Record, StoredTrace
@@ -25,6 +25,8 @@ from pathwarden.present.events import event
 WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
 NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
 NAME_RETRY_NS = 500_000_000
+
+WayOut = tuple[Binding, KernelRoute, Flow]
 
 
 class Entropy(Protocol):
@@ -152,7 +154,10 @@ class Prober:
         )
         self._running[target.tid] = started
         session = TraceSession(spec, self._driver.correlator, self._random)
-        self._driver.add(session, binding, lambda _: self._finish(target, started, session.outcome()), urgent=reason is not Reason.SCHEDULE)
+        way_out = binding, started.kernel_route, started.flow
+        self._driver.add(
+            session, binding, lambda _: self._ended(target, started, session.outcome(), way_out), urgent=reason is not Reason.SCHEDULE
+        )
         if self.board is not None:
             self.board.started(target.tid)
 
@@ -177,7 +182,7 @@ class Prober:
         flow = Flow(6 if ":" in address else 4, target.method, "", address, 0, target.port, 0, 0, target.size)
         return Started(self._clock, target.tid, target.source, flow, reason, self._transport.name)
 
-    def _way_out(self, target: Target, address: str) -> tuple[Binding, KernelRoute, Flow]:
+    def _way_out(self, target: Target, address: str) -> WayOut:
         """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
         af = 6 if ":" in address else 4
         for network in self._spared:
@@ -189,6 +194,21 @@ class Prober:
         flow = self._transport.flow(address, target.method, target.port, binding, tos, target.size, target.flow_label, extra)
         return binding, self._oracle.lookup(address, binding), flow
 
+    def _ended(self, target: Target, started: Started, outcome: Outcome, way_out: WayOut) -> None:
+        """Judge a trace, unless the way out moved meanwhile: half of it went the old way then, and it tells nothing of either."""
+        try:
+            moved = self._way_out(target, started.flow.dst) != way_out
+        except ProbeError:
+            moved = True
+        if not moved:
+            self._finish(target, started, outcome)
+            return
+        self._running.pop(target.tid, None)
+        detector, trace = self._detectors[target.tid], started.trace(outcome)
+        self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), RETRACE_AFTER_NS)
+        self._shown(target, fact(detector, trace, on_route=False), ())
+        self._keep(Record(trace, None, detector.export()))
+
     def _finish(self, target: Target, started: Started, outcome: Outcome) -> None:
         self._running.pop(target.tid, None)
         trace = started.trace(outcome)
@@ -199,11 +219,12 @@ class Prober:
             event(self._agent.name, target, change, trace, first_no + n, self._entropy(10)) for n, change in enumerate(verdict.changes)
         )
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
-        if self.board is not None:
-            self.board.finished(
-                target.tid, fact(detector, trace, on_route=verdict.route is not None), self._schedule.next_run_ns(target.tid), events
-            )
+        self._shown(target, fact(detector, trace, on_route=verdict.route is not None), events)
         self._keep(Record(trace, verdict.route, detector.export(), events))
+
+    def _shown(self, target: Target, known: Fact, events: tuple[Event, ...]) -> None:
+        if self.board is not None:
+            self.board.finished(target.tid, known, self._schedule.next_run_ns(target.tid), events)
 
 
 def fact(detector: Detector, trace: Trace | None, *, on_route: bool) -> Fact:
