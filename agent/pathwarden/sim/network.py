@@ -6,16 +6,16 @@ Rules:
 3. Everything random comes from one seeded generator, so equal seeds give equal worlds.
 """
 
-import hashlib
 import heapq
 from collections.abc import Mapping
 from random import Random
-from zlib import crc32
 
 from pathwarden.errors import ProbeError
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply, ReplyKind
 from pathwarden.model.trace import KernelRoute
-from pathwarden.sim.scenario import Change, Destination, Router, Scenario
+from pathwarden.sim.scenario import Change, Router, Scenario
+from pathwarden.sim.topology import Place, Topology, Way
+from pathwarden.sim.weather import Weather
 
 SOURCE_PORT = 61000
 DEFAULT_PORT = 33434
@@ -27,7 +27,12 @@ ICMP_TYPES = {
     (6, ReplyKind.TIME_EXCEEDED): (3, 0),
     (6, ReplyKind.PORT_UNREACHABLE): (1, 4),
     (6, ReplyKind.ECHO_REPLY): (129, 0),
+    (4, ReplyKind.PACKET_TOO_BIG): (3, 4),
+    (6, ReplyKind.PACKET_TOO_BIG): (2, 0),
 }
+FORGER = {4: "203.0.113.66", 6: "2001:db8:bad::66"}  # whose name forged answers bear
+IDENTS = 0xFFFE  # from which a forger guesses
+_ONES = 0xFFFF
 START_WALL_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z, unless the caller says otherwise
 
 
@@ -41,21 +46,13 @@ class SimNetwork:
         self._start_ns = self.now_ns
         self._start_wall_ns = start_wall_ns
         self._random = Random(seed)  # noqa: S311 - a simulation, no secret
-        self._source = scenario.source
-        self._gateway = scenario.gateway
-        self._routers = {router.name: router for router in scenario.routers}
-        self._routes = dict(scenario.routes)
-        self._destinations = {destination.address: destination for destination in scenario.destinations}
+        self._uplink = {"source": scenario.source, "gateway": scenario.gateway, "device": scenario.device}
         self._changes = sorted(scenario.changes, key=lambda change: change.at_s, reverse=True)
-        self._links = dict(scenario.links)
-        self._hash_key = str(seed).encode()[:64]  # the longest that blake2b takes
-        self._per_packet = {name for name, hops in scenario.routes if any(choice[0].startswith("?") for choice in hops)}
-        if any(hops[0].startswith("?") for hops in self._links.values()):
-            self._per_packet = set(self._routes)
-        self._ways: dict[tuple[Flow, int], list[tuple[Router, int]]] = {}
+        self._topology = Topology(scenario, seed, self._random)
+        self._weather = Weather(seed)
+        self._step_ns = 0
         self._packet_count = 0
         self._heap: list[tuple[int, int, Reply]] = []
-        self._tokens: dict[str, tuple[int, float]] = {}
 
     def mono_ns(self) -> int:
         """Virtual nanoseconds."""
@@ -63,7 +60,8 @@ class SimNetwork:
 
     def wall_ns(self) -> int:
         """Virtual wall clock."""
-        return self._start_wall_ns + self.now_ns - self._start_ns
+        self._catch_up()
+        return self._start_wall_ns + self.now_ns - self._start_ns + self._step_ns
 
     def synced(self) -> bool:
         """Tell that the clock is right; the simulated one always is."""
@@ -75,9 +73,16 @@ class SimNetwork:
 
     def lookup(self, dst: str, binding: Binding) -> KernelRoute:
         """Where the simulated kernel sends packets."""
-        if dst not in self._destinations:
+        self._catch_up()
+        if dst not in self._topology.destinations:
             raise ProbeError("no_route", dst)
-        return KernelRoute(binding.device or "wan", binding.address or self._source, self._gateway, binding.table or 254)
+        uplink = self._uplink
+        return KernelRoute(binding.device or uplink["device"], binding.address or uplink["source"], uplink["gateway"], binding.table or 254)
+
+    def address_of(self, host: str) -> str | None:
+        """The address that a target's name has now, None while it is lost; what is no target's name is an address itself."""
+        self._catch_up()
+        return self._topology.addresses.get(host, host) or None
 
     def flow(
         self, dst: str, method: Method, port: int, binding: Binding, tos: int, size: int, label: int = 0, extra: Extra = PLAIN
@@ -95,25 +100,28 @@ class SimNetwork:
     def send(self, probe: Probe, binding: Binding) -> int:  # noqa: ARG002 - the scenario has one way out
         """Let the world decide what becomes of a probe."""
         now_ns = self.now_ns
-        if self._changes and self._changes[-1].at_s * 1_000_000_000 <= now_ns - self._start_ns:
-            self._apply_changes()
-        destination = self._destinations.get(probe.flow.dst)
+        self._catch_up()
+        topology, flow = self._topology, probe.flow
+        destination = topology.destinations.get(flow.dst)
         if destination is None:
-            raise ProbeError("no_route", probe.flow.dst)
-        way = self._way(probe.flow, destination)
+            raise ProbeError("no_route", flow.dst)
+        way = topology.way(flow, destination)
         self._packet_count += 1
-        if not self._passes(way, probe.ttl):
+        length = len(way.places)
+        index = min(probe.ttl, length) - 1
+        waited_ns = self._pass(probe, way, index) if way.hazards else 0
+        if waited_ns is None:
             return now_ns
-        router, base_ns = way[min(probe.ttl, len(way)) - 1]
-        is_destination = probe.ttl >= len(way)
-        if router.silent or not self._has_token(router, now_ns):
+        place = way.places[index]
+        router = place.router
+        if router.silent or (router.rate_pps and not self._weather.has_token(router, now_ns)):
             return now_ns
-        delay_ns = base_ns + (round(self._random.expovariate(1.0) * router.jitter_ms * 1e6) if router.jitter_ms else 0)
-        reply = self._reply(probe, router, is_destination, len(way), now_ns + delay_ns)
+        delay_ns = place.base_ns + waited_ns
+        if router.jitter_ms:
+            delay_ns += round(self._random.expovariate(1.0) * router.jitter_ms * 1e6)
+        reply = self._reply(probe, place, way.arrives and probe.ttl >= length, length, now_ns + delay_ns)
         if reply is not None:
-            self._push(reply)
-            if router.duplicate and self._random.random() < router.duplicate:
-                self._push(reply._replace(at_ns=reply.at_ns + 1_000_000))
+            self._deliver(reply, router)
         return now_ns
 
     def receive(self, timeout_ns: int) -> list[Reply]:
@@ -150,93 +158,86 @@ class SimNetwork:
     def _push(self, reply: Reply) -> None:
         heapq.heappush(self._heap, (reply.at_ns, self._packet_count, reply))
 
-    def _apply_changes(self) -> None:
-        elapsed_ns = self.now_ns - self._start_ns
-        while self._changes and self._changes[-1].at_s * 1_000_000_000 <= elapsed_ns:
-            self._apply(self._changes.pop())
-        self._ways.clear()
+    def _deliver(self, reply: Reply, router: Router) -> None:
+        """Send a reply on its way, with what this router is wont to do to it."""
+        random = self._random
+        if router.late and random.random() < router.late:
+            reply = reply._replace(at_ns=reply.at_ns + round(router.late_s * 1e9))
+        self._push(reply)
+        if router.duplicate and random.random() < router.duplicate:
+            self._push(reply._replace(at_ns=reply.at_ns + 1_000_000))
+        if router.spoofed and random.random() < router.spoofed:
+            forger = FORGER[6 if ":" in reply.dst else 4]
+            self._push(reply._replace(responder=forger, ident=random.randint(1, IDENTS), ident_checksum=0))
+
+    def _catch_up(self) -> None:
+        """Let happen what is due by now."""
+        changes = self._changes
+        while changes and changes[-1].at_s * 1_000_000_000 <= self.now_ns - self._start_ns:
+            self._apply(changes.pop())
 
     def _apply(self, change: Change) -> None:
-        if change.target:
-            for address, destination in self._destinations.items():
-                if destination.name == change.target:
-                    self._destinations[address] = destination._replace(route=change.route)
-        if change.router:
-            self._routers[change.router] = self._routers[change.router]._replace(**dict(change.values))
+        self._uplink.update(change.uplink)
+        self._step_ns += round(change.clock_step_s * 1e9)
+        self._topology.apply(change)
 
-    def _way(self, flow: Flow, destination: Destination) -> list[tuple[Router, int]]:
-        """The routers a flow meets, each with the round-trip time up to it (ns); the destination is the last."""
-        balanced = self._packet_count if destination.route in self._per_packet else 0
-        key = (flow, balanced)
-        way = self._ways.get(key)
-        if way is None:
-            way, total_ms = [], 0.0
-            for number, choice in enumerate(self._routes[destination.route]):
-                name = choice[0] if len(choice) == 1 else self._choose(flow, number, choice)
-                router = self._routers[name.lstrip("?")]
-                total_ms += router.adds_ms
-                way.append((router, round(total_ms * 1e6)))
-            while way and (name := way[-1][0].name) in self._links:
-                router = self._routers[self._share(flow, name).lstrip("?")]
-                total_ms += router.adds_ms
-                way.append((router, round(total_ms * 1e6)))
-            last = self._routers[destination.name]
-            way.append((last, round((total_ms + last.adds_ms) * 1e6)))
-            if not balanced:
-                self._ways[key] = way
-        return way
+    def _pass(self, probe: Probe, way: Way, index: int) -> int | None:
+        """How long (ns) queues hold a probe up on its way to a place; None if it, or its answer, gets lost before."""
+        random, waited_ns = self._random, 0
+        for position, router in way.hazards:
+            if position > index:
+                break
+            if router.down or (router.loss and random.random() < router.loss):
+                return None
+            if router.burst_loss and self._weather.bursting(router, self.now_ns) and random.random() < router.burst_loss:
+                return None
+            if position < index:
+                if probe.flow.size > router.mtu:
+                    self._refuse(probe, way.places[position])
+                    return None
+                if router.queue_ms:
+                    waited_ns += round(random.expovariate(1.0) * router.queue_ms * 1e6)
+        return waited_ns
 
-    def _choose(self, flow: Flow, number: int, choice: tuple[str, ...]) -> str:
-        if choice[0].startswith("?"):
-            return self._random.choice(choice)
-        seed = f"{number}|{flow.src}|{flow.dst}|{flow.sport}|{flow.dport}|{flow.label}"
-        return choice[crc32(seed.encode()) % len(choice)]
+    def _refuse(self, probe: Probe, place: Place) -> None:
+        """Say that a probe is too long to be passed on, unless this router keeps quiet about it."""
+        router, flow = place.router, probe.flow
+        if router.silent or router.mtu_silent:
+            return
+        icmp = ICMP_TYPES[flow.af, ReplyKind.PACKET_TOO_BIG]
+        at_ns = self.now_ns + place.base_ns
+        named = (flow.method, flow.dst, flow.sport, flow.dport, probe.ident, 0)
+        responder = router.address(flow.af)
+        self._push(Reply(ReplyKind.PACKET_TOO_BIG, responder, at_ns, *named, *icmp, router.initial_ttl, 1, mtu=router.mtu))
 
-    def _share(self, flow: Flow, name: str) -> str:
-        """Where a router with links sends a flow: its own hash of addresses, ports (ICMP: identifier, checksum) and flow label."""
-        hops = self._links[name]
-        if hops[0].startswith("?"):
-            return self._random.choice(hops)
-        fields = f"{name}|{flow.src}|{flow.dst}|{flow.sport}|{flow.dport}|{flow.label}".encode()
-        # A CRC is linear: neighbouring ports would fall into patterns that no other key changes.
-        digest = hashlib.blake2b(fields, digest_size=8, key=self._hash_key).digest()
-        return hops[int.from_bytes(digest, "big") % len(hops)]
-
-    def _passes(self, way: list[tuple[Router, int]], ttl: int) -> bool:
-        """Whether the probe and its reply survive the routers before the one that answers, and that one's own loss."""
-        return not any(router.down or (router.loss and self._random.random() < router.loss) for router, _ in way[:ttl])
-
-    def _has_token(self, router: Router, now_ns: int) -> bool:
-        """Spend one of the router's ICMP tokens (bucket of `rate_burst`, refilled at `rate_pps`)."""
-        if not router.rate_pps:
-            return True
-        last_ns, tokens = self._tokens.get(router.name, (now_ns, float(router.rate_burst)))
-        tokens = min(tokens + (now_ns - last_ns) * router.rate_pps / 1e9, float(router.rate_burst))
-        allowed = tokens >= 1
-        self._tokens[router.name] = (now_ns, tokens - 1 if allowed else tokens)
-        return allowed
-
-    def _reply(self, probe: Probe, router: Router, is_destination: bool, length: int, at_ns: int) -> Reply | None:
-        flow = probe.flow
+    def _reply(self, probe: Probe, place: Place, is_destination: bool, length: int, at_ns: int) -> Reply | None:
+        flow, router = probe.flow, place.router
         kind = ReplyKind.TIME_EXCEEDED
         if is_destination:
             kind = ReplyKind.PORT_UNREACHABLE if flow.method is Method.UDP else ReplyKind.ECHO_REPLY
+        quotes = kind is not ReplyKind.ECHO_REPLY
         icmp_type, icmp_code = ICMP_TYPES[flow.af, kind]
         distance = min(probe.ttl, length)
-        quoted = 0 if kind is ReplyKind.ECHO_REPLY else probe.ttl - distance + 1
-        responder = flow.dst if is_destination else router.address(flow.af)
+        checksum, dport = 0, flow.dport if quotes else 0
+        if place.nat and quotes:
+            # The translator's fingerprint: a quoted UDP checksum that is not the ident, an ICMP one that is not the flow's.
+            checksum = (probe.ident + place.nat - 1) % _ONES + 1 if flow.method is Method.UDP else 0
+            dport = (dport + place.nat - 1) % _ONES + 1 if flow.method is Method.ICMP else dport
         return Reply(
             kind,
-            responder,
+            flow.dst if is_destination else router.address(flow.af),
             at_ns,
             flow.method,
             flow.dst,
             flow.sport,
-            0 if kind is ReplyKind.ECHO_REPLY else flow.dport,
+            dport,
             probe.ident,
-            0,
+            checksum,
             icmp_type,
             icmp_code,
-            65 - distance,
-            quoted,
+            router.initial_ttl + 1 - distance - router.back_hops,
+            probe.ttl - distance + 1 if quotes else 0,
+            flow.tos & place.tos_mask if quotes else -1,
+            0,
+            place.extensions,
         )
