@@ -19,10 +19,10 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench idle package arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench bench-detect idle package arm64 pi3b clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## set everything up and start the agent with its page; CONFIG=FILE takes your configuration
 	@CONFIG="$(CONFIG)" exec packaging/dev/run.sh
@@ -82,6 +82,10 @@ bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1
 	$(need_root)
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(README),--readme)
+
+bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time; SEEDS=1000-1004 DAYS=3 PPS=0.25,1 SVG=FILE
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.detect $(if $(SEEDS),--seeds "$(SEEDS)") \
+		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)"
 
 idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, as root: 7 minutes; JSON=1
 	$(need_root)
