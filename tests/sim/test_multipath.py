@@ -9,6 +9,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.multipath import MultipathSession, MultipathSpec
 from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.stopping import per_decision
 from pathwarden.errors import ProbeError
 from pathwarden.model.multipath import Limit
 from pathwarden.model.probe import Binding, Method, Probe
@@ -76,6 +77,13 @@ def test_a_diamond_is_described(links: dict[str, list[str]], traits: tuple[objec
     (found,) = search(world(links), 5, failure=SURE).diamonds
     assert (found.ttl, found.end_ttl, found.length, found.width, found.meshed, found.asymmetric) == traits
     assert (found.per_packet, found.joined) == (False, True)
+
+
+@pytest.mark.parametrize(("name", "branchings"), [("chain", 0), ("16 wide", 1), ("long", 2), ("two", 2), ("nested", 2)])
+def test_the_stated_probability_is_shared_between_the_branchings_found_and_one_more(name: str, branchings: int) -> None:
+    result = search(WORLDS[name], 5, failure=SURE)
+    assert result.per_decision == pytest.approx(per_decision(SURE, branchings + 1))
+    assert result.failure_probability == SURE
 
 
 def test_plain_stretches_cost_less_than_crossing_ones() -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from pathwarden.engine.flows import MOST, nth, varies
-from pathwarden.engine.stopping import least_share, overall, per_decision, repeats, stopping_point
+from pathwarden.engine.stopping import branch_point, least_share, per_decision, repeats, sightings_point, stopping_point
 from pathwarden.model.probe import Flow, Method
 
 
@@ -89,8 +89,32 @@ def test_the_rule_keeps_its_probability_exactly(width: int, failure: float) -> N
 
 
 def test_decisions_together_keep_the_whole() -> None:
-    assert overall(per_decision(0.05, 30), 30) == pytest.approx(0.05)
+    assert 1 - (1 - per_decision(0.05, 30)) ** 30 == pytest.approx(0.05)
     assert per_decision(0.05, 1) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("members", [2, 3, 16])
+def test_a_member_that_branches_on_is_hardly_missed(members: int) -> None:
+    point = branch_point(members, 0.02)
+    assert [2 * (1 - 1 / (2 * members)) ** flows <= 0.02 for flows in (point - 1, point)] == [False, True]
+
+
+def test_one_sighting_is_the_plain_rule_without_the_choice_of_which_hop_is_missed() -> None:
+    assert all((1 - 1 / hops) ** sightings_point(hops, 1, 0.02) <= 0.02 for hops in range(2, 17))
+
+
+@pytest.mark.parametrize(("hops", "sightings"), [(2, 2), (4, 3), (16, 3)])
+def test_sightings_come_as_often_as_the_point_says(hops: int, sightings: int) -> None:
+    """Against the distribution itself, flow by flow."""
+
+    def fewer(flows: int) -> float:
+        seen = [1.0] + [0.0] * (sightings - 1)
+        for _ in range(flows):
+            seen = [(seen[n] * (hops - 1) + (seen[n - 1] if n else 0)) / hops for n in range(sightings)]
+        return sum(seen)
+
+    point = sightings_point(hops, sightings, 0.02)
+    assert fewer(point) <= 0.02 < fewer(point - 1)
 
 
 @pytest.mark.parametrize("hops", [2, 3, 16])

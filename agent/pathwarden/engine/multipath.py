@@ -17,12 +17,10 @@ from pathwarden.engine.flows import nth
 from pathwarden.engine.multipath_graph import graph
 from pathwarden.engine.multipath_search import Search, Want
 from pathwarden.engine.session import SHORTEST_WAIT_NS, WAIT_MARGIN_NS, Shuffler
-from pathwarden.engine.stopping import overall, per_decision
 from pathwarden.model.multipath import Limit, Multipath
 from pathwarden.model.probe import Flow, Reply
 from pathwarden.model.trace import Ending
 
-BRANCHINGS = 30  # that the stated probability is shared between: as many as a path usually has hops
 MAX_PROBES = 3000  # as scamper's tracelb: three times what a path with two diamonds of 16 needs
 MAX_FLOWS = 1024  # enough for more than 60 next hops at 99 %
 
@@ -58,8 +56,7 @@ class MultipathSession:
         self.probes = 0
         self.correlator = correlator
         self._shuffler = shuffler
-        self._single = per_decision(spec.failure, BRANCHINGS)
-        self._search = Search(self._single, spec.first_ttl, spec.max_ttl, spec.gap_limit, spec.max_flows)
+        self._search = Search(spec.failure, spec.first_ttl, spec.max_ttl, spec.gap_limit, spec.max_flows)
         self._flows: dict[int, Flow] = {}
         self._queue: deque[Want] = deque()
         self._in_flight: deque[Slot] = deque()
@@ -136,8 +133,8 @@ class MultipathSession:
             diamonds=found.diamonds,
             complete=self.done and not limits and not self._error,
             limits=tuple(limit for limit in Limit if limit in limits),
-            failure_probability=overall(self._single, max(BRANCHINGS, found.branchings)),
-            per_decision=self._single,
+            failure_probability=spec.failure,
+            per_decision=search.single,
             flow_count=len(self._flows),
             probes=self.probes,
             late=self.late,

@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from pathwarden.engine.multipath_search import SILENCE, HopState, Search
+from pathwarden.engine.multipath_hop import HopState
+from pathwarden.engine.multipath_search import SILENCE, Search
 from pathwarden.engine.stopping import least_share
 from pathwarden.model.multipath import SHOWN, Diamond, Edge, HopSearch, Limit, Vertex
 from pathwarden.model.probe import ReplyKind
 
 
 class Graph(NamedTuple):
-    """A graph; `branchings` counts the vertices where flows part, the source among them."""
+    """A graph, and what kept the search from closing it."""
 
     vertices: tuple[Vertex, ...]
     edges: tuple[Edge, ...]
     hops: tuple[HopSearch, ...]
     diamonds: tuple[Diamond, ...]
     reached_ttls: tuple[int, ...]
-    branchings: int
     limits: frozenset[Limit]
 
 
@@ -51,7 +51,6 @@ def graph(search: Search, dst: str) -> Graph:
         hops,
         _diamonds(search, ttls),
         tuple(vertex.ttl for vertex in vertices if vertex.final and vertex.address == dst),
-        _branchings(edges, len(groups[ttls[0]]) if ttls else 0),
         frozenset(limit for limit, hit in limits.items() if hit),
     )
 
@@ -93,11 +92,6 @@ def _least_share(search: Search, hop: HopState) -> float | None:
         counts = [sum(flow in hop.answer for flow in flows) for flows in search.going(hop.ttl - 1).values()]
     fewest = min(counts, default=0)
     return least_share(fewest, search.single) if fewest else None
-
-
-def _branchings(edges: tuple[Edge, ...], first: int) -> int:
-    tails = [(edge.ttl, edge.near) for edge in edges]
-    return len({tail for tail in tails if tails.count(tail) > 1}) + (first > 1)
 
 
 def _diamonds(search: Search, ttls: range) -> tuple[Diamond, ...]:

@@ -3,114 +3,53 @@
 Rules, for each hop, in this order; a hop is decided anew when nothing is on its way to it or the hop before:
 1. A flow that got no answer is asked again, at most `TRIES` times in all, if the hop answers any flow.
 2. A flow that ended at a ttl was there only if it did not end before.
-3. Hop rule (MDA-Lite, Vermeulen et al., IMC 2018): flows, those of the hop before first, until the stopping point for one more vertex.
-4. Edges: each vertex has a flow known at both ends; where two hops with several vertices meet, two flows (the meshing test).
+3. Hop rule (MDA-Lite, Vermeulen et al., IMC 2018): flows, those of the hop before first, until the stopping point for one more vertex;
+   where flows part already, also until a quarter of them, or half of those of a vertex before, would be seen to go elsewhere.
+4. Edges: each vertex has a flow known at both ends, but for the only way there; where two hops with several vertices meet, two flows
+   (the meshing test).
 5. Where flows part the same flows are asked again: another answer means a balancer per packet. Its flows say nothing about edges, so
    there the hop rule is all.
 6. Branches that cross, or that differ in successors or in length, break the hop rule's supposition: from there to the next single
    vertex each vertex of the hop before has its own stopping rule (node control, MDA).
 7. Silence is a vertex where nobody answers, or where more flows stay silent than loss explains; but not beside the target's own answers,
-   since hosts limit their unreachables (Linux: 6 at once, then one a second), and not at a hop that was given up (rule 8).
-8. A hop that left more than half unanswered is asked no more at once than it answered then: so a router's limit costs time rather than
+   since hosts limit their unreachables (Linux: 6 at once, then one a second), and not at a hop that was given up (rule 9).
+   Where few flows stay silent, more are asked until silence that is a vertex would have shown itself.
+8. The accepted probability of one wrong stop is what keeps the whole below the stated one: it is shared between the branchings found and
+   one more. Only a true branching can be missed. With all but one of B found, each had the share of B; with j more missed at once, the
+   probability is of the order of the stated one's power j, which `Search` takes off beforehand. A branching is a hop under the hop
+   rule, a vertex where each has its own.
+9. A hop that left more than half unanswered is asked no more at once than it answered then: so a router's limit costs time rather than
    probes. One that misses answers too often is given up, and the search then is not complete.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import groupby, islice
 from operator import itemgetter
 
-from pathwarden.engine.stopping import repeats, stopping_point
+from pathwarden.engine.multipath_hop import BY_CHANCE, HopState
+from pathwarden.engine.stopping import branch_point, per_decision, repeats, sightings_point, stopping_point
 from pathwarden.model.multipath import SHOWN
 from pathwarden.model.probe import ReplyKind
 
-TRIES = 3  # one flow at one hop; with one packet in ten lost, one flow in a thousand stays silent
 MESHING_FLOWS = 2  # per member, as MDA-Lite's authors chose
 PATIENCE = 4  # unanswered probes of a hop per flow that it needs: four of five may be lost, or three of four vertices be silent
-ANY_NUMBER = 1 << 16
-LEAST_AT_ONCE = 2  # to a hop that limits its answers: one would double the time where it is loss after all
 CLIMB_AHEAD = 3  # probes of flow 0 on their way at once: each may be wasted beyond the target, but silent hops then cost less time
 SILENCE = ""  # as a vertex; no address is empty
 
 Want = tuple[int, int]  # ttl, flow number
 
 
-class HopState:
-    """What is known of one ttl. `asked`: how often each flow was; `answer`: who answered it first."""
-
-    __slots__ = (
-        "again",
-        "answer",
-        "asked",
-        "asymmetric",
-        "by_vertex",
-        "given_up",
-        "kinds",
-        "matches",
-        "meshed",
-        "misses",
-        "out_of_flows",
-        "pending",
-        "per_packet",
-        "round_asked",
-        "round_missed",
-        "rtts",
-        "ttl",
-    )
-
-    def __init__(self, ttl: int) -> None:
-        self.ttl = ttl
-        self.asked: dict[int, int] = {}
-        self.answer: dict[int, str] = {}
-        self.rtts: dict[str, list[int]] = defaultdict(list)
-        self.kinds: dict[str, tuple[ReplyKind, int, int]] = {}
-        self.pending = 0
-        self.misses = 0
-        self.round_asked = 0
-        self.round_missed = 0
-        self.again = 0
-        self.matches = 0
-        self.per_packet = False
-        self.meshed = False
-        self.asymmetric = False
-        self.by_vertex = False
-        self.given_up = False
-        self.out_of_flows = False
-
-    def tries(self) -> int:
-        """How often a flow may be asked: where nobody answers at all, once."""
-        return TRIES if self.answer else 1
-
-    def known(self, flow: int) -> bool:
-        """Whether asking this flow can tell nothing more."""
-        return flow in self.answer or self.asked.get(flow, 0) >= self.tries()
-
-    def allowance(self) -> int:
-        """How many probes may be asked for at once (rule 8)."""
-        if not self.answer or 2 * self.round_missed <= self.round_asked:
-            return ANY_NUMBER
-        return max(self.round_asked - self.round_missed, LEAST_AT_ONCE)
-
-    def silent_flows(self) -> list[int]:
-        """The flows that stayed silent, if that says something about the hop (rule 7)."""
-        silent = [flow for flow, asked in self.asked.items() if flow not in self.answer and asked >= self.tries()]
-        if not self.answer:
-            return silent
-        if self.given_up or any(kind[0] is not ReplyKind.TIME_EXCEEDED for kind in self.kinds.values()):
-            return []
-        sent = sum(self.asked[flow] for flow in self.answer)
-        by_loss = len(self.asked) * (1 - len(self.answer) / sent) ** TRIES
-        return silent if len(silent) > 2 + 3 * by_loss else []
-
-
 class Search:
     """The state of a search. Note each answer, each silence and each probe on its way; `wants` then says what to ask.
 
-    `single` is the accepted probability of one wrong stop, `flows` how many flows there are.
+    `failure` (0..1, neither end) is the accepted probability that the graph lacks something, `single` that of one wrong stop as things
+    are known now; `flows` is how many flows there are.
     """
 
-    def __init__(self, single: float, first_ttl: int, max_ttl: int, gap_limit: int, flows: int) -> None:
-        self.single = single
+    def __init__(self, failure: float, first_ttl: int, max_ttl: int, gap_limit: int, flows: int) -> None:
+        self._failure = failure * (1 - failure)  # rule 8: for two missed at once
+        self.single = per_decision(self._failure, 1)
         self.first_ttl = first_ttl
         self.hops: dict[int, HopState] = {}
         self.ended: dict[int, int] = {}
@@ -196,13 +135,16 @@ class Search:
     def links(self, ttl: int) -> dict[tuple[str, str], list[int]]:
         """The edges from one ttl to the next, with their flows.
 
-        Flows tell none between two hops of which one is balanced per packet; a vertex alone is everybody's neighbour all the same.
+        Flows tell none between two hops of which one is balanced per packet; a vertex alone is everybody's neighbour all the same. A
+        vertex from which all flows go on needs no flow known at both ends.
         """
         near, far = self.going(ttl), self.groups(ttl + 1)
         if self._per_packet(ttl) or self._per_packet(ttl + 1):
             if len(near) > 1 and len(far) > 1:
                 return {}
             return {(one, other): near[one] if len(near) > 1 else far[other] for one in near for other in far}
+        if len(near) == 1:
+            return {(one, other): flows for one in near for other, flows in far.items()}
         at = {flow: who for who, flows in far.items() for flow in flows}
         links: dict[tuple[str, str], list[int]] = {}
         for who, flows in near.items():
@@ -232,6 +174,7 @@ class Search:
             if self._climbing:
                 return step
         self._open_more()
+        self.single = per_decision(self._failure, sum(self._branchings(hop) for hop in self.hops.values()) + 1)
         wants: dict[Want, None] = {}
         before: HopState | None = None
         decided = True  # whether the hop before is, so that it can be compared with this one
@@ -248,7 +191,7 @@ class Search:
         return self._paced(wants)
 
     def _paced(self, wants: Iterable[Want]) -> list[Want]:
-        """Rule 8; and each hop that is asked begins another round."""
+        """Rule 9; and each hop that is asked begins another round."""
         paced: list[Want] = []
         for ttl, of_hop in groupby(sorted(wants), key=itemgetter(0)):
             hop = self.hops[ttl]
@@ -310,8 +253,17 @@ class Search:
         if hop.by_vertex:
             return []
         groups = self.groups(hop.ttl)
-        answered = sum(len(flows) for who, flows in groups.items() if who or not hop.answer)
-        return self._fresh(hop, stopping_point(max(len(groups.keys() - {SILENCE}), 1) + 1, self.single) - answered)
+        width = max(len(groups.keys() - {SILENCE}), 1)
+        needed = stopping_point(width + 1, self.single)
+        if width > 1:
+            members = len(self.going(before.ttl)) if before is not None else 1
+            needed = max(needed, branch_point(max(members, 2), self.single))
+        counted = sum(len(flows) for who, flows in groups.items() if who or not hop.answer)
+        silent = hop.unanswered() if hop.answer and SILENCE not in groups else []
+        if silent:
+            counted += len(silent)
+            needed = max(needed, sightings_point(width + 1, BY_CHANCE + 1, self.single))
+        return self._fresh(hop, needed - counted)
 
     def _uneven_ends(self, hop: HopState) -> bool:
         """Whether some flows end at this hop, or ended before, and others go on."""
@@ -334,16 +286,18 @@ class Search:
         """Rule 4."""
         if before is None or hop.per_packet or before.per_packet:
             return []
-        near, far = _visible(self.going(before.ttl)), _visible(self.groups(hop.ttl))
-        count = MESHING_FLOWS if len(near) > 1 and len(far) > 1 else 1
+        near, far = self.going(before.ttl), _visible(self.groups(hop.ttl))
+        count = MESHING_FLOWS if len(_visible(near)) > 1 and len(far) > 1 else 1
         wants, lacking = [], {before: 0, hop: 0}
-        for groups, here, there in ((near, before, hop), (far, hop, before)):
+        sides = [(near, before, hop)] if len(near) == 1 else [(near, before, hop), (far, hop, before)]
+        for groups, here, there in sides:
             placed = self._placed(there.ttl)
-            for flows in groups.values():
+            for who, flows in groups.items():
                 lack = count - sum(flow in placed for flow in flows)
                 unknown = [] if there.given_up else [flow for flow in flows if not there.known(flow)][: max(lack, 0)]
                 wants += [(there.ttl, flow) for flow in unknown]
-                lacking[here] += max(lack - len(unknown), 0)
+                if who:  # more flows through silence cost `TRIES` probes each
+                    lacking[here] += max(lack - len(unknown), 0)
         for here, lack in lacking.items():
             wants += self._fresh(here, lack)
         return wants
@@ -373,6 +327,14 @@ class Search:
             if one:
                 parting.setdefault(near, {})[one] = flows
         return {near: successors for near, successors in parting.items() if len(successors) > 1}
+
+    def _branchings(self, hop: HopState) -> int:
+        """How many decisions to stop found several next hops before this hop (rule 8)."""
+        if hop.per_packet or hop.ttl == self.first_ttl:
+            return int(len(self.groups(hop.ttl)) > 1)
+        onward = Counter(near for near, _ in self.links(hop.ttl - 1))
+        several = sum(successors > 1 for successors in onward.values())
+        return several if hop.by_vertex else min(several, 1)
 
     def _node_control(self, hop: HopState, before: HopState | None) -> list[Want]:
         """Rule 6."""

@@ -5,17 +5,12 @@ Augustin, Friedman, Teixeira, "Multipath Tracing with Paris Traceroute" (E2EMON 
 """
 
 from functools import cache
-from math import ceil, expm1, log, log1p
+from math import ceil, comb, expm1, log, log1p
 
 
 def per_decision(failure: float, decisions: int) -> float:
     """How improbable a single wrong stop must be, so that so many of them (1..) keep the whole below `failure` (0..1, neither end)."""
     return -expm1(log1p(-failure) / decisions)
-
-
-def overall(single: float, decisions: int) -> float:
-    """The probability that at least one of so many stops is wrong: the inverse of `per_decision`."""
-    return -expm1(decisions * log1p(-single))
 
 
 @cache
@@ -25,6 +20,24 @@ def stopping_point(hops: int, failure: float) -> int:
     Of so many flows the chance that none takes one certain next hop of `hops` is `failure` / `hops`, and there are `hops` to be missed.
     """
     return ceil(log(failure / hops) / log((hops - 1) / hops))
+
+
+@cache
+def branch_point(members: int, failure: float) -> int:
+    """How many flows through so many members (2..), which share them evenly, miss neither of two next hops of any one of them.
+
+    But for this probability: each of the two takes half of its member's share.
+    """
+    return ceil(log(failure / 2) / log1p(-1 / (2 * members)))
+
+
+@cache
+def sightings_point(hops: int, sightings: int, failure: float) -> int:
+    """How many flows show one certain next hop of `hops` (2..) at least so many times, but for this probability."""
+    share, flows = 1 / hops, sightings
+    while sum(comb(flows, seen) * share**seen * (1 - share) ** (flows - seen) for seen in range(sightings)) > failure:
+        flows += 1
+    return flows
 
 
 @cache
