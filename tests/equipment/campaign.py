@@ -1,0 +1,79 @@
+"""An agent's measuring half on a simulated network in virtual time: the real prober, driver and detectors, and nobody else."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any
+
+from equipment.fakes import make_settings, make_target
+from pathwarden.daemon.drive import Driver
+from pathwarden.daemon.prober import Prober
+from pathwarden.daemon.sources import DeviceNames
+from pathwarden.detect.detector import Detector
+from pathwarden.engine.correlator import Correlator
+from pathwarden.engine.pacing import TokenBucket
+from pathwarden.model.history import Event, Record
+from pathwarden.model.settings import AgentSettings, Target
+from pathwarden.sim.names import SimNames
+from pathwarden.sim.network import SimNetwork
+
+SECOND = 1_000_000_000
+LEARN_S = 86_400
+CEILING_PPS = 10.0  # the agent's default `max_pps`
+HAS_WATCH = "watch_pps" in {field.name for field in fields(AgentSettings)}
+
+
+class Told:
+    """An event and when it was told, in seconds since the world began."""
+
+    def __init__(self, event: Event, at_s: float) -> None:
+        self.event, self.at_s = event, at_s
+
+    def __repr__(self) -> str:
+        body = self.event.body
+        return f"{self.at_s:.1f} s {self.event.target} {self.event.event_type} {body.get('changes')}: {body.get('message')}"
+
+
+class Campaign:
+    """Runs targets over a network; `told` are the events. Scheduled traces follow the targets' intervals, the watch `watch_pps`."""
+
+    def __init__(self, network: SimNetwork, targets: Iterable[Target], seed: int, watch_pps: float, max_pps: float = CEILING_PPS) -> None:
+        self.network, self.told, self.traces = network, list[Told](), 0
+        self._start_ns = network.now_ns
+        base = make_settings()
+        watch = {"watch_pps": watch_pps} if HAS_WATCH else {}
+        settings = replace(base, agent=replace(base.agent, **watch), targets=tuple(targets))
+        dice = random.Random(f"campaign {seed}")
+        self.detectors = {target.tid: Detector(target.tid, LEARN_S) for target in settings.targets}
+        self.correlator = Correlator()
+        driver = Driver(network, network, self.correlator, TokenBucket(max_pps))
+        names = SimNames(network)
+        self.prober = Prober(
+            settings,
+            network,
+            network,
+            network,
+            DeviceNames(),
+            names,
+            driver,
+            self.detectors,
+            self._keep,
+            dice.randbytes,
+            dice,
+        )
+
+    def run_until(self, elapsed_s: float) -> None:
+        """Let time pass until so many seconds after the world began."""
+        until_ns = self._start_ns + round(elapsed_s * SECOND)
+        while self.network.now_ns < until_ns:
+            self.prober.turn(until_ns - self.network.now_ns)
+
+    def _keep(self, record: Record) -> None:
+        self.traces += 1
+        at_s = (self.network.now_ns - self._start_ns) / SECOND
+        self.told += [Told(event, at_s) for event in record.events]
+
+
+def sim_target(name: str, host: str, interval_s: int, **values: Any) -> Target:
+    """A target of a simulated world."""
+    return replace(make_target(name), host=host, interval_s=interval_s, **values)

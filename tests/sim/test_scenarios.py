@@ -1,0 +1,87 @@
+"""The scenarios E1-E30: the real prober on simulated worlds, with and without noise, and what must and must not be told.
+
+Each e*.toml is a world (see pathwarden.sim.scenario) and:
+[run]        `hours`, `interval_s` of scheduled traces (60), `names` (targets are names), `dscp`, `ecn`; `may_traces` and `may_watch`:
+             types of events that may be told besides what is expected, without and with the watch
+[noise]      what routers are like besides when there is noise; `each` stands for all of them
+[[expect]]   what must be told, for each target in this order: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also
+             where given `change` (the headline class) and `lost_after_ttl`; `also` is another type that would be right; `optional`
+[[later]]    what will be expected when what tells it is there; not read here
+Nothing else may be told.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipment.campaign import HAS_WATCH, Campaign, Told, sim_target
+from pathwarden.sim.network import SimNetwork
+from pathwarden.sim.scenario import Scenario, parse
+
+SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("e[0-9][0-9]_*.toml"))
+WATCH_PPS = 1.0
+# Mode, noise, seed. A second seed with noise where most probes are single ones.
+RUNS = [("traces", False, 1), ("traces", True, 1)] + [("watch", False, 1), ("watch", True, 1), ("watch", True, 2)] * HAS_WATCH
+
+
+def with_noise(document: dict[str, Any], noise: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The world with a noise that leaves alone what its routers already have."""
+    each = noise.get("each", {})
+    routers = {name: {**each, **noise.get(name, {}), **values} for name, values in document["routers"].items()}
+    return {**document, "routers": routers}
+
+
+def world(path: Path, *, noise: bool) -> tuple[Scenario, dict[str, Any], list[dict[str, Any]]]:
+    """A file's world, how to run it, and what to expect."""
+    document = tomllib.loads(path.read_text())
+    run, expected, extra = document.pop("run"), document.pop("expect", []), document.pop("noise")
+    document.pop("later", None)
+    return parse(with_noise(document, extra) if noise else document), run, expected
+
+
+def fits(told: Told, due: dict[str, Any]) -> bool:
+    """Whether an event is the one that is due."""
+    body = told.event.body
+    return (
+        told.event.event_type in (due["type"], due.get("also"))
+        and due["after_s"] <= told.at_s <= due["after_s"] + due["within_s"]
+        and ("change" not in due or body["change"] == due["change"])
+        and ("lost_after_ttl" not in due or f"is {due['lost_after_ttl']}." in str(body["message"]))
+    )
+
+
+def unexpected(told: list[Told], expected: list[dict[str, Any]], may: list[str]) -> list[str]:
+    """What is wrong with a target's events: told but not due, or due but not told."""
+    wrong, left = [], list(expected)
+    for each in told:
+        while left and not fits(each, left[0]) and left[0].get("optional"):
+            left.pop(0)
+        if left and fits(each, left[0]):
+            left.pop(0)
+        elif each.event.event_type not in may:
+            wrong.append(f"told: {each}")
+    return wrong + [f"not told: {due}" for due in left if not due.get("optional")]
+
+
+@pytest.mark.parametrize(("mode", "noise", "seed"), RUNS)
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_what_happened_is_told_and_nothing_else(path: Path, mode: str, noise: bool, seed: int) -> None:
+    scenario, run, expected = world(path, noise=noise)
+    network = SimNetwork(scenario, seed)
+    names = run.get("names", False)
+    marks = {key: run[key] for key in ("dscp", "ecn") if key in run}
+    interval_s = run.get("interval_s", 60)
+    targets = [sim_target(d.name, d.name if names else d.address, interval_s, **marks) for d in scenario.destinations]
+    campaign = Campaign(network, targets, seed, WATCH_PPS if mode == "watch" else 0.0)
+    campaign.run_until(run["hours"] * 3600)
+    for target in targets:
+        told = [each for each in campaign.told if each.event.target == target.tid]
+        due = [each for each in expected if each["target"] == target.tid]
+        assert unexpected(told, due, run.get(f"may_{mode}", [])) == []
+    assert campaign.traces >= 0.9 * len(targets) * run["hours"] * 3600 / interval_s
+
+
+def test_there_are_thirty() -> None:
+    assert [path.stem[:3] for path in SCENARIOS] == [f"e{number:02}" for number in range(1, 31)]
