@@ -9,6 +9,7 @@ from pathwarden.api.answers import Answers
 from pathwarden.api.problem import Problem
 from pathwarden.daemon.sources import UBUS, names_interface
 from pathwarden.errors import OperatorError
+from pathwarden.model.happening import Happening
 from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
 from pathwarden.model.settings import Settings
 from pathwarden.net.interfaces import Interfaces
@@ -63,6 +64,10 @@ class Bus:
             self._ask_again()
 
         self._interfaces.on_change = told
+
+    def on_happening(self, noted: Callable[[Happening], None]) -> None:
+        """From now on call `noted`, in the bus's thread, when netifd tells of an interface."""
+        self._interfaces.on_happening = noted
 
     def _ask_again(self) -> None:
         """Ask for the targets whose probes had no way out, or whose name did not resolve: now there may be one, by any interface."""

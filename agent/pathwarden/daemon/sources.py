@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pathwarden.errors import ProbeError
+from pathwarden.model.happening import Happening
 from pathwarden.model.probe import Binding
 from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
 from pathwarden.model.settings import Settings, Source
@@ -44,6 +45,10 @@ class OpenBus(Protocol):
         """From now on call `changed(name)`, in a thread of the bus, when an interface changed."""
         ...
 
+    def on_happening(self, noted: Callable[[Happening], None]) -> None:
+        """From now on call `noted`, in a thread of the bus, when something happened to an interface."""
+        ...
+
     def snapshot(self) -> dict[str, object]:
         """The bus in `info`: `connected`, and in `detail` what does not work."""
         ...
@@ -68,6 +73,9 @@ class NoBus:
 
     def on_change(self, changed: Callable[[str], None]) -> None:
         """The kernel tells of its devices itself."""
+
+    def on_happening(self, noted: Callable[[Happening], None]) -> None:
+        """There are no interfaces but devices."""
 
     def snapshot(self) -> dict[str, object]:
         """Not connected, and nothing wrong about it."""

@@ -1,11 +1,13 @@
-"""Filters in the kernel: only what may answer our probes wakes us (socket filters in classic BPF, ICMP type filters)."""
+"""Filters in the kernel: only what may answer our probes, and news that matter, wake us (classic BPF, ICMP type filters)."""
 
 import socket
 import struct
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pathwarden.net.rtnetlink import DEL_NEIGHBOUR, DEL_ROUTE, FAILED, HEADER, NEW_NEIGHBOUR, NEW_ROUTE, WIDEST
 from pathwarden.net.sockets import SO_ATTACH_FILTER
 
 _INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
@@ -15,6 +17,8 @@ _POINTER = struct.Struct("HP")  # struct sock_fprog, with the machine's own alig
 _BYTE, _BYTE_AT_X, _HALF, _HALF_AT_X = 0x30, 0x50, 0x28, 0x48  # load into A: from the packet's start, or from X on
 _X_IHL = 0xB1  # X = 4 * (low half of a byte): the length of an IPv4 header
 _IF = 0x15  # does A equal the number?
+_IF_ABOVE = 0x25  # is A greater?
+_IF_ANY = 0x45  # has A any of these bits?
 _RETURN = 0x06  # keep so many bytes
 
 _SOL_RAW = 255
@@ -89,6 +93,31 @@ def answers4(port: int) -> bytes:
 def answers6(port: int) -> bytes:
     """The same over IPv6, where such a socket sees its own header first."""
     return _assembled(_Step(_HALF, _TO), _Step(_IF, port, "keep", "drop"))
+
+
+def news(*, narrow_routes: bool) -> bytes:
+    """Of what a routing netlink socket hears: of neighbours only that one failed, and no narrow routes unless they are wanted.
+
+    The kernel tells of each neighbour whenever it asks for it anew, and of each route of a routing daemon. Netlink numbers have the
+    machine's own byte order, loads the network's.
+    """
+    low_byte = sys.byteorder == "big"
+    kinds: tuple[tuple[int, str], ...] = ((NEW_NEIGHBOUR, "neighbour"), (DEL_NEIGHBOUR, "drop"))
+    if not narrow_routes:
+        kinds = (*kinds, (NEW_ROUTE, "route"), (DEL_ROUTE, "route"))
+    *first, (last, place) = kinds
+    return _assembled(
+        _Step(_HALF, 4),
+        *(_Step(_IF, socket.htons(kind), yes=where) for kind, where in first),
+        _Step(_IF, socket.htons(last), place, "keep"),
+        _Step(_BYTE, HEADER.size + 1, name="route"),  # the prefix length
+        _Step(_IF_ABOVE, max(WIDEST.values()), "drop", "keep"),
+        _Step(_BYTE, HEADER.size, name="neighbour"),  # the address family: a bridge tells of every station that it hears
+        _Step(_IF, socket.AF_INET, yes="state"),
+        _Step(_IF, socket.AF_INET6, no="drop"),
+        _Step(_BYTE, HEADER.size + 8 + low_byte, name="state"),
+        _Step(_IF_ANY, FAILED, "keep", "drop"),
+    )
 
 
 def nothing() -> bytes:

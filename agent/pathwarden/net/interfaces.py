@@ -5,17 +5,21 @@ Rules:
 2. What its last answer said holds until the next, also while ubus is away.
 3. `on_change(name)` is called, in ubus's thread, for each interface that is not what it was, that went up or down, or whose way out
    depends on such a one: on the same device (`wan` and `wan6`), or by the addresses of a prefix that it delegates.
+4. `on_happening` is told at once what netifd tells of an interface, with the device that it has, or had last.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
 from pathwarden.errors import ProbeError
+from pathwarden.model.happening import Happening
 from pathwarden.model.probe import Binding
 from pathwarden.model.settings import Source
+from pathwarden.net.happenings import of_interface
 from pathwarden.net.ubus_message import Status
 from pathwarden.net.ubus_standing import Data, Heard
 
@@ -84,6 +88,7 @@ class Interfaces:
 
     def __init__(self, bus: Bus, mark: Mark) -> None:
         self.on_change: Callable[[str], None] = lambda _name: None
+        self.on_happening: Callable[[Happening], None] = lambda _happening: None
         self.trouble = "netifd has not answered yet"
         self._bus = bus
         self._mark = mark
@@ -92,6 +97,7 @@ class Interfaces:
         self._asking = False
         self._again = False
         self._moved: set[str] = set()  # what went up or down since the last answer
+        self._devices: dict[str, str] = {}  # the last device of each interface, which one that is down does not tell
         bus.on_ready = self.refresh
         bus.listen(OBJECT, self._on_event)
         bus.subscribe(OBJECT, lambda _name, _data: self.refresh())
@@ -133,6 +139,9 @@ class Interfaces:
         name = data.get("interface")
         if isinstance(name, str):
             self._moved.add(name)
+            happening = of_interface(name, _text(data.get("action")), self._devices.get(name, ""), time.monotonic_ns())
+            if happening:
+                self.on_happening(happening)
         self.refresh()
 
     def _told(self, status: Status, data: Data) -> None:
@@ -148,6 +157,7 @@ class Interfaces:
             return
         self._mark.refresh()
         old, self._known = self._known, interfaces_in(data)
+        self._devices = {name: one.device or self._devices.get(name, "") for name, one in self._known.items()}
         self.trouble = ""
         self._first.set()
         moved, self._moved = self._moved, set()

@@ -12,6 +12,7 @@ from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
 from pathwarden.errors import ProbeError
+from pathwarden.model.happening import Happening
 from pathwarden.model.probe import Binding
 from pathwarden.model.trace import KernelRoute
 from pathwarden.net.events import KernelEvents
@@ -50,9 +51,12 @@ class KernelRoutes:
         self._known: dict[tuple[str, Binding], KernelRoute] = {}
         self._effective: dict[tuple[Binding, int], Binding] = {}
 
-    def watch(self, on_change: Callable[[str], None]) -> None:
-        """Begin to remember answers, and tell of changes: 'link', 'address', 'route' or 'rule', from a thread of its own."""
-        self._events = KernelEvents(self.forget, on_change)
+    def watch(self, on_change: Callable[[str], None], on_happening: Callable[[Happening], None] = lambda _: None) -> None:
+        """Begin to remember answers, and tell of changes: 'link', 'address', 'route' or 'rule', from a thread of its own.
+
+        `on_happening` is told at once, and in detail, what it was.
+        """
+        self._events = KernelEvents(self.forget, on_change, on_happening)
 
     def close(self) -> None:
         """Release every socket and end the thread."""
