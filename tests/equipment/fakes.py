@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredTrace
+from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.model.probe import Flow, Method, ReplyKind
 from pathwarden.model.settings import AgentSettings, MqttSettings, Settings, Target, WebSettings
 from pathwarden.model.trace import Answer, Ending, Hop, KernelRoute, Reason, Trace
@@ -37,6 +37,7 @@ class FakeAgent:
         self.states = [make_state(tid) for tid in tids]
         self.paths: dict[str, dict[str, object]] = {}
         self.asked: list[str] = []
+        self.wishes: list[tuple[object, ...]] = []
         self.about = make_info()
 
     def info(self) -> dict[str, object]:
@@ -61,6 +62,18 @@ class FakeAgent:
         self.asked.append(tid)
         return True
 
+    def mute(self, tid: str, for_s: int) -> bool:
+        self.wishes.append(("mute", tid, for_s))
+        return True
+
+    def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> bool:
+        self.wishes.append(("pair", tid, one, other, muted))
+        return True
+
+    def accept_path(self, tid: str) -> bool:
+        self.wishes.append(("accept", tid))
+        return tid in self.paths
+
     def metrics(self) -> str:
         return metrics.render(self.info(), self.target_states())
 
@@ -73,6 +86,7 @@ class FakeReader:
         self.known: list[Route] = []
         self.told: list[StoredEvent] = []
         self.machines: dict[str, str] = {}
+        self.folded: list[StoredIncident] = []
 
     def add(self, trace: Trace, route_id: str | None = None) -> StoredTrace:
         self.stored.append(StoredTrace(len(self.stored) + 1, trace.path.path_id, route_id, trace))
@@ -113,7 +127,13 @@ class FakeReader:
         return next((route for route in self.known if route.route_id == route_id), None)
 
     def events(
-        self, *, target: str | None = None, since_seq: int | None = None, before_seq: int | None = None, limit: int = 100
+        self,
+        *,
+        target: str | None = None,
+        since_seq: int | None = None,
+        before_seq: int | None = None,
+        limit: int = 100,
+        incidents: bool = True,
     ) -> list[StoredEvent]:
         found = [
             event
@@ -121,6 +141,7 @@ class FakeReader:
             if (target is None or event.target == target)
             and (since_seq is None or event.seq > since_seq)
             and (before_seq is None or event.seq < before_seq)
+            and (incidents or event.event_type != "incident")
         ]
         return (found if since_seq is not None else found[::-1])[:limit]
 
@@ -148,6 +169,15 @@ class FakeReader:
 
     def states(self) -> dict[str, str]:
         return dict(self.machines)
+
+    def incidents(self, limit: int = 100) -> list[StoredIncident]:
+        return self.folded[::-1][:limit]
+
+    def tellings(self) -> dict[str, str]:
+        return {}
+
+    def change_numbers(self) -> dict[str, int]:
+        return {}
 
     def outbox(self, after_seq: int, limit: int) -> list[OutboxRow]:
         return [OutboxRow(event.seq, event.event_id, event.target, event.body) for event in self.told if event.seq > after_seq][:limit]
@@ -320,7 +350,7 @@ def make_settings(
 ) -> Settings:
     """Settings with these targets."""
     return Settings(
-        AgentSettings("home-rt", 10.0, 4, (), 24.0, ":memory:", 16),
+        AgentSettings("home-rt", 10.0, 0.0, 4, (), 24.0, ":memory:", 16),
         MqttSettings("", 1883, "", "", "pathwarden"),
         WebSettings(tuple(listen), root),
         tuple(make_target(tid) for tid in tids),

@@ -244,7 +244,7 @@ def test_password_file_is_kept_from_others(machine, tmp_path):
 
 def test_without_a_file_everything_is_default(machine):
     settings = machine(None, hostname="Home RT.lan")
-    assert settings.agent == AgentSettings("home-rt-lan", 10.0, 16, (), 24.0, "/home/ann/.local/state/pathwarden/history.db", 16)
+    assert settings.agent == AgentSettings("home-rt-lan", 10.0, 1.0, 16, (), 24.0, "/home/ann/.local/state/pathwarden/history.db", 16)
     assert settings.mqtt == MqttSettings("", 1883, "", "", "pathwarden")
     assert settings.web == WebSettings(("127.0.0.1:8866",), settings.web.root)
     assert (Path(pathwarden.__file__).parents[2] / "web").samefile(settings.web.root)

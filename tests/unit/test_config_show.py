@@ -55,7 +55,7 @@ def test_a_host_longer_than_a_label_survives(read):
 
 def test_show_names_every_option_in_plain_words(read):
     text = show(read(FULL))
-    assert "\toption max_pps '2.5'\n\toption concurrency '16'\n\toption do_not_probe ''\n\toption learn_h '24'\n" in text
+    assert "\toption max_pps '2.5'\n\toption watch_pps '1'\n\toption concurrency '16'\n\toption do_not_probe ''\n\toption learn_h '24'\n" in text
     empty = "".join(f"\toption {name} ''\n" for name in ("interface", "device", "address"))
     assert f"config source 'one'\n{empty}\toption table '100'\n\toption fwmark '0x100'\n" in text
     assert (
@@ -79,7 +79,7 @@ def test_sample_is_the_defaults_commented_or_not(read):
     defaults = read("")
     assert read(sample()) == defaults
     options = re.sub(r"^\t#(option|list) ", r"\t\1 ", sample().partition("\n#config")[0], flags=re.MULTILINE)
-    assert options.count("\toption ") == 24
+    assert options.count("\toption ") == 25
     assert read(options) == defaults
 
 

@@ -136,6 +136,9 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
     "agent": (
         Option("name", Kind.ID, "", f"This agent in topics and on the page: 1 to {ID_LENGTH} of a-z, 0-9 and -. Empty: the host name."),
         Option("max_pps", Kind.FLOAT, "10", "Ceiling over all probes of all targets. Lower makes rounds longer.", "probes/s", 0.1, 10000),
+        Option(
+            "watch_pps", Kind.FLOAT, "1", "Single probes that watch all paths between traces; 0 leaves them unwatched.", "probes/s", 0, 100
+        ),
         Option("concurrency", Kind.INT, "16", "How many traces may run side by side.", low=1, high=256),
         Option(
             "do_not_probe",

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pathwarden import __version__
 from pathwarden.detect.detector import Detector
@@ -12,7 +12,7 @@ from pathwarden.model.instants import ClockShift
 from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.model.trace import Ending, Trace
-from pathwarden.present import live, metrics
+from pathwarden.present import history, live, metrics
 from pathwarden.present.instants import rfc3339
 
 DAY_NS = 86_400_000_000_000
@@ -33,6 +33,22 @@ class Fact(NamedTuple):
     answered: bool = False
     lost: bool = False
     learning: bool = True
+
+
+class Wishes(Protocol):
+    """What the owner may wish; any thread may call, and each tells False if there is no such target."""
+
+    def mute(self, tid: str, for_s: int) -> bool:
+        """Notify nothing of a target for so long; 0 ends it."""
+        ...
+
+    def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> bool:
+        """Notify nothing when a target goes from one of two routes (their letters) to the other."""
+        ...
+
+    def accept_path(self, tid: str) -> bool:
+        """Make the route in force the usual one; False without a route, too."""
+        ...
 
 
 class _Row:
@@ -60,6 +76,7 @@ class Board:
         ask: Callable[[str], bool],
         parts: Callable[[], Mapping[str, object]],
     ) -> None:
+        self.wishes: Wishes | None = None
         self._name = settings.agent.name
         self._clock = clock
         self._reader = reader
@@ -94,12 +111,23 @@ class Board:
             if fact.on_route is None:
                 fact = fact._replace(on_route=row.fact.on_route)
             row.fact, row.next_run_ns, row.running, row.resolving = fact, next_run_ns, False, False
-            for event in events:
-                row.events.append(StoredEvent(0, event.event_id, tid, event.event_type, event.at, {}))
-                row.changes_total += event.event_type in PATH_EVENTS
-            del row.events[:-REMEMBERED_EVENTS]
+            self._count(row, tid, events)
             if fact.trace is not None:
                 self._count_round(tid, fact.trace)
+
+    def changed(self, tid: str, fact: Fact, events: tuple[Event, ...]) -> None:
+        """Something changed between two traces: what the last one saw is no trace of the route in force any more, if that is another."""
+        with self._lock:
+            row = self._rows[tid]
+            same = row.fact.route is not None and fact.route is not None and row.fact.route.route_id == fact.route.route_id
+            row.fact = fact._replace(trace=row.fact.trace, on_route=row.fact.on_route if same else None)
+            self._count(row, tid, events)
+
+    def _count(self, row: _Row, tid: str, events: tuple[Event, ...]) -> None:
+        for event in events:
+            row.events.append(StoredEvent(0, event.event_id, tid, event.event_type, event.at, {}))
+            row.changes_total += event.event_type in PATH_EVENTS
+        del row.events[:-REMEMBERED_EVENTS]
 
     def shift(self, shift: ClockShift, detectors: Mapping[str, Detector]) -> None:
         """The clock became right: correct every instant noted before; the detectors have done so."""
@@ -159,11 +187,27 @@ class Board:
         """The `path` object of one target."""
         now = self._clock.wall_ns()
         row = self._rows.get(tid)
-        return live.path(self._name, self._view(row, now), now, self._clock.synced()) if row else None
+        if row is None:
+            return None
+        view = self._view(row, now)
+        usual = history.usual(view.route and view.route.route_id, self._reader.traces(tid, limit=history.EARLIER))
+        return live.path(self._name, view, now, self._clock.synced(), usual)
 
     def trace_now(self, tid: str) -> bool:
         """Ask the prober for a trace."""
         return self._ask(tid)
+
+    def mute(self, tid: str, for_s: int) -> bool:
+        """Pass the wish on."""
+        return self.wishes is not None and self.wishes.mute(tid, for_s)
+
+    def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> bool:
+        """Pass the wish on."""
+        return self.wishes is not None and self.wishes.mute_pair(tid, one, other, muted=muted)
+
+    def accept_path(self, tid: str) -> bool:
+        """Pass the wish on."""
+        return self.wishes is not None and self.wishes.accept_path(tid)
 
     def metrics(self) -> str:
         """The OpenMetrics text."""

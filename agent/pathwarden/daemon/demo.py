@@ -33,6 +33,7 @@ SPEED = 60
 WEEK_S = 7 * 86_400
 BATCH = 200  # records a transaction while the week is written
 PPS = 200.0  # the simulated routers bear it, and the week is written sooner
+WATCH_PPS = 0.1  # in simulated time; live it is six a second
 DB_MB = 64
 PAGE = "127.0.0.1:8866"
 REAL_WAIT_NS = 200_000_000  # how long the live network may sleep at a time, so that a stop is noticed
@@ -188,7 +189,7 @@ def _print_events(record: Record, named: Topics, say: Callable[[str], None]) -> 
 
 
 def _settings(scenario: Scenario, folder: Path, web_root: str) -> Settings:
-    agent = AgentSettings("demo", PPS, 16, (), 24.0, str(folder / "history.db"), DB_MB)
+    agent = AgentSettings("demo", PPS, WATCH_PPS, 16, (), 24.0, str(folder / "history.db"), DB_MB)
     targets: list[Target] = [replace(default_target(d.name, d.address, d.label, 0), jitter_pct=5) for d in scenario.destinations]
     mqtt = MqttSettings("", 1883, "", "", "pathwarden")
     return Settings(agent, mqtt, WebSettings((_page(),), web_root), tuple(targets), (), default_targets=False)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from random import Random
 from typing import Protocol
@@ -11,22 +11,24 @@ from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.drive import LONGEST_WAIT_NS, Driver
 from pathwarden.daemon.schedule import Schedule
 from pathwarden.daemon.started import Started
+from pathwarden.daemon.watching import Watching, WayOut
 from pathwarden.detect.detector import RETRACE_AFTER_NS, Detector
+from pathwarden.detect.watch.target import Outcome as WatchOutcome
+from pathwarden.detect.watch.watcher import Watcher
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
+from pathwarden.model.change import Change
 from pathwarden.model.history import Event, Record, StoredTrace
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import PLAIN, Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, SourceResolver, Transport
 from pathwarden.model.settings import Settings, Source, Target
-from pathwarden.model.trace import Ending, KernelRoute, Reason, Trace
+from pathwarden.model.trace import Ending, Reason, Trace
 from pathwarden.present.events import event
 
 WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
 NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
 NAME_RETRY_NS = 500_000_000
-
-WayOut = tuple[Binding, KernelRoute, Flow]
 
 
 class Entropy(Protocol):
@@ -58,7 +60,8 @@ class Prober:
         self._agent = settings.agent
         self._spared = tuple(ip_network(network) for network in settings.agent.do_not_probe)
         self._named = {"": Source("", Binding()), **{source.name: source for source in settings.sources}}
-        self._tids = frozenset(target.tid for target in settings.targets if target.enabled)
+        self._targets = tuple(target for target in settings.targets if target.enabled)
+        self._tids = frozenset(target.tid for target in self._targets)
         self._transport = transport
         self._clock = clock
         self._oracle = oracle
@@ -74,6 +77,7 @@ class Prober:
         self._shifts: deque[tuple[ClockShift, Callable[[ClockShift], None]]] = deque()
         self._running: dict[str, Started] = {}
         self._unresolved_ns: dict[str, int] = {}
+        self._watching = self._watch() if settings.agent.watch_pps else None
         self._stopping = threading.Event()
         self._finishing = threading.Event()
 
@@ -112,7 +116,7 @@ class Prober:
         while self._asked:
             self._schedule.ask(self._asked.popleft())
         if not self._finishing.is_set():
-            longest_ns = min(longest_ns, self._start_due())
+            longest_ns = min(longest_ns, self._start_due(), self._watch_due())
         self._driver.step(longest_ns)
 
     def _start_due(self) -> int:
@@ -121,6 +125,47 @@ class Prober:
             self._start(target, reason)
         next_ns = self._schedule.next_ns() if len(self._driver) < self._agent.concurrency else None
         return LONGEST_WAIT_NS if next_ns is None else max(next_ns - self._clock.mono_ns(), 0)
+
+    def _watch(self) -> Watching:
+        """The watch between traces; from now on it is the one who clears suspicions."""
+        detectors = {tid: self._detectors[tid] for tid in self._tids}
+        for detector in detectors.values():
+            detector.alone = False
+        watcher = Watcher(detectors, self._agent.watch_pps, lambda _: True, self._clock.mono_ns())
+        return Watching(
+            self._targets, detectors, watcher, self._driver, self._transport, self._clock, self._way_out, self._watched, self._again
+        )
+
+    def _watch_due(self) -> int:
+        """Start what the watch wants; how long until it wants something again."""
+        if self._watching is None:
+            return LONGEST_WAIT_NS
+        next_ns = self._watching.start_due(self._able)
+        return LONGEST_WAIT_NS if next_ns is None else max(next_ns - self._clock.mono_ns(), 0)
+
+    def _able(self, tid: str) -> bool:
+        return tid not in self._running and self._detectors[tid].route is not None
+
+    def _again(self, tid: str) -> None:
+        """The watch wants a whole trace."""
+        if tid not in self._running:
+            self._schedule.again(tid, self._clock.mono_ns())
+
+    def _watched(self, target: Target, outcome: WatchOutcome, glimpse: Trace) -> None:
+        """Tell what the watch found; a whole trace of the new route follows."""
+        if outcome.wants_trace or outcome.changes:
+            self._again(target.tid)
+        if not outcome.changes:
+            return
+        detector = self._detectors[target.tid]
+        first_no = detector.state.change_no - len(outcome.changes) + 1
+        events = self._events(target, outcome.changes, glimpse, first_no)
+        if self.board is not None:
+            self.board.changed(target.tid, fact(detector, None, on_route=False), events)
+        self._keep(Record(None, detector.route, detector.export(), events, clock_synced=glimpse.clock_synced, target=target.tid))
+
+    def _events(self, target: Target, changes: Sequence[Change], trace: Trace, first_no: int) -> tuple[Event, ...]:
+        return tuple(event(self._agent.name, target, change, trace, first_no + n, self._entropy(10)) for n, change in enumerate(changes))
 
     def _shift(self, shift: ClockShift, then: Callable[[ClockShift], None]) -> None:
         for detector in self._detectors.values():
@@ -137,7 +182,8 @@ class Prober:
             return
         started = self._started(target, address, reason)
         try:
-            binding, started.kernel_route, started.flow = self._way_out(target, address)
+            way_out = self._way_out(target, address)
+            binding, started.kernel_route, started.flow = way_out
         except ProbeError as error:
             self._finish(target, started, Outcome(Ending.ERROR, error.code, None, (), 0, 0, 0))
             return
@@ -154,7 +200,6 @@ class Prober:
         )
         self._running[target.tid] = started
         session = TraceSession(spec, self._driver.correlator, self._random)
-        way_out = binding, started.kernel_route, started.flow
         self._driver.add(
             session, binding, lambda _: self._ended(target, started, session.outcome(), way_out), urgent=reason is not Reason.SCHEDULE
         )
@@ -192,7 +237,7 @@ class Prober:
         # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
         tos, extra = target.dscp << 2 | target.ecn, PLAIN._replace(protocol=target.protocol)
         flow = self._transport.flow(address, target.method, target.port, binding, tos, target.size, target.flow_label, extra)
-        return binding, self._oracle.lookup(address, binding), flow
+        return WayOut(binding, self._oracle.lookup(address, binding), flow)
 
     def _ended(self, target: Target, started: Started, outcome: Outcome, way_out: WayOut) -> None:
         """Judge a trace, unless the way out moved meanwhile: half of it went the old way then, and it tells nothing of either."""
@@ -215,10 +260,10 @@ class Prober:
         detector = self._detectors[target.tid]
         first_no = detector.state.change_no + 1
         verdict = detector.on_trace(trace)
-        events: tuple[Event, ...] = tuple(
-            event(self._agent.name, target, change, trace, first_no + n, self._entropy(10)) for n, change in enumerate(verdict.changes)
-        )
+        events = self._events(target, verdict.changes, trace, first_no)
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
+        if self._watching is not None:
+            self._watching.watcher.traced(target.tid, verdict.changes, self._clock.mono_ns())
         self._shown(target, fact(detector, trace, on_route=verdict.route is not None), events)
         self._keep(Record(trace, verdict.route, detector.export(), events))
 

@@ -89,6 +89,13 @@ class Schedule:
         slot.running = False
         slot.put_off_ns = until_ns
 
+    def again(self, tid: str, mono_ns: int) -> None:
+        """Trace a target once more at this instant, unless it is traced just now; it stays in its phase."""
+        slot = self._slots[tid]
+        if not slot.running:
+            slot.again_ns = mono_ns
+            self._next = None
+
     def ask(self, tid: str) -> bool:
         """Trace a target as soon as possible; False if there is no such target, or it is disabled. A trace that runs already counts."""
         slot = self._slots.get(tid)

@@ -9,9 +9,13 @@ Rules:
 3. A confirmed new route that was known before is a return (`path_reverted`), else a change (`path_changed`).
 4. Sixteen routes are remembered; the one not seen for longest is forgotten first.
 5. A target is being learned for its first `LEARN_ROUNDS` traces or `learn_s`, whichever ends first.
+6. Between traces the watch (see `watch`) probes single hops. What it sees is judged by the same rules, as a trace that saw only those
+   hops; but a change is confirmed only once the watch knows the whole new route. It also tells how the destination answers. A detector
+   that is not `alone` leaves it to the watch to clear a suspicion of balancers (see `watch.inquiry`), and confirms none before.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,6 +24,7 @@ from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.reach import Reach, after_answer, after_silence
 from pathwarden.detect.routes import carried_over, classes_of, filled, new_route, shared_hops
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
+from pathwarden.detect.watch.remap import Whole
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
 from pathwarden.model.instants import ClockShift
@@ -39,7 +44,7 @@ class State(NamedTuple):
     """All that must survive a restart, besides the routes themselves.
 
     `steady` counts, by ttl of the route in force, the answers in a row that came from known responders. `labels` is how many routes
-    were named so far.
+    were named so far. `other`: the destination answers another method than the traces', which find it silent for no reason of interest.
     """
 
     address: str = ""
@@ -53,6 +58,7 @@ class State(NamedTuple):
     steady: tuple[int, ...] = ()
     suspicion: Suspicion | None = None
     reach: Reach = Reach()
+    other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Detector:
     """Holds one target's state. `on_trace` is its only input; `export` and the routes are what the store keeps."""
 
     def __init__(self, target: str, learn_s: int, state: State | None = None, routes: tuple[Route, ...] = ()) -> None:
+        self.alone = True
         self.state = state or State()
         self.routes = {route.route_id: route for route in routes[:MOST_ROUTES]}
         self._target = target
@@ -110,6 +117,57 @@ class Detector:
         self._measure(trace)
         self.state = self.state._replace(change_no=self.state.change_no + len(changes))
         return Verdict(self.route if self.state.suspicion is None else None, tuple(changes), self._retrace_after())
+
+    def on_glimpse(self, glimpse: Trace, whole: Whole | None = None) -> Verdict:
+        """Take what the watch saw at a few hops; `whole` is the new route as it pieced it together, which a confirmation needs.
+
+        A glimpse of another epoch or address is no evidence: the next trace enters it.
+        """
+        epoch = glimpse.kernel_route.epoch if glimpse.kernel_route else ""
+        if self.route is None or (glimpse.address, epoch) != (self.state.address, self.state.epoch):
+            return Verdict(None, (), None)
+        settled = self._follow_route(glimpse, whole, partly=True)
+        if settled is not None:
+            self.state = self.state._replace(change_no=self.state.change_no + 1)
+        return Verdict(self.route if self.state.suspicion is None else None, (settled,) if settled else (), None)
+
+    def drop_suspicion(self) -> None:
+        """Forget a suspicion that nothing confirmed."""
+        self.state = self.state._replace(suspicion=None)
+
+    def join(self, members: Mapping[int, Hop]) -> None:
+        """By ttl, who belongs to the route as well: other members of a balancer."""
+        route = self.route
+        if route is not None:
+            joining = tuple(members.get(ttl, ()) if hop else () for ttl, hop in enumerate(route.hops, start=1))
+            self._put(route._replace(hops=merge(route.hops, joining)))
+
+    def clear_suspicion(self) -> None:
+        """No balancer explains the strangers: what confirms them now is a change."""
+        if self.state.suspicion is not None:
+            self.state = self.state._replace(suspicion=replace(self.state.suspicion, cleared=True))
+
+    def answers_other(self, value: bool) -> None:
+        """Whether it is another method than the traces' that the destination answers."""
+        self.state = self.state._replace(other=value)
+
+    def on_silence(self, glimpse: Trace, probes: int, last_ttl: int) -> Change | None:
+        """The watch found the destination silent so many times in a row, `last_ttl` being the last hop that still answers (0: none)."""
+        reach = self.state.reach
+        for _ in range(probes):
+            reach = after_silence(reach, 1, glimpse.at)
+        return self._reached(glimpse, reach, last_ttl)
+
+    def on_answers(self, glimpse: Trace, sent: int, silent: int) -> Change | None:
+        """The watch asked the destination `sent` times, of which `silent` stayed without an answer, but not all."""
+        return self._reached(glimpse, after_answer(self.state.reach, sent, silent), 0)
+
+    def _reached(self, glimpse: Trace, reach: Reach, last_ttl: int) -> Change | None:
+        before, self.state = self.state, self.state._replace(reach=reach)
+        change = self._reach_change(glimpse, before.reach, reach, last_ttl)
+        if change is not None:
+            self.state = self.state._replace(change_no=self.state.change_no + 1)
+        return change
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
@@ -163,7 +221,7 @@ class Detector:
             return None
         return self._change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
 
-    def _follow_route(self, trace: Trace) -> Change | None:
+    def _follow_route(self, trace: Trace, whole: Whole | None = None, *, partly: bool = False) -> Change | None:
         sight = _sight(trace)
         if not sight.answers:
             return None
@@ -185,6 +243,10 @@ class Detector:
                 self._absorb(route, sight)
             return None
         finding, suspicion = weigh(suspicion, known, sight)
+        if finding is Finding.CONFIRMED and ((partly and whole is None) or not (self.alone or suspicion.cleared)):
+            finding = Finding.UNDECIDED
+        elif finding is Finding.CONFIRMED and whole is not None:
+            suspicion = replace(suspicion, hops=whole.hops, length=whole.length)
         self.state = self.state._replace(suspicion=suspicion if finding is Finding.UNDECIDED else None)
         if finding is Finding.CONFIRMED:
             return self._confirm(trace, route, suspicion)
@@ -263,31 +325,24 @@ class Detector:
         return max(fitting, key=lambda route: (shared_hops(route.hops, hops), route.held_s), default=None)
 
     def _follow_reach(self, trace: Trace) -> Change | None:
+        if self.state.other and trace.reached_ttl is None:
+            return None
         reach, silent = self.state.reach, _silent_at_destination(trace, self.route)
         if trace.reached_ttl is not None:
             now = after_answer(reach, len(trace.destination_rtts_ns) + silent, silent)
         else:
             now = after_silence(reach, silent + 1, trace.at)  # the last probe, with the largest ttl, is no hop
         self.state = self.state._replace(reach=now)
-        if now.lost == reach.lost:
+        return self._reach_change(trace, reach, now, max((hop.ttl for hop in trace.hops if hop.responders), default=0))
+
+    def _reach_change(self, trace: Trace, before: Reach, now: Reach, last_ttl: int) -> Change | None:
+        if now.lost == before.lost:
             return None
-        route = self.route
+        route, since = self.route, self.state.route_since
         if now.lost:
-            last = max((hop.ttl for hop in trace.hops if hop.responders), default=0)
-            return self._change(
-                ChangeKind.TARGET_UNREACHABLE,
-                trace,
-                now.first_missed_at,
-                now.missed_traces,
-                route,
-                route,
-                self.state.route_since,
-                ("lost",),
-                lost_after_ttl=last,
-            )
-        return self._change(
-            ChangeKind.TARGET_REACHABLE, trace, trace.at, reach.back_traces + 1, route, route, self.state.route_since, ("lost",)
-        )
+            at, seen = now.first_missed_at, now.missed_traces
+            return self._change(ChangeKind.TARGET_UNREACHABLE, trace, at, seen, route, route, since, ("lost",), lost_after_ttl=last_ttl)
+        return self._change(ChangeKind.TARGET_REACHABLE, trace, trace.at, before.back_traces + 1, route, route, since, ("lost",))
 
     def _measure(self, trace: Trace) -> None:
         """Book the trace's RTT and loss on the route it followed."""
@@ -308,7 +363,8 @@ class Detector:
         reach = self.state.reach
         suspicion = self.state.suspicion
         silent_lately = reach.missed_traces and not reach.lost and reach.missed_traces <= MOST_QUICK_MISSES
-        undecided = (suspicion is not None and suspicion.retraces < MOST_QUICK_RETRACES) or silent_lately or reach.back_traces
+        mine = suspicion if suspicion is not None and (self.alone or suspicion.cleared) else None
+        undecided = (mine is not None and mine.retraces < MOST_QUICK_RETRACES) or silent_lately or reach.back_traces
         return RETRACE_AFTER_NS if undecided else None
 
     def _put(self, route: Route) -> None:

@@ -69,7 +69,8 @@ class Known(NamedTuple):
 class Suspicion:
     """`hops` and `length` are the new route as far as agreeing traces saw it; `agreeing` counts re-traces, not the first trace.
 
-    `rows` counts the strangers in a row at each ttl, `off_length` the probes in a row that speak against the known length.
+    `rows` counts the strangers in a row at each ttl, `off_length` the probes in a row that speak against the known length. `cleared`
+    tells that fresh flows were sent, and no balancer that moved our flow explains the strangers.
     """
 
     first_seen_at: int
@@ -81,6 +82,7 @@ class Suspicion:
     retraces: int = 0
     undecided: int = 0
     unsteady: int = 0
+    cleared: bool = False
 
 
 def suspect(known: Known, sight: Sight, at: int) -> Suspicion | None:

@@ -42,13 +42,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """The agent itself. `max_pps` is the ceiling over all probes, `concurrency` how many traces may run side by side.
+    """The agent itself. `max_pps` is the ceiling over all probes, `watch_pps` how many a second watch the paths between
+    traces (0: none), `concurrency` how many traces may run side by side.
 
     `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
     """
 
     name: str
     max_pps: float
+    watch_pps: float
     concurrency: int
     do_not_probe: tuple[str, ...]
     learn_h: float

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     SCHEDULE = "schedule"
     CONFIRM = "confirm"
     COMMAND = "command"
+    WATCH = "watch"  # no whole trace: a few probes between traces
 
 
 class KernelRoute(NamedTuple):

@@ -54,7 +54,7 @@ _T = TypeVar("_T")
 TICK_NS = 10_000  # 0.01 ms: finer than any responder's jitter, and two bytes reach 80 ms
 
 _ENDINGS = (Ending.REACHED, Ending.UNREACHABLE, Ending.GAP, Ending.MAX_TTL, Ending.ERROR)
-_REASONS = (Reason.SCHEDULE, Reason.CONFIRM, Reason.COMMAND)
+_REASONS = (Reason.SCHEDULE, Reason.CONFIRM, Reason.COMMAND, Reason.WATCH)
 _KINDS = (
     ReplyKind.TIME_EXCEEDED,
     ReplyKind.ECHO_REPLY,

@@ -1,0 +1,150 @@
+"""Runs the watch's errands: probes out through the driver, answers back to the watcher, what it found to the prober."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from pathwarden.daemon.drive import Driver
+from pathwarden.detect.detector import Detector
+from pathwarden.detect.watch.target import Outcome
+from pathwarden.detect.watch.values import Errand, Look
+from pathwarden.detect.watch.watcher import Watcher
+from pathwarden.engine.check import Ask, Check
+from pathwarden.engine.flows import nth, varies
+from pathwarden.errors import ProbeError
+from pathwarden.model.probe import Binding, Flow, Method, ReplyKind
+from pathwarden.model.protocols import Clock, Transport
+from pathwarden.model.settings import Target
+from pathwarden.model.trace import Answer, Ending, Hop, KernelRoute, Reason, Trace
+
+SHORTEST_WAIT_NS = 800_000_000  # a router's slow path alone may take half a second
+LONGEST_WAIT_NS = 3_000_000_000
+WAIT_MARGIN_NS = 200_000_000
+
+
+class WayOut(NamedTuple):
+    """How probes to a target leave now."""
+
+    binding: Binding
+    kernel_route: KernelRoute
+    flow: Flow
+
+
+class Found(Protocol):
+    """Who is told what the watch found."""
+
+    def __call__(self, target: Target, outcome: Outcome, glimpse: Trace) -> None:
+        """An errand led to this."""
+        ...
+
+
+class Watching:
+    """The watch of all enabled targets. Not thread-safe: the prober's thread alone calls it.
+
+    `way_out` gives a target's way to an address and raises `ProbeError`; `moved` is told of targets whose way is not what it was.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        detectors: Mapping[str, Detector],
+        watcher: Watcher,
+        driver: Driver,
+        transport: Transport,
+        clock: Clock,
+        way_out: Callable[[Target, str], WayOut],
+        found: Found,
+        moved: Callable[[str], None],
+    ) -> None:
+        self.watcher = watcher
+        self._targets = {target.tid: target for target in targets}
+        self._detectors = detectors
+        self._driver = driver
+        self._transport = transport
+        self._clock = clock
+        self._way_out = way_out
+        self._found = found
+        self._moved = moved
+
+    def start_due(self, able: Callable[[str], bool]) -> int | None:
+        """Start what is due; when (monotonic) something is due again, None for never."""
+        for errand in self.watcher.due(self._clock.mono_ns(), able):
+            self._start(errand)
+        return self.watcher.next_ns()
+
+    def _start(self, errand: Errand) -> None:
+        target, state = self._targets[errand.tid], self._detectors[errand.tid].state
+        try:
+            way = self._way_out(target, state.address)
+            if way.kernel_route.epoch != state.epoch:
+                self._give_up(errand.tid)
+                return
+            self.watcher.targets[errand.tid].can_vary = varies(way.flow)
+            asks = [self._ask(target, way, look) for look in errand.looks]
+        except ProbeError:
+            self._give_up(errand.tid)
+            return
+        check = Check(asks, self._driver.correlator, self._wait_ns(errand.tid))
+        at, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        self._driver.add(check, way.binding, lambda _: self._done(errand, check, way, at, mono_ns), urgent=True)
+
+    def _ask(self, target: Target, way: WayOut, look: Look) -> Ask:
+        flow = way.flow
+        if look.other:
+            method = Method.UDP if flow.method is Method.ICMP else Method.ICMP
+            flow = self._transport.flow(flow.dst, method, 0, way.binding, flow.tos, 0, flow.label)
+        elif look.flow_no:
+            flow = nth(flow, look.flow_no)
+        return Ask(flow, target.max_ttl if look.sentinel else look.ttl)
+
+    def _wait_ns(self, tid: str) -> int:
+        route = self._detectors[tid].route
+        usual_ns = round((route.rtt_ms or 0.0) * 1e6) if route else 0
+        return min(max(3 * usual_ns + WAIT_MARGIN_NS, SHORTEST_WAIT_NS), LONGEST_WAIT_NS)
+
+    def _done(self, errand: Errand, check: Check, way: WayOut, at: int, mono_ns: int) -> None:
+        target = self._targets[errand.tid]
+        try:
+            moved = bool(check.error) or self._way_out(target, way.flow.dst) != way
+        except ProbeError:
+            moved = True
+        if moved:
+            self._give_up(errand.tid)
+            return
+        now_ns = self._clock.mono_ns()
+        hops, reached = _hops(errand, check.answers, way.flow.dst)
+        glimpse = Trace(
+            target=errand.tid,
+            address=way.flow.dst,
+            flow=way.flow,
+            source=target.source,
+            kernel_route=way.kernel_route,
+            transport=self._transport.name,
+            reason=Reason.WATCH,
+            at=at,
+            mono_ns=mono_ns,
+            duration_ns=now_ns - mono_ns,
+            clock_synced=self._clock.synced(),
+            ending=Ending.REACHED if reached is not None else Ending.MAX_TTL,
+            error="",
+            reached_ttl=reached,
+            hops=hops,
+            probes=len(check.answers),
+            late=check.late,
+            duplicates=check.duplicates,
+        )
+        self._found(target, self.watcher.done(errand, check.answers, glimpse, now_ns), glimpse)
+
+    def _give_up(self, tid: str) -> None:
+        self.watcher.reset(tid)
+        self._moved(tid)
+
+
+def _hops(errand: Errand, answers: Sequence[Answer], address: str) -> tuple[tuple[Hop, ...], int | None]:
+    """The monitored flow's answers by hop, and the nearest ttl at which the destination itself answered."""
+    rows: dict[int, list[Answer]] = {}
+    for look, answer in zip(errand.looks, answers, strict=True):
+        if look.ttl and not look.flow_no:
+            rows.setdefault(look.ttl, []).append(answer)
+    hops = tuple(Hop(ttl, tuple(rows[ttl])) for ttl in sorted(rows))
+    reached = [hop.ttl for hop in hops if any(a.responder == address and a.kind is not ReplyKind.TIME_EXCEEDED for a in hop.answers)]
+    return hops, min(reached, default=None)

@@ -1,0 +1,353 @@
+"""One target under watch: which probe it wants next, and what an answer leads to.
+
+Rules:
+1. Of a target's steady probes `SHARES` go to the destination (sentinel), to the answering hop verified longest ago (verify), to a hop on
+   a fresh flow (audit), and to a hop that never answered (learn, twice as seldom after each silence).
+2. A known responder is fine. A stranger starts an inquiry. A stranger on a fresh flow is looked for on the monitored flow first: if a
+   known responder answers there, the stranger is a member of a balancer.
+3. Silence is never evidence of a change. It only asks whether the destination still answers.
+4. What the sentinel's answer tells of distance (TTL left, reply TTL) or RTT only leads to hops being verified, never to a change.
+5. A silent sentinel is asked again every second, from the third time on by another method too. The target is lost after
+   at least `LEAST_SILENT` such silences, when chance cannot explain them (see `reach`) and the gateway answers; then it is asked how far
+   probes still come. It is back after three answers of three.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pathwarden.detect.compare import hop_at
+from pathwarden.detect.detector import Detector, Verdict
+from pathwarden.detect.reach import probes_needed
+from pathwarden.detect.watch.inquiry import Inquiry, Stage
+from pathwarden.detect.watch.pulse import Pulse
+from pathwarden.detect.watch.values import OTHER_SENTINEL, SENTINEL, Errand, Kind, Look
+from pathwarden.model.change import Change
+from pathwarden.model.trace import Answer, Trace
+
+SECOND_NS = 1_000_000_000
+SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.55, Kind.AUDIT: 0.1, Kind.LEARN: 0.1}
+LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
+MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
+OTHER_FROM = 3
+LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
+LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
+RELIABLE = 10  # answers in a row after which one silence is worth a sentinel
+BURST = 6  # hops verified when the sentinel's answer looks different
+LONGEST_BACK_OFF = 64
+MOST_AUDITS = 4095  # flows of a base flow (see engine.flows.MOST)
+HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
+HOLD_EVERY_NS = 5 * SECOND_NS
+MEMORY_S = 259_200.0  # changes fade from the estimate of how often a target changes within days
+PRIOR = 0.3  # changes in that time before anything is known
+
+
+class Got(NamedTuple):
+    """What an errand got: answers in the order of its looks, and those of the monitored flow by hop."""
+
+    errand: Errand
+    answers: Sequence[Answer]
+    glimpse: Trace
+    mono_ns: int
+
+
+class Outcome:
+    """What an errand led to: verdicts and changes to tell, more errands, whether a whole trace is wanted."""
+
+    __slots__ = ("changes", "errands", "verdict", "wants_trace")
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.errands: list[Errand] = []
+        self.verdict: Verdict | None = None
+        self.wants_trace = False
+
+
+class TargetWatch:
+    """One target. `steady` gives its next probe, `done` takes what an errand got."""
+
+    def __init__(self, tid: str, detector: Detector, gate: Callable[[int], bool]) -> None:
+        self.tid = tid
+        self.detector = detector
+        self.can_vary = True
+        self.credit = 0.0
+        self.inquiry: Inquiry | None = None
+        self._gate = gate
+        self._pulse = Pulse()
+        self._dues = dict.fromkeys(SHARES, 0.0)
+        self._asked_ns: dict[int, int] = {}
+        self._back_off: dict[int, int] = {}
+        self._audits = 0
+        self._doubts: dict[int, str] = {}
+        self._vigil = 0
+        self._vigil_others = 0
+        self._held_since_ns = 0
+        self._lost_since_ns = 0
+        self._lost_asked_ns = 0
+        self._changes = PRIOR
+        self._changes_at = 0
+
+    @property
+    def changes(self) -> float:
+        """How many changes it had lately, fading: what the share of a target in the probes is made of."""
+        return self._changes
+
+    def export(self) -> dict[str, object]:
+        """What must survive a restart, JSON-ready."""
+        back_off = {str(ttl): value for ttl, value in self._back_off.items()}
+        return {"changes": round(self._changes, 3), "changes_at": self._changes_at, "audits": self._audits, "back_off": back_off}
+
+    def restore(self, values: Mapping[str, object]) -> None:
+        """Go on from what `export` gave. Raises ValueError, TypeError or KeyError on anything else."""
+        changes, at, audits, back_off = (values[key] for key in ("changes", "changes_at", "audits", "back_off"))
+        if not isinstance(changes, float | int) or not isinstance(at, int) or not isinstance(audits, int) or not isinstance(back_off, dict):
+            raise TypeError("a watch has numbers")
+        self._changes, self._changes_at, self._audits = float(changes), at, audits % MOST_AUDITS
+        self._back_off = {int(ttl): int(value) for ttl, value in back_off.items()}
+
+    def reset(self) -> None:
+        """Its way out or its address moved: what was under way is void."""
+        self.inquiry = None
+        self._vigil = 0
+        self._doubts.clear()
+        self._asked_ns.clear()
+        self._pulse = Pulse()
+        if self.detector.state.suspicion is not None:
+            self.detector.drop_suspicion()
+
+    def seen(self, ttl: int, responder: str, mono_ns: int) -> None:
+        """Another target's probe was answered by this responder at this ttl: shared, it need not be asked again so soon."""
+        route = self.detector.route
+        if route is not None and hop_at(route.hops, ttl) == (responder,):
+            self._asked_ns[ttl] = mono_ns
+
+    def follow_up(self, mono_ns: int) -> tuple[Errand, ...]:
+        """What a trace that ended just now leaves to the watch: its suspicion."""
+        suspicion, route = self.detector.state.suspicion, self.detector.route
+        if self.inquiry is not None or suspicion is None or suspicion.cleared or route is None:
+            return ()
+        strange = [
+            ttl for ttl, hop in enumerate(suspicion.hops, 1) if hop and hop_at(route.hops, ttl) and not set(hop) & set(route.hops[ttl - 1])
+        ]
+        return self._inquire(min(strange, default=suspicion.length or 1), mono_ns)
+
+    def steady(self, mono_ns: int) -> Errand | None:
+        """The next probe of the steady watch; None while there is nothing to watch."""
+        route = self.detector.route
+        if route is None or self.inquiry is not None:
+            return None
+        looks = {kind: look for kind in SHARES if (look := self._look(kind)) is not None}
+        if not looks:
+            return None
+        for kind in looks:
+            self._dues[kind] += SHARES[kind]
+        kind = max(looks, key=lambda kind: self._dues[kind])
+        self._dues[kind] -= sum(SHARES[kind] for kind in looks)
+        return Errand(self.tid, kind, (looks[kind],), mono_ns)
+
+    def urgent(self, mono_ns: int) -> Iterator[Errand]:
+        """What is due by time alone: asking a lost target whether it is back."""
+        if self.detector.state.reach.lost:
+            self._lost_since_ns = self._lost_since_ns or mono_ns
+            quick = mono_ns - self._lost_since_ns < LOST_QUICK_NS
+            if quick and mono_ns - self._lost_asked_ns >= LOST_EVERY_NS:
+                self._lost_asked_ns = mono_ns
+                yield Errand(self.tid, Kind.SENTINEL, (self._sentinel(),), mono_ns)
+        else:
+            self._lost_since_ns = 0
+
+    def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
+        """Take what an errand got: `answers` in the order of its looks, `glimpse` with those of the monitored flow by hop."""
+        out = Outcome()
+        {
+            Kind.SENTINEL: self._sentinel_done,
+            Kind.VIGIL: self._vigil_done,
+            Kind.SWEEP: self._sweep_done,
+            Kind.AUDIT: self._audit_done,
+            Kind.LEARN: self._learn_done,
+            Kind.VERIFY: self._verify_done,
+            Kind.SIBLING: self._verify_done,
+            Kind.INQUIRY: self._inquiry_done,
+        }[errand.kind](Got(errand, answers, glimpse, mono_ns), out)
+        for change in out.changes:
+            self.count_change(change.at)
+        return out
+
+    def _look(self, kind: Kind) -> Look | None:
+        route = self.detector.route
+        if route is None:
+            return None
+        if kind is Kind.SENTINEL:
+            return self._sentinel() if self.detector.state.reach.answered else None
+        hops = route.hops[: route.length or None]
+        if kind is Kind.LEARN:
+            if not self.detector.state.reach.answered:
+                return self._learning(0, OTHER_SENTINEL)
+            silent = [ttl for ttl, hop in enumerate(hops, 1) if not hop]
+            ttl = min(silent, key=lambda ttl: self._back_off.get(ttl, 0), default=0)
+            return self._learning(ttl, Look(ttl)) if ttl else None
+        answering = [ttl for ttl, hop in enumerate(hops, 1) if hop]
+        if not answering:
+            return None
+        if kind is Kind.AUDIT:
+            if not self.can_vary:
+                return None
+            number = self._audits % MOST_AUDITS + 1
+            return Look(answering[number % len(answering)], number)
+        return Look(min(answering, key=lambda ttl: self._asked_ns.get(ttl, 0)))
+
+    def _learning(self, ttl: int, look: Look) -> Look | None:
+        """A look at what never answered, in every n-th turn: n doubles with each silence."""
+        self._back_off[ttl] = wait = self._back_off.get(ttl, 1) + 1
+        return look if wait & (wait - 1) == 0 or wait % LONGEST_BACK_OFF == 0 else None
+
+    def _sentinel(self) -> Look:
+        return OTHER_SENTINEL if self.detector.state.other else SENTINEL
+
+    def _verify_done(self, got: Got, out: Outcome) -> None:
+        route, steady = self.detector.route, self.detector.state.steady
+        out.verdict = self.detector.on_glimpse(got.glimpse)
+        for look, answer in zip(got.errand.looks, got.answers, strict=True):
+            self._asked_ns[look.ttl] = got.mono_ns
+            doubt = self._doubts.pop(look.ttl, None)
+            if answer.responder is None:
+                count = steady[look.ttl - 1] if look.ttl <= len(steady) else 0
+                if count >= RELIABLE and not self._vigil and self.detector.state.reach.answered and not self.detector.state.reach.lost:
+                    out.errands.append(Errand(self.tid, Kind.SENTINEL, (self._sentinel(),), got.mono_ns))
+            elif doubt and route is not None and answer.responder in hop_at(route.hops, look.ttl):
+                self.detector.join({look.ttl: (doubt,)})
+        self._take_up(got.errand.looks[0].ttl, got.mono_ns, out)
+
+    def _learn_done(self, got: Got, out: Outcome) -> None:
+        look, answer = got.errand.looks[0], got.answers[0]
+        if not look.sentinel:
+            self._verify_done(got, out)
+        elif answer.responder == got.glimpse.address:
+            if len(got.errand.looks) == 1:
+                out.errands.append(Errand(self.tid, Kind.LEARN, (look,) * 3, got.mono_ns))
+            elif all(answer.responder == got.glimpse.address for answer in got.answers):
+                self.detector.answers_other(True)
+                out.changes += filter(None, [self.detector.on_answers(got.glimpse, len(got.answers), 0)])
+
+    def _audit_done(self, got: Got, out: Outcome) -> None:
+        look, who = got.errand.looks[0], got.answers[0].responder
+        self._audits = look.flow_no
+        route = self.detector.route
+        if who is None or route is None:
+            return
+        known = hop_at(route.hops, look.ttl)
+        if known and who not in known:
+            self._doubts[look.ttl] = who
+            out.errands.append(Errand(self.tid, Kind.VERIFY, (Look(look.ttl),), got.mono_ns))
+
+    def _sentinel_done(self, got: Got, out: Outcome) -> None:
+        answer, lost = got.answers[0], self.detector.state.reach.lost
+        if answer.responder != got.glimpse.address:
+            if not lost and not self._vigil and self.detector.state.reach.answered:
+                self._vigil, self._vigil_others = 1, 0
+                out.errands.append(self._next_vigil(got.mono_ns))
+        elif lost:
+            out.errands.append(Errand(self.tid, Kind.VIGIL, (got.errand.looks[0],) * 2, got.mono_ns))
+        else:
+            out.changes += filter(None, [self.detector.on_answers(got.glimpse, 1, 0)])
+            if self._pulse.looks_different(answer, got.mono_ns):
+                out.errands += self.verify_burst(got.mono_ns)
+            elif self._pulse.in_doubt:
+                out.errands.append(Errand(self.tid, Kind.SENTINEL, got.errand.looks, got.mono_ns))
+
+    def verify_burst(self, mono_ns: int) -> list[Errand]:
+        """Something looks different: verify hops all along the route, first those that were not asked for longest."""
+        route = self.detector.route
+        if route is None or self.inquiry is not None:
+            return []
+        answering = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop]
+        answering.sort(key=lambda ttl: self._asked_ns.get(ttl, 0))
+        return [Errand(self.tid, Kind.VERIFY, (Look(ttl),), mono_ns) for ttl in sorted(answering[:BURST], reverse=True)]
+
+    def _next_vigil(self, mono_ns: int) -> Errand:
+        looks = (self._sentinel(),) if self._vigil < OTHER_FROM or self.detector.state.other else (SENTINEL, OTHER_SENTINEL)
+        return Errand(self.tid, Kind.VIGIL, looks, mono_ns + SECOND_NS)
+
+    def _vigil_done(self, got: Got, out: Outcome) -> None:
+        detector, there = self.detector, [answer.responder == got.glimpse.address for answer in got.answers]
+        if detector.state.reach.lost:
+            if all(there):
+                out.changes += filter(None, [detector.on_answers(got.glimpse, len(there) + 1, 0)])
+                out.wants_trace = True
+            return
+        if not self._vigil:
+            return
+        self._vigil += not there[0]
+        self._vigil_others += any(there[1:])
+        if there[0] or self._vigil_others >= LEAST_SILENT:
+            if not there[0]:
+                detector.answers_other(True)
+            out.changes += filter(None, [detector.on_answers(got.glimpse, self._vigil + 1, self._vigil)])
+            self._vigil = 0
+            return
+        needed = max(LEAST_SILENT, probes_needed(detector.state.reach.rate))
+        if self._vigil_others or self._vigil < min(needed, MOST_SILENT):
+            out.errands.append(self._next_vigil(got.mono_ns))
+        elif self._vigil < needed or not self._gate(got.mono_ns):
+            # Too few for so unsteady a target, or it is our own line: the next sentinel begins anew.
+            self._vigil = 0
+        else:
+            route = detector.route
+            ttls = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop][:-1] if route else []
+            out.errands.append(Errand(self.tid, Kind.SWEEP, tuple(map(Look, ttls)), got.mono_ns))
+
+    def _sweep_done(self, got: Got, out: Outcome) -> None:
+        last = max(
+            (look.ttl for look, answer in zip(got.errand.looks, got.answers, strict=True) if answer.responder is not None), default=0
+        )
+        silent, self._vigil = self._vigil, 0
+        self._lost_asked_ns = got.mono_ns
+        out.changes += filter(None, [self.detector.on_silence(got.glimpse, silent, last)])
+
+    def _take_up(self, ttl: int, mono_ns: int, out: Outcome) -> None:
+        """Begin an inquiry if there is a suspicion that nobody follows up."""
+        if self.detector.state.suspicion is not None and self.inquiry is None:
+            out.errands += self._inquire(ttl, mono_ns)
+
+    def _inquire(self, ttl: int, mono_ns: int) -> tuple[Errand, ...]:
+        route = self.detector.route
+        if route is None:
+            return ()
+        self._held_since_ns = 0
+        self.inquiry = Inquiry(route, ttl, can_vary=self.can_vary, first_flow=self._audits % MOST_AUDITS // 2 + 1)
+        looks, after_ns = self.inquiry.looks()
+        return (Errand(self.tid, Kind.INQUIRY, looks, mono_ns + after_ns),)
+
+    def _inquiry_done(self, got: Got, out: Outcome) -> None:
+        inquiry, detector = self.inquiry, self.detector
+        if inquiry is None:
+            return
+        inquiry.take(got.errand.looks, [answer.responder for answer in got.answers])
+        if inquiry.cleared:
+            detector.clear_suspicion()
+        green = self._gate(got.mono_ns)
+        if inquiry.stage is not Stage.REMAP or inquiry.met_stranger(got.errand.looks):
+            # Known responders elsewhere tell nothing of the stranger, but would count as looks in vain.
+            out.verdict = detector.on_glimpse(got.glimpse, inquiry.whole if inquiry.stage is Stage.INSIST and green else None)
+            out.changes += out.verdict.changes
+        inquiry.judge(detector)
+        looks, after_ns = inquiry.looks()
+        if inquiry.cleared:
+            detector.clear_suspicion()
+        if looks and not green and inquiry.stage is Stage.INSIST:
+            self._held_since_ns = self._held_since_ns or got.mono_ns
+            after_ns = HOLD_EVERY_NS
+            looks = looks if got.mono_ns - self._held_since_ns < HOLD_NS else ()
+        if looks:
+            out.errands.append(Errand(self.tid, Kind.INQUIRY, looks, got.mono_ns + after_ns))
+            return
+        self.inquiry = None
+        out.wants_trace = inquiry.wants_trace
+        if detector.state.suspicion is not None and not inquiry.wants_trace:
+            detector.drop_suspicion()
+            detector.join(inquiry.members)
+
+    def count_change(self, at: int) -> None:
+        """A change at this instant was told."""
+        faded = max(at - self._changes_at, 0) / 1e9 / MEMORY_S
+        self._changes = self._changes * max(1.0 - faded, 0.0) + 1
+        self._changes_at = at

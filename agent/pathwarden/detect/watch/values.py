@@ -1,0 +1,42 @@
+"""What the watch asks for."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """Why a probe is sent."""
+
+    SENTINEL = "sentinel"  # does the destination answer, and from how far away
+    VERIFY = "verify"  # is a hop still who it was
+    AUDIT = "audit"  # who else answers there, for another flow
+    LEARN = "learn"  # who is a hop that has been silent
+    INQUIRY = "inquiry"  # following up a stranger
+    VIGIL = "vigil"  # following up a destination's silence
+    SWEEP = "sweep"  # how far probes still come
+    SIBLING = "sibling"  # is another target's route touched as well
+
+
+class Look(NamedTuple):
+    """One probe: to the hop at `ttl` on flow `flow_no` (0: the monitored one), or with `sentinel` to the destination itself.
+
+    `other` asks the destination by another method than the flow's, since a silent port is no silent host.
+    """
+
+    ttl: int = 0
+    flow_no: int = 0
+    sentinel: bool = False
+    other: bool = False
+
+
+class Errand(NamedTuple):
+    """Looks that go together, not before this instant."""
+
+    tid: str
+    kind: Kind
+    looks: tuple[Look, ...]
+    not_before_ns: int = 0
+
+
+SENTINEL = Look(sentinel=True)
+OTHER_SENTINEL = Look(sentinel=True, other=True)

@@ -1,0 +1,185 @@
+"""All targets under watch: whose turn it is, what is urgent, and what it may cost.
+
+Rules:
+1. Steady probes leave one at a time, `pps` a second, to the target with the largest credit. A target earns credit with the square root
+   of how often it changes, 0.3 to 4 times the mean: who changes often is looked at more often.
+2. What follows up a finding goes at once, and the steady watch waits until it is paid for. A debt of `DEBT_S` seconds' worth stops all
+   but inquiries, twice as much stops those too.
+3. No responder is asked twice within `SPACING_NS`.
+4. After a confirmed change every target whose route leads through a lost responder is asked there once, and a target that was lost
+   makes the others prove that they still answer: so one incident is seen as one.
+5. An answer of a known responder within the first `SHARED_TTLS` hops counts for every target that it serves.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import sqrt
+
+from pathwarden.detect.compare import hop_at
+from pathwarden.detect.detector import Detector
+from pathwarden.detect.watch.target import Outcome, TargetWatch
+from pathwarden.detect.watch.values import SENTINEL, Errand, Kind, Look
+from pathwarden.model.change import Change, ChangeKind
+from pathwarden.model.trace import Answer, Trace
+
+LEAST_WEIGHT = 0.3
+MOST_WEIGHT = 4.0
+WEIGH_EVERY_NS = 60_000_000_000
+DEBT_S = 60
+SHARED_TTLS = 5
+SPACING_NS = 250_000_000
+MOST_SPACED = 1024
+MOST_URGENT = 512
+MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
+LOOK_NS = 1_000_000_000  # how often time alone is looked at
+
+
+class Watcher:
+    """Not thread-safe: the prober's thread alone calls it. `pps` 0 follows up suspicions only."""
+
+    def __init__(self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[int], bool], mono_ns: int) -> None:
+        self.targets = {tid: TargetWatch(tid, detector, gate) for tid, detector in detectors.items()}
+        self._interval_ns = round(1e9 / pps) if pps else 0
+        self._next_ns = mono_ns
+        self._look_ns = mono_ns
+        self._weigh_ns = mono_ns
+        self._weights: dict[str, float] = dict.fromkeys(detectors, 1.0)
+        self._urgent: list[tuple[int, int, Errand]] = []
+        self._count = 0
+        self._spaced: dict[str, int] = {}
+
+    def next_ns(self) -> int | None:
+        """When to look again."""
+        due = [self._urgent[0][0]] if self._urgent else []
+        if self._interval_ns:
+            due += [self._next_ns, self._look_ns]
+        return min(due, default=None)
+
+    def due(self, mono_ns: int, able: Callable[[str], bool]) -> list[Errand]:
+        """The errands to run now, for targets that are `able` to (no trace is under way)."""
+        if self._interval_ns and mono_ns >= self._look_ns:
+            self._look_ns = mono_ns + LOOK_NS
+            for watch in self.targets.values():
+                self._queue(watch.urgent(mono_ns))
+        found = self._due_urgent(mono_ns, able)
+        if self._interval_ns and mono_ns >= self._next_ns and (errand := self._steady(mono_ns, able)):
+            found.append(errand)
+        return found
+
+    def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
+        """Take what an errand got."""
+        watch = self.targets[errand.tid]
+        out = watch.done(errand, answers, glimpse, mono_ns)
+        self._queue(out.errands)
+        self._share(errand, answers, mono_ns)
+        for change in out.changes:
+            self._siblings(watch, change, mono_ns)
+        return out
+
+    def traced(self, tid: str, changes: Sequence[Change], mono_ns: int) -> None:
+        """A whole trace of this target was judged: follow up what it left open, and what it changed."""
+        watch = self.targets[tid]
+        if watch.inquiry is None:
+            self._queue(watch.follow_up(mono_ns))
+        for change in changes:
+            watch.count_change(change.at)
+            self._siblings(watch, change, mono_ns)
+
+    def alert(self, tids: Iterable[str], mono_ns: int) -> None:
+        """Something happened on our side: verify these targets' routes."""
+        for tid in tids:
+            self._queue(self.targets[tid].verify_burst(mono_ns))
+
+    def reset(self, tid: str) -> None:
+        """The target's way out moved: what was under way is void."""
+        self.targets[tid].reset()
+        self._urgent = [entry for entry in self._urgent if entry[2].tid != tid]
+        heapq.heapify(self._urgent)
+
+    def _queue(self, errands: Iterable[Errand]) -> None:
+        for errand in errands:
+            if len(self._urgent) < MOST_URGENT:
+                self._count += 1
+                heapq.heappush(self._urgent, (errand.not_before_ns, self._count, errand))
+
+    def _due_urgent(self, mono_ns: int, able: Callable[[str], bool]) -> list[Errand]:
+        found: list[Errand] = []
+        later: list[Errand] = []
+        while self._urgent and self._urgent[0][0] <= mono_ns:
+            errand = heapq.heappop(self._urgent)[2]
+            wait_ns = self._wait_ns(errand, mono_ns) if able(errand.tid) else LOOK_NS
+            if wait_ns:
+                later.append(errand._replace(not_before_ns=mono_ns + wait_ns))
+                continue
+            self._pay(errand, mono_ns)
+            found.append(errand)
+        self._queue(later)
+        return found
+
+    def _wait_ns(self, errand: Errand, mono_ns: int) -> int:
+        """How long an urgent errand must wait, for its debt or for a responder."""
+        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * (2 if errand.kind in (Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP) else 1)
+        if self._interval_ns and debt_ns > 0:
+            return debt_ns
+        ready = [self._spaced.get(who, 0) for look in errand.looks if (who := self._expected(errand.tid, look))]
+        return max(max(ready, default=0) - mono_ns, 0)
+
+    def _pay(self, errand: Errand, mono_ns: int) -> None:
+        self._next_ns = max(self._next_ns, mono_ns) + self._interval_ns * len(errand.looks)
+        if len(self._spaced) > MOST_SPACED:
+            self._spaced = {who: ready_ns for who, ready_ns in self._spaced.items() if ready_ns > mono_ns}
+        for look in errand.looks:
+            if who := self._expected(errand.tid, look):
+                self._spaced[who] = mono_ns + SPACING_NS
+
+    def _expected(self, tid: str, look: Look) -> str:
+        """The router that will answer a look, '' if nobody knows; destinations answer more than routers."""
+        route = self.targets[tid].detector.route
+        if route is None or look.sentinel or look.ttl == route.length:
+            return ""
+        return next(iter(hop_at(route.hops, look.ttl)), "")
+
+    def _steady(self, mono_ns: int, able: Callable[[str], bool]) -> Errand | None:
+        if mono_ns >= self._weigh_ns:
+            self._weigh_ns = mono_ns + WEIGH_EVERY_NS
+            self._weigh()
+        watches = self.targets
+        for tid, weight in self._weights.items():
+            watches[tid].credit += weight
+        for watch in sorted(watches.values(), key=lambda watch: -watch.credit):
+            errand = watch.steady(mono_ns) if able(watch.tid) else None
+            if errand is not None:
+                watch.credit = min(watch.credit - len(watches), len(watches))
+                self._pay(errand, mono_ns)
+                return errand
+        self._next_ns = mono_ns + LOOK_NS
+        return None
+
+    def _weigh(self) -> None:
+        roots = {tid: sqrt(watch.changes) for tid, watch in self.targets.items()}
+        mean = sum(roots.values()) / len(roots)
+        limited = {tid: min(max(root / mean, LEAST_WEIGHT), MOST_WEIGHT) for tid, root in roots.items()}
+        whole = sum(limited.values()) / len(limited)
+        self._weights = {tid: weight / whole for tid, weight in limited.items()}
+
+    def _share(self, errand: Errand, answers: Sequence[Answer], mono_ns: int) -> None:
+        for look, answer in zip(errand.looks, answers, strict=True):
+            if 0 < look.ttl <= SHARED_TTLS and not look.flow_no and answer.responder is not None:
+                for tid, watch in self.targets.items():
+                    if tid != errand.tid:
+                        watch.seen(look.ttl, answer.responder, mono_ns)
+
+    def _siblings(self, changed: TargetWatch, change: Change, mono_ns: int) -> None:
+        """Ask the targets that the same cause may have touched."""
+        if change.kind is ChangeKind.TARGET_UNREACHABLE:
+            others = [tid for tid, watch in self.targets.items() if watch is not changed and watch.detector.state.reach.answered]
+            self._queue(Errand(tid, Kind.SENTINEL, (SENTINEL,), mono_ns) for tid in others[:MOST_PROVING])
+            return
+        gone = set(change.removed)
+        for tid, watch in self.targets.items():
+            route = watch.detector.route
+            if watch is changed or route is None or watch.inquiry is not None:
+                continue
+            ttl = next((ttl for ttl, hop in enumerate(route.hops, 1) if gone & set(hop)), 0)
+            if ttl:
+                self._queue([Errand(tid, Kind.SIBLING, (Look(ttl),), mono_ns)])
