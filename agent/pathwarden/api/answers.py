@@ -93,7 +93,7 @@ class Answers:
         )
 
     def changes(self, since_seq: int | None, before_seq: int | None, tid: str | None, limit: int) -> Json:
-        """Events, newest first; after `since_seq`, oldest first.
+        """Events, newest first; after `since_seq`, oldest first. How incidents stand is told by `incidents`.
 
         `last_seq` is the `since_seq` to go on with: the last of the list when following, else the newest of all, 0 without any.
         """
@@ -103,10 +103,14 @@ class Answers:
             self.known(tid)
         # Asked before the list: an event that comes between the two is told twice rather than never.
         last = self._newest_seq() if since_seq is None else since_seq
-        events = self._reader.events(target=tid, since_seq=since_seq, before_seq=before_seq, limit=limit)
+        events = self._reader.events(target=tid, since_seq=since_seq, before_seq=before_seq, limit=limit, incidents=False)
         if since_seq is not None and events:
             last = events[-1].seq
         return {"changes": [event.body for event in events], "last_seq": last}
+
+    def incidents(self, limit: int) -> Json:
+        """Incidents as they were told last, newest first."""
+        return {"incidents": [incident.body for incident in self._reader.incidents(limit)]}
 
     def _newest_seq(self) -> int:
         return next((event.seq for event in self._reader.events(limit=1)), 0)

@@ -11,12 +11,15 @@ RTTs ms with at most 3 decimals, all keys present and null when unknown. Errors 
 | GET /api/v1/targets | `targets`: the `state` objects |
 | GET /api/v1/targets/{id} | `config`, `state`, `path`, `trace` |
 | POST /api/v1/targets/{id}/trace | 202 and Location |
+| POST /api/v1/targets/{id}/mute | `{"for_s": N}`, 0 unmutes; `{"pair": ["A", "B"]}` until told otherwise, which is `"for_s": 0` |
+| POST /api/v1/targets/{id}/accept-path | 202 and Location; 409 without a path |
 | GET /api/v1/targets/{id}/traces?before&from&to&limit | `traces` without hops (1 to 200), `next_before` |
 | GET /api/v1/targets/{id}/trace-at?at | the trace in force then |
 | GET /api/v1/targets/{id}/paths | `paths`, most time first |
 | GET /api/v1/targets/{id}/series?from&to&points | `columns` of equal length (at most 600 points) |
 | GET /api/v1/traces/{id}, /api/v1/paths/{id} | one trace, one path |
 | GET /api/v1/changes?since_seq&before_seq&target&limit | `changes` (1 to 200), `last_seq` |
+| GET /api/v1/incidents?limit | `incidents` as they were told last (1 to 100), newest first |
 | GET /metrics, /healthz | OpenMetrics text; `ok` |
 | GET /, /static/... | the page |
 """
@@ -32,11 +35,12 @@ from typing import Any, Never
 import bottle
 
 from pathwarden.api.answers import Answers
-from pathwarden.api.guard import HostRule, check_write
+from pathwarden.api.guard import BODY, HostRule, check_write
 from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
 from pathwarden.api.past import PastRoutes
 from pathwarden.api.problem import Answer, Problem
+from pathwarden.api.wishes import WishRoutes
 from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import Agent, Clock, HistoryReader
 from pathwarden.model.settings import Settings
@@ -68,6 +72,7 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
     answers = Answers(agent, reader, settings, clock)
     LiveRoutes(agent, answers).add_to(routes)
     PastRoutes(reader, clock, answers).add_to(routes)
+    WishRoutes(agent, reader, answers).add_to(routes)
     Pages(settings.web.root).add_to(routes)
     hosts = HostRule(settings.web.listen)
 
@@ -75,7 +80,7 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
         try:
             hosts.check(environ)
             if environ["REQUEST_METHOD"] == "POST":
-                check_write(environ)
+                environ = {**environ, BODY: check_write(environ)}
             answer = _route(routes, environ)
         except Problem as problem:
             answer = problem.answer()

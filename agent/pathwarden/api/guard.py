@@ -16,6 +16,8 @@ from pathwarden.api.problem import Problem
 BODY_LIMIT = 65_536  # requests carry a few short members
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?::[0-9]{1,5})?", re.ASCII)
 
+BODY = "pathwarden.body"  # where a write's JSON object is found once it was checked
+
 Environ = Mapping[str, object]
 
 
@@ -46,8 +48,11 @@ class HostRule:
         return address.is_loopback or self._any or address in self._ours
 
 
-def check_write(environ: Environ) -> None:
-    """Lets a write pass only from our own page or from a program, and only as a JSON object. Raises `Problem` 403, 413, 415 or 400."""
+def check_write(environ: Environ) -> dict[str, object]:
+    """Lets a write pass only from our own page or from a program, and only as a JSON object, which it gives.
+
+    Raises `Problem` 403, 413, 415 or 400.
+    """
     origin = environ.get("HTTP_ORIGIN")
     ours = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}".lower()
     if origin is not None and str(origin).lower() != ours:
@@ -57,10 +62,10 @@ def check_write(environ: Environ) -> None:
         raise Problem(403, "foreign_origin", "writes are accepted from this server's own page only")
     if str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "not_json", "the body must be JSON with content type application/json")
-    _check_body(environ)
+    return _checked_body(environ)
 
 
-def _check_body(environ: Environ) -> None:
+def _checked_body(environ: Environ) -> dict[str, object]:
     length = str(environ.get("CONTENT_LENGTH") or "0")
     if not (length.isascii() and length.isdecimal()):
         raise Problem(400, "bad_request", "Content-Length is not a number")
@@ -74,3 +79,4 @@ def _check_body(environ: Environ) -> None:
         body = None
     if not isinstance(body, dict):
         raise Problem(400, "bad_body", "the body must be a JSON object such as {}")
+    return body

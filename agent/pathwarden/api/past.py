@@ -9,6 +9,7 @@ from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.present import history
 
 MOST_ROWS = 200
+MOST_INCIDENTS = 100
 TRACES = 50
 MOST_POINTS = 600  # as many as a wide screen has room for
 POINTS = 300
@@ -33,6 +34,7 @@ class PastRoutes:
         app.get(f"/api/v1/traces/{NUMBER}", callback=self.trace)
         app.get("/api/v1/paths/<route_id>", callback=self.path)
         app.get("/api/v1/changes", callback=self.changes)
+        app.get("/api/v1/incidents", callback=self.incidents)
 
     def traces(self, tid: str) -> bottle.HTTPResponse:
         """A page of traces without hops, newest first; `next_before` asks for the next page, null on the last."""
@@ -96,3 +98,7 @@ class PastRoutes:
         asked = query("since_seq", "before_seq", "target", "limit")
         limit = asked.integer("limit", 1, MOST_CHANGES) or CHANGES
         return json_reply(self._answers.changes(asked.integer("since_seq"), asked.integer("before_seq"), asked.text("target"), limit))
+
+    def incidents(self) -> bottle.HTTPResponse:
+        """Incidents, newest first."""
+        return json_reply(self._answers.incidents(query("limit").integer("limit", 1, MOST_INCIDENTS) or MOST_INCIDENTS))

@@ -17,6 +17,7 @@ POLL_S = 0.5
 AT_ONCE = 200  # events of one reading while following
 TIME = 21  # columns of the time and what parts it from the rest
 SEVERITY = 10
+AGENT = "agent"  # what it tells of itself, in the place of a target
 COLORS = {"notice": "", "warning": "yellow", "critical": "red", "info": "dim"}
 
 
@@ -83,7 +84,7 @@ def _print(args: argparse.Namespace, screen: Screen, event: StoredEvent) -> None
         say_json(event.body, indent=None)
         return
     severity, title = clean(event.body["severity"]), clean(event.body["title"])
-    head = f"{severity:{SEVERITY}}{clean(event.target)}"
+    head = f"{severity:{SEVERITY}}{clean(event.target) or AGENT}"
     first = f"{local(event.at)}  {screen.paint(head, COLORS.get(severity, ''))}  "
     say(first + screen.wrapped(title, TIME, TIME + width(head) + 2))
     message = clean(event.body["message"])

@@ -161,10 +161,10 @@ class Keeper:
 
     def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
         if self._shift is not None:
-            self._save([record for record in records if not record.trace.clock_synced])
+            self._save([record for record in records if not record.synced])
             self._store.correct_clock(self._shift)
             self._shift = None
-            records = [record for record in records if record.trace.clock_synced]
+            records = [record for record in records if record.synced]
         self._save(records)
         if notes:
             self._store.acknowledge([seq for seq, reason in notes if not reason])
@@ -189,7 +189,12 @@ class Keeper:
     def _tell(self, records: list[Record]) -> None:
         if self.publisher is None:
             return
-        for tid in dict.fromkeys(record.trace.target for record in records):
+        for tid in dict.fromkeys(tid for record in records for tid in _touched(record)):
             self.publisher.state_changed(tid)
         if any(record.events for record in records):
             self.publisher.event_stored()
+
+
+def _touched(record: Record) -> set[str]:
+    """The targets whose state a record changes: an event is named in it, too."""
+    return {tid for tid in (record.tid, *(event.target for event in record.events)) if tid}

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from pathwarden.model.history import Route
 
+SEVERITIES = ("info", "notice", "warning", "critical")  # the least first
+
 
 class ChangeKind(StrEnum):
     """The event types of a target: the closed set of its `event` topic."""
@@ -20,6 +22,16 @@ class ChangeKind(StrEnum):
     TARGET_ADDRESS_CHANGED = "target_address_changed"
     LATENCY_SHIFT = "latency_shift"
     DIGEST = "digest"
+
+
+class AgentKind(StrEnum):
+    """The event types of the agent itself: the closed set of its `event` topic."""
+
+    AGENT_STARTED = "agent_started"
+    UPLINK_DOWN = "uplink_down"
+    UPLINK_UP = "uplink_up"
+    INCIDENT = "incident"
+    PROBE_ERROR = "probe_error"
 
 
 class CauseKind(StrEnum):

@@ -1,7 +1,7 @@
 """What the history keeps and gives back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pathwarden.model.trace import Trace
@@ -34,7 +34,8 @@ class Route(NamedTuple):
 class Event:
     """Something we tell. `body` is the finished JSON object of the `event` topic; the store adds its `seq` and keeps it as it is.
 
-    `change_no` counts a target's events from 1; with `target` it is unique, so that a repeated commit cannot double an event.
+    `target` is '' for what the agent tells of itself. `change_no` counts a target's events from 1; with `target` it is unique, so that
+    a repeated commit cannot double an event.
     """
 
     event_id: str
@@ -48,17 +49,45 @@ class Event:
     body: Mapping[str, object]
 
 
+class StoredIncident(NamedTuple):
+    """An incident as it was told last: `body` is its JSON object. `closed_at` is None while it is open."""
+
+    incident_id: str
+    opened_at: int
+    closed_at: int | None
+    body: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What one finished trace leaves behind, written in one transaction: all of it or nothing.
 
     `route` is the route the trace belongs to as it now stands (None while undecided), `state` the target's state machine as JSON text.
+    `events` may be of several targets and of the agent itself. `telling` holds, as JSON text by target, the state of what is told of
+    it, '' being the agent's own; what is not named stays as it was. `incidents` are those that were told anew.
+
+    Without a trace (time passed, single probes found something, or the owner said something) `target` names whose `route` and `state`
+    these are ('': they mean nothing), and `clock_synced` tells whether the clock was right; else the trace knows.
     """
 
-    trace: Trace
+    trace: Trace | None
     route: Route | None
     state: str
     events: tuple[Event, ...] = ()
+    telling: Mapping[str, str] = field(default_factory=dict)
+    incidents: tuple[StoredIncident, ...] = ()
+    clock_synced: bool = True
+    target: str = ""
+
+    @property
+    def tid(self) -> str:
+        """Whose it is, '' if nobody's."""
+        return self.target if self.trace is None else self.trace.target
+
+    @property
+    def synced(self) -> bool:
+        """Whether the clock was right when this was noted."""
+        return self.clock_synced if self.trace is None else self.trace.clock_synced
 
 
 class StoredTrace(NamedTuple):

@@ -10,6 +10,7 @@ from pathwarden.model.history import (
     Route,
     Series,
     StoredEvent,
+    StoredIncident,
     StoredTrace,
 )
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
@@ -110,7 +111,7 @@ class HistoryWriter(Protocol):
     """The only writer of the history; its methods are called from the store's thread alone."""
 
     def save(self, records: Sequence[Record]) -> None:
-        """Write finished traces, routes, states and events in one transaction."""
+        """Write finished traces, routes, states, events and incidents in one transaction."""
         ...
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
@@ -160,8 +161,16 @@ class HistoryReader(Protocol):
         since_seq: int | None = None,
         before_seq: int | None = None,
         limit: int = 100,
+        incidents: bool = True,
     ) -> list[StoredEvent]:
-        """Events; with `since_seq` oldest first (for following), else newest first."""
+        """Events; with `since_seq` oldest first (for following), else newest first.
+
+        Without `incidents` those are left out that only tell how an incident stands.
+        """
+        ...
+
+    def incidents(self, limit: int = 100) -> list[StoredIncident]:
+        """The incidents as they were told last, newest first."""
         ...
 
     def count_events(self, target: str, at_from: int, types: Sequence[str]) -> int:
@@ -174,6 +183,14 @@ class HistoryReader(Protocol):
 
     def states(self) -> dict[str, str]:
         """Each target's state machine as JSON text."""
+        ...
+
+    def tellings(self) -> dict[str, str]:
+        """What is told of each target, as it stands, as JSON text; '' is the agent's own."""
+        ...
+
+    def change_numbers(self) -> dict[str, int]:
+        """The highest `change_no` of each target's events; '' is the agent."""
         ...
 
     def outbox(self, after_seq: int, limit: int) -> list[OutboxRow]:
@@ -210,6 +227,18 @@ class Agent(Protocol):
 
     def trace_now(self, tid: str) -> bool:
         """Ask for a trace as soon as possible; False if there is no such target. A trace that is running already counts."""
+        ...
+
+    def mute(self, tid: str, for_s: int) -> bool:
+        """Notify nothing of a target for so long, 0 ends it; False if there is no such target."""
+        ...
+
+    def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> bool:
+        """Notify nothing when a target goes from one of two routes (their letters) to the other; False if there is no such target."""
+        ...
+
+    def accept_path(self, tid: str) -> bool:
+        """Make the route in force the usual one; False if there is no such target, or no route yet."""
         ...
 
     def metrics(self) -> str:

@@ -1,17 +1,31 @@
-"""Changes as events: the JSON body of the `event` topic, its severity and its words."""
+"""Changes as events: the JSON body of a target's `event` topic."""
 
-from pathwarden.model.change import Change, ChangeKind
+from typing import NamedTuple
+
+from pathwarden.detect.quota import NOTHING_HELD, Held
+from pathwarden.model.change import NOWHERE, SEVERITIES, Cause, Change, ChangeKind, Location
 from pathwarden.model.history import Event, Route
 from pathwarden.model.settings import Target
 from pathwarden.model.trace import Trace
 from pathwarden.present.instants import rfc3339
+from pathwarden.present.sentences import as_json, message, of_change, title
+from pathwarden.present.severity import severity_of
 
-SEVERITIES = ("info", "notice", "warning", "critical")
 NOTIFY_FROM = SEVERITIES.index("notice")
-MORE_HOPS = 3  # a route this much longer is a warning
-SLOWER_MS = 20.0  # and so is one this much slower
-FELT_MS = 0.5  # a smaller difference is noise to people
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Head(NamedTuple):
+    """What an event's body says besides the change: `af` is 4 or 6, `group_id` the incident's ('': its own)."""
+
+    agent: str
+    target: Target
+    change_no: int
+    clock_synced: bool
+    af: int
+    notify: bool
+    event_id: str
+    group_id: str = ""
 
 
 def ulid(at: int, entropy: bytes) -> str:
@@ -21,35 +35,48 @@ def ulid(at: int, entropy: bytes) -> str:
 
 
 def event(agent: str, target: Target, change: Change, trace: Trace, change_no: int, entropy: bytes) -> Event:
-    """The event that tells a change; `trace` is the one that confirmed it, `entropy` ten random bytes for the event id."""
-    event_id = ulid(change.at, entropy)
-    severity = _severity(change)
+    """The event that tells a change by itself, as if nothing else had ever been told.
+
+    `trace` is the one that confirmed it, `entropy` ten random bytes for the event id.
+    """
+    notify = worth_telling(severity_of(change), change)
+    return event_of(change, Head(agent, target, change_no, trace.clock_synced, trace.flow.af, notify, ulid(change.at, entropy)))
+
+
+def worth_telling(severity: str, change: Change) -> bool:
+    """Whether a change may notify, for all that is known of it alone."""
     # Learning holds back what is told about paths, never whether a target answers.
-    held_back = change.learning and change.lost_after_ttl is None and change.kind is not ChangeKind.TARGET_REACHABLE
-    notify = SEVERITIES.index(severity) >= NOTIFY_FROM and not held_back
+    reachability = change.kind in (ChangeKind.TARGET_UNREACHABLE, ChangeKind.TARGET_REACHABLE)
+    return SEVERITIES.index(severity) >= NOTIFY_FROM and (reachability or not change.learning)
+
+
+def event_of(change: Change, head: Head, held: Held = NOTHING_HELD) -> Event:
+    """The event that tells a change; `held` is what a digest stands for."""
+    target, kind = head.target, change.kind.value
+    severity = held.severity or severity_of(change)
     name = target.label or target.host
-    title, message = _words(name, change)
+    words = of_change(name, change, held)
     body: dict[str, object] = {
         "v": 1,
-        "clock_synced": trace.clock_synced,
-        "event_type": change.kind.value,
-        "event_id": event_id,
+        "clock_synced": head.clock_synced,
+        "event_type": kind,
+        "event_id": head.event_id,
         "severity": severity,
-        "notify": notify,
+        "notify": head.notify,
         "delayed": False,
-        "agent": agent,
+        "agent": head.agent,
         "target": target.tid,
         "name": name,
-        "address": change.new_address,
-        "af": trace.flow.af,
+        "address": change.new_address or None,
+        "af": head.af,
         "proto": target.method.value,
         "first_seen_at": rfc3339(change.first_seen_at),
         "occurred_at": rfc3339(change.at),
         "confirmations": change.confirmations,
-        "group_id": event_id,
-        "change": change.classes[0],
+        "group_id": head.group_id or head.event_id,
+        "change": change.classes[0] if change.classes else None,
         "changes": list(change.classes),
-        "scope": "unknown",
+        "scope": change.location.segment.value,
         "first_diff_ttl": change.first_ttl or None,
         "last_diff_ttl": max(change.last_ttl, change.first_ttl) or None,
         "hops_added": list(change.added),
@@ -58,16 +85,36 @@ def event(agent: str, target: Target, change: Change, trace: Trace, change_no: i
         "new_path_known": change.known,
         "returns_to_usual": change.returns_to_usual,
         "rtt_delta_ms": change.rtt_delta_ms,
-        "cause": {"kind": "unknown", "detail": None},
-        "location": _location(change),
-        "old": _side(change.old, change.first_seen_at, change.old_seconds) | {"address": change.old_address},
-        "new": _side(change.new, change.at, 0) | {"address": change.new_address},
-        "title": title,
-        "message": message,
+        "before": change.before or None,
+        "after": change.after or None,
+        "cause": cause(change.cause),
+        "location": location(_location(change)),
+        "old": _side(change.old, change.first_seen_at, change.old_seconds) | {"address": change.old_address or None},
+        "new": _side(change.new, change.at, 0) | {"address": change.new_address or None},
+        "digest": _digest(held) if held.total else None,
+        "title": title(words),
+        "message": message(words.message),
+        "text": as_json(words),
         "url": None,
         "truncated": False,
     }
-    return Event(event_id, target.tid, change_no, change.kind.value, severity, notify, change.at, trace.clock_synced, body)
+    return Event(head.event_id, target.tid, head.change_no, kind, severity, head.notify, change.at, head.clock_synced, body)
+
+
+def cause(known: Cause) -> dict[str, object]:
+    """A cause as JSON-ready values."""
+    return {"kind": known.kind.value, "detail": known.detail or None}
+
+
+def location(known: Location) -> dict[str, object]:
+    """A place as JSON-ready values; `between` holds the responders of two neighbouring hops."""
+    return {
+        "segment": known.segment.value,
+        "between": known.between and [list(hop) for hop in known.between],
+        "confidence": known.confidence,
+        "direction": known.direction.value,
+        "evidence": list(known.evidence),
+    }
 
 
 def _side(route: Route | None, at: int, seconds: int) -> dict[str, object]:
@@ -84,42 +131,16 @@ def _side(route: Route | None, at: int, seconds: int) -> dict[str, object]:
     }
 
 
-def _location(change: Change) -> dict[str, object]:
-    """Where it is, as far as one target can tell: after the last hop that answered, or where the routes part."""
-    if change.lost_after_ttl is not None and change.old is not None:
-        after = change.old.hops[change.lost_after_ttl - 1] if 1 <= change.lost_after_ttl <= len(change.old.hops) else ()
-        beyond = change.old.hops[change.lost_after_ttl] if change.lost_after_ttl < len(change.old.hops) else ()
-        between = [list(after), list(beyond)]
-        return {"segment": "unknown", "between": between, "confidence": 0.5, "direction": "unknown", "evidence": ["last hop that answered"]}
-    return {"segment": "unknown", "between": None, "confidence": None, "direction": "unknown", "evidence": []}
+def _location(change: Change) -> Location:
+    """Where it is; as long as nobody placed a loss, after the last hop that answered."""
+    if change.location != NOWHERE or change.lost_after_ttl is None or change.old is None:
+        return change.location
+    hops, ttl = change.old.hops, change.lost_after_ttl
+    near = hops[ttl - 1] if 1 <= ttl <= len(hops) else ()
+    far = hops[ttl] if ttl < len(hops) else ()
+    return NOWHERE._replace(between=(near, far), confidence=0.5, evidence=("last hop that answered",))
 
 
-def _severity(change: Change) -> str:
-    if change.kind is ChangeKind.TARGET_UNREACHABLE:
-        return "critical"
-    if change.kind in (ChangeKind.PATH_CHANGED, ChangeKind.PATH_REVERTED):
-        longer = (change.new.length or 0) - (change.old.length or 0) if change.new and change.old and change.old.length else 0
-        worse = longer >= MORE_HOPS or (change.rtt_delta_ms or 0.0) >= SLOWER_MS
-        # Going back to the usual path is one step less than leaving it, be it for a known one.
-        return SEVERITIES[NOTIFY_FROM + worse - change.returns_to_usual]
-    return "notice" if change.kind is ChangeKind.TARGET_REACHABLE else "info"
-
-
-def _words(name: str, change: Change) -> tuple[str, str]:
-    """Title and message in English."""
-    old, new = change.old.label if change.old else "?", change.new.label if change.new else "?"
-    if change.kind is ChangeKind.TARGET_UNREACHABLE:
-        return f"{name} does not answer", f"The last hop that answers is {change.lost_after_ttl or 'none'}."
-    if change.kind is ChangeKind.TARGET_REACHABLE:
-        return f"{name} answers again", "The destination answers its probes again."
-    if change.kind is ChangeKind.TARGET_ADDRESS_CHANGED:
-        return f"{name} has a new address", f"The name moved from {change.old_address} to {change.new_address}."
-    verb = "went back to" if change.kind is ChangeKind.PATH_REVERTED else "changed to"
-    where = f"Different from hop {change.first_ttl} on" if change.first_ttl else "Different length"
-    if change.last_ttl > change.first_ttl:
-        where = f"Hops {change.first_ttl} to {change.last_ttl} differ"
-    elif change.last_ttl == change.first_ttl and change.first_ttl:
-        where = f"Hop {change.first_ttl} differs"
-    delta = change.rtt_delta_ms
-    speed = "" if delta is None or abs(delta) < FELT_MS else f"; {abs(delta):.1f} ms {'slower' if delta > 0 else 'faster'}"
-    return f"Path to {name} {verb} {new}", f"{where}; before it was path {old}{speed}."
+def _digest(held: Held) -> dict[str, object]:
+    """What the hourly limit held back."""
+    return {"total": held.total, "counts": dict(held.counts), "first_at": rfc3339(held.first_at), "last_at": rfc3339(held.last_at)}

@@ -1,14 +1,22 @@
-"""Corrects the instants of traces, routes and events that were written before the clock was right."""
+"""Corrects the instants of traces, routes, events and incidents that were written before the clock was right."""
 
 import json
 import sqlite3
+from collections.abc import Iterable
+from typing import Any
 
 from pathwarden.model.instants import ClockShift
 from pathwarden.present.instants import parse_instant, rfc3339
 from pathwarden.store.codec import started, synced
 
-_INSTANTS = ("first_seen_at", "occurred_at")  # in an event's body
-_SIDES = ("old", "new")
+# Where an event's body has instants: by the member that holds them, '' being the body itself.
+_INSTANTS = {
+    "": ("first_seen_at", "occurred_at"),
+    "old": ("since",),
+    "new": ("since",),
+    "digest": ("first_at", "last_at"),
+    "incident": ("opened_at", "updated_at", "closed_at"),
+}
 
 
 def correct(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
@@ -38,18 +46,35 @@ def correct(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
         "UPDATE events SET at = ?, clock_synced = 1, body = ? WHERE seq = ?",
         [(shift.of(at), _moved(body, shift), seq) for seq, at, body in events],
     )
+    _correct_incidents(db, shift)
     return len(corrected)
+
+
+def _correct_incidents(db: sqlite3.Connection, shift: ClockShift) -> None:
+    rows = db.execute("SELECT id, opened_at, closed_at, body FROM incidents").fetchall()
+    for number, opened_at, closed_at, body in rows:
+        incident = json.loads(body)
+        _move(incident, _INSTANTS["incident"], shift)
+        opened, closed = shift.of(opened_at), None if closed_at is None else shift.of(closed_at)
+        text = json.dumps(incident, ensure_ascii=False, separators=(",", ":"))
+        if (opened, closed, text) != (opened_at, closed_at, body):
+            db.execute("UPDATE incidents SET opened_at = ?, closed_at = ?, body = ? WHERE id = ?", (opened, closed, text, number))
 
 
 def _moved(body: str, shift: ClockShift) -> str:
     event = json.loads(body)
     event["clock_synced"] = True
-    for key in _INSTANTS:
-        event[key] = _later(event.get(key), shift)
-    for side in _SIDES:
-        if isinstance(event.get(side), dict) and "since" in event[side]:
-            event[side]["since"] = _later(event[side]["since"], shift)
+    for place, keys in _INSTANTS.items():
+        holder = event.get(place) if place else event
+        if isinstance(holder, dict):
+            _move(holder, keys, shift)
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _move(holder: dict[str, Any], keys: Iterable[str], shift: ClockShift) -> None:
+    for key in keys:
+        if key in holder:
+            holder[key] = _later(holder[key], shift)
 
 
 def _later(text: str | None, shift: ClockShift) -> str | None:

@@ -1,5 +1,6 @@
 """Reads the history, beside the daemon or without it; never changes it."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from pathwarden.errors import OperatorError
-from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredTrace
+from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.store import migrate
 from pathwarden.store.faults import is_unfinished, told, unreachable
 from pathwarden.store.opening import LIMIT_KEY, connect, uri_of
@@ -167,9 +168,14 @@ class Reader:
         since_seq: int | None = None,
         before_seq: int | None = None,
         limit: int = 100,
+        incidents: bool = True,
     ) -> list[StoredEvent]:
-        """Events after `since_seq`, oldest first (for following); without it newest first; `before_seq` pages on."""
+        """Events after `since_seq`, oldest first (for following); without it newest first; `before_seq` pages on.
+
+        Without `incidents` those are left out that only tell how an incident stands.
+        """
         of_target = "" if target is None else f"events.target = {_OF_TARGET} AND "
+        of_target += "" if incidents else "event_type <> 'incident' AND "
         order = "DESC" if since_seq is None else "ASC"
         values = {
             "target": target,
@@ -198,6 +204,19 @@ class Reader:
         with self._snapshot() as db:
             rows = db.execute(statement, (after_seq, limit))
             return [OutboxRow(seq, event_id, target, to_body(seq, body)) for seq, event_id, target, body in rows]
+
+    def change_numbers(self) -> dict[str, int]:
+        """The highest `change_no` of each target's events; '' is the agent."""
+        statement = "SELECT targets.target, max(change_no) FROM events JOIN targets ON targets.id = events.target GROUP BY events.target"
+        with self._snapshot() as db:
+            return dict(db.execute(statement).fetchall())
+
+    def incidents(self, limit: int = 100) -> list[StoredIncident]:
+        """The incidents as they were told last, newest first."""
+        statement = "SELECT incident_id, opened_at, closed_at, body FROM incidents ORDER BY id DESC LIMIT ?"
+        with self._snapshot() as db:
+            rows = db.execute(statement, (limit,)).fetchall()
+        return [StoredIncident(incident_id, opened_at, closed_at, json.loads(body)) for incident_id, opened_at, closed_at, body in rows]
 
     def failed(self) -> dict[str, int]:
         """How many events the broker will never take, by reason."""
@@ -233,6 +252,11 @@ class Reader:
         """Each target's state machine as JSON text."""
         with self._snapshot() as db:
             return dict(db.execute("SELECT targets.target, state FROM states JOIN targets ON targets.id = states.target").fetchall())
+
+    def tellings(self) -> dict[str, str]:
+        """What is told of each target, as it stands, as JSON text; '' is the agent's own."""
+        with self._snapshot() as db:
+            return dict(db.execute("SELECT target, state FROM telling").fetchall())
 
     def stats(self) -> DbStats:
         """Sizes and counts; `outbox` without failed ones, oldest and newest by order of writing."""

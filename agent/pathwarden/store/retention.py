@@ -3,7 +3,8 @@
 1. Above HIGH of the limit the oldest traces go until LOW is left. The step between makes this rare: once in days.
 2. The newest TRACES_KEPT traces stay while there are events to give up; then the oldest events go, whether sent or not; then traces.
 3. Afterwards what no trace refers to any more goes: paths, forms, flows, kernel routes, boots, routes, addresses, and targets without trace
-   and event, with their states. A route that is seen again comes back with its next trace.
+   and event, with their states and what is told of them.
+   A route that is seen again comes back with its next trace. Of incidents the writer keeps the newest INCIDENTS_KEPT.
 4. Free pages stay in the file for the next traces; they are given back only if the file is larger than its limit, which happens when
    the limit was lowered. To give a page back SQLite moves another, and every move wears the flash.
 5. Each step is a transaction of its own, so a reader never waits long.
@@ -21,6 +22,7 @@ LOW = 0.90
 # For a batch that does not fit all the same, as after hours without a writable disk: room is made step by step.
 SHARES = (LOW, 0.75, 0.5)
 TRACES_KEPT = 1000  # about 150 kB: a history without traces would tell nothing, whatever the limit
+INCIDENTS_KEPT = 100  # some 100 kB; their events tell as much
 _TRACES_A_STEP = 500  # some 70 kB of journal
 _EVENTS_A_STEP = 50  # an event takes one or two kB
 _PAGES_A_STEP = 128
@@ -42,6 +44,7 @@ _SWEEP_ROUTES = (
     "DELETE FROM routes WHERE id NOT IN (SELECT route FROM traces WHERE route IS NOT NULL)",
     "DELETE FROM states WHERE target NOT IN (SELECT target FROM traces UNION SELECT target FROM events)",
     "DELETE FROM targets WHERE id NOT IN (SELECT target FROM traces UNION SELECT target FROM events)",
+    "DELETE FROM telling WHERE target <> '' AND target NOT IN (SELECT target FROM targets)",
 )
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,11 @@ _PUT_EVENT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PUT_STATE = "INSERT INTO states (target, state) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET state = excluded.state"
+_PUT_TELLING = "INSERT INTO telling (target, state) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET state = excluded.state"
+_PUT_INCIDENT = """
+    INSERT INTO incidents (incident_id, opened_at, closed_at, body) VALUES (?, ?, ?, ?)
+    ON CONFLICT (incident_id) DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at, body = excluded.body
+"""
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
@@ -90,7 +95,7 @@ class Writer:
             raise
 
     def save(self, records: Sequence[Record]) -> None:
-        """Write finished traces, routes, states and events in one transaction; an event that is there already stays as it is."""
+        """Write finished traces, routes, states, events and incidents in one transaction; an event that is there already stays as it is."""
         with told(self.path):
             high = retention.is_high(self._db, self._limit)
         if high:
@@ -182,13 +187,23 @@ class Writer:
         with self._transaction():
             boot = self._number(_BOOT, self._boot_id)
             for record in records:
-                target = self._number(_TARGET, record.trace.target)
-                route = None if record.route is None else self._put_route(record.route)
-                trace = self._put_trace(record.trace, target, route, boot)
-                self._db.execute("UPDATE targets SET latest = ? WHERE id = ?", (trace, target))
-                self._db.execute(_PUT_STATE, (target, record.state))
+                if record.tid:
+                    self._put_measured(record, boot)
                 for event in record.events:
                     self._put_event(event)
+                self._db.executemany(_PUT_TELLING, record.telling.items())
+                for incident in record.incidents:
+                    self._db.execute(_PUT_INCIDENT, (*incident[:3], _json(incident.body)))
+            if any(record.incidents for record in records):
+                self._db.execute("DELETE FROM incidents WHERE id <= (SELECT max(id) FROM incidents) - ?", (retention.INCIDENTS_KEPT,))
+
+    def _put_measured(self, record: Record, boot: int) -> None:
+        target = self._number(_TARGET, record.tid)
+        route = None if record.route is None else self._put_route(record.route)
+        if record.trace is not None:
+            trace = self._put_trace(record.trace, target, route, boot)
+            self._db.execute("UPDATE targets SET latest = ? WHERE id = ?", (trace, target))
+        self._db.execute(_PUT_STATE, (target, record.state))
 
     def _number(self, pair: _Pair, *content: object) -> int:
         """The number of a row with this content; the row is added if it is not there."""
@@ -238,9 +253,8 @@ class Writer:
         known = "SELECT 1 FROM events WHERE event_id = ? OR (target = ? AND change_no = ?)"
         if self._db.execute(known, (event.event_id, target, event.change_no)).fetchone():
             return
-        body = json.dumps(event.body, ensure_ascii=False, separators=(",", ":"))
         head = (event.event_id, target, event.change_no, event.event_type, event.severity, event.notify)
-        seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, body))
+        seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, _json(event.body)))
         self._db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
 
 
@@ -251,6 +265,10 @@ def _read_back(path: Path) -> tuple[str, str]:
     from pathwarden.store.pack import unpack  # once in a router's life
 
     return unpack(path)
+
+
+def _json(body: Mapping[str, object]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def _destination(trace: Trace) -> tuple[int | None, int | None, int | None, int, int]:

@@ -1,0 +1,295 @@
+"""What is around the probes on this machine: happenings, the load of the uplinks, gateways and name servers, in one place.
+
+Rules:
+1. `note` may be called from any thread; everything else belongs to the prober's. What was noted is taken over at the next `tick`, or when
+   a cause is asked for.
+2. A source is in use since `uses` named it. It is down while its device is down or there is no way out for the address that it was used
+   for. That is looked for again when something happened, and every 10 s.
+3. `uplink_down` and `uplink_up` are told when a state has held for 5 s: a link that flaps within that time tells nothing. The first state
+   of a source is told only if it is down.
+4. Counters are read every 10 s, and at `sample`, which whoever suspects something calls.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pathwarden.detect.causes import Journal
+from pathwarden.detect.gate import Gate, GateState
+from pathwarden.detect.load import LineRate, Load
+from pathwarden.errors import ProbeError
+from pathwarden.model.change import Cause
+from pathwarden.model.happening import Happening, HappeningKind, Notice, NoticeKind, What
+from pathwarden.model.probe import Binding
+from pathwarden.model.protocols import Clock, RouteOracle, SourceResolver
+from pathwarden.model.settings import Source
+from pathwarden.model.trace import KernelRoute
+
+HOLD_NS = 5_000_000_000
+EVERY_NS = 10_000_000_000
+LEAST_APART_NS = 1_000_000_000  # several targets may suspect something at once
+_NOTED = 256  # happenings between two ticks; netifd makes tens for a new uplink
+_MOST = 64  # sources and gateways; more than any configuration has
+_SECOND_NS = 1_000_000_000
+
+
+class Counting(Protocol):
+    """Reads the counters of devices."""
+
+    def read(self, device: str) -> tuple[int, int] | None:
+        """Bytes received and sent; None if there is no such device."""
+        ...
+
+
+class NameServers(Protocol):
+    """Watches the name servers."""
+
+    @property
+    def silent_since_ns(self) -> int | None:
+        """Since when they have not answered; None while they do."""
+        ...
+
+    def check(self) -> None:
+        """Ask, if it is time; never blocks."""
+        ...
+
+
+@dataclass(slots=True)
+class _Way:
+    """How a source leaves by one address family: the address it was last used for, what the kernel says, and since when it is so."""
+
+    address: str
+    route: KernelRoute | None
+    since_ns: int
+    device: str = ""
+    why: str = ""
+
+    def take(self, route: KernelRoute | None, why: str, mono_ns: int) -> None:
+        """The kernel's answer now; without a route, why."""
+        if (route is None) != (self.route is None):
+            self.since_ns = mono_ns
+        self.route, self.why = route, why
+        if route:
+            self.device = route.device
+
+
+@dataclass(slots=True)
+class _Uplink:
+    """A source in use. It is up while all of its ways are. `told` is what was told last (None: nothing yet) and `told_ns` since when."""
+
+    ways: dict[int, _Way] = field(default_factory=dict)
+    told: bool | None = None
+    told_ns: int = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether every way out is there."""
+        return all(way.route for way in self.ways.values())
+
+    @property
+    def since_ns(self) -> int:
+        """Since when it is up, or down."""
+        if self.up:
+            return max(way.since_ns for way in self.ways.values())
+        return min(way.since_ns for way in self.ways.values() if not way.route)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to tell when it has held."""
+        return self.up != (self.told is not False)
+
+
+class Surroundings:
+    """The surroundings of one runtime."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        oracle: RouteOracle,
+        sources: SourceResolver,
+        named: Sequence[Source],
+        counters: Counting,
+        name_servers: NameServers,
+        rates: Mapping[str, LineRate] | None = None,
+    ) -> None:
+        self.noted = 0  # how many happenings so far
+        self.dropped = 0  # and of those, how many came too fast
+        self.load = Load(rates)
+        self._clock = clock
+        self._oracle = oracle
+        self._sources = sources
+        self._named = {"": Source("", Binding()), **{source.name: source for source in named}}
+        self._counters = counters
+        self._name_servers = name_servers
+        self._journal = Journal(clock.mono_ns())
+        self._lock = threading.Lock()
+        self._new: deque[Happening] = deque()
+        self._lost_ns: int | None = None
+        self._down: dict[str, str] = {}  # devices that are, and why
+        self._uplinks: dict[str, _Uplink] = {}
+        self._look = False  # at the next tick, whatever the time
+        self._gates: dict[str, Gate] = {}
+        self._looked_ns = clock.mono_ns()
+        self._sampled_ns: int | None = None
+        self._resolver_told_ns: int | None = None
+
+    def note(self, happening: Happening) -> None:
+        """Something happened; from any thread."""
+        with self._lock:
+            self.noted += 1
+            if len(self._new) >= _NOTED:
+                self.dropped += 1
+                self._lost_ns = happening.mono_ns
+            else:
+                self._new.append(happening)
+
+    def uses(self, source: str, address: str, route: KernelRoute | None) -> None:
+        """Probes to this address leave by this source ('' for the kernel's choice) and kernel route, or cannot: None.
+
+        A single address may have no route though the uplink is well, so for a known source None only makes us look again.
+        """
+        if source not in self._uplinks and len(self._uplinks) >= _MOST:
+            return
+        ways = self._uplinks.setdefault(source, _Uplink()).ways
+        af, now_ns = 6 if ":" in address else 4, self._clock.mono_ns()
+        way = ways.get(af)
+        if way is None:
+            way = ways[af] = _Way(address, route, now_ns)
+        if route or not way.route:
+            way.address = address
+            way.take(route, "", now_ns)
+        else:
+            self._look = True
+
+    def on_gateway(self, route: KernelRoute, answered: bool, mono_ns: int) -> None:
+        """The gateway of this kernel route answered a probe, or it did not in time."""
+        key = f"{route.device}|{route.gateway}"
+        if key not in self._gates and len(self._gates) >= _MOST:
+            del self._gates[next(iter(self._gates))]
+        gate = self._gates.setdefault(key, Gate())
+        gate.on_epoch(route.epoch)
+        gate.on_answer(answered, mono_ns)
+
+    def gate(self, route: KernelRoute | None, mono_ns: int) -> GateState:
+        """Whether our own side is well: red too while the device is down, unknown without a gateway or a route."""
+        self._take()
+        if route is None:
+            return GateState.UNKNOWN
+        if route.device in self._down:
+            return GateState.RED
+        gate = self._gates.get(f"{route.device}|{route.gateway}")
+        if gate is None:
+            return GateState.UNKNOWN
+        gate.on_epoch(route.epoch)
+        return gate.state(mono_ns)
+
+    def cause_of(self, mono_ns: int, old: KernelRoute | None, new: KernelRoute | None, *, by_load: bool) -> Cause:
+        """The cause of a change that was first seen at `mono_ns`, with the kernel's routes before and after.
+
+        `by_load` says that a full line could explain it (latency, loss), as it could not another path.
+        """
+        self._take()
+        full = self.load.full(new.device, mono_ns) if by_load and new else None
+        return self._journal.cause_of(mono_ns, old, new, self.gate(new, self._clock.mono_ns()), full)
+
+    @property
+    def resolver_silent(self) -> bool:
+        """Whether the name servers do not answer."""
+        return self._name_servers.silent_since_ns is not None
+
+    def sample(self, mono_ns: int) -> None:
+        """Read the counters of the devices in use, unless they were read within the last second."""
+        if self._sampled_ns is not None and mono_ns - self._sampled_ns < LEAST_APART_NS:
+            return
+        self._sampled_ns = mono_ns
+        for device in {way.device for way in self._ways() if way.device}:
+            found = self._counters.read(device)
+            if found:
+                self.load.on_counters(device, *found, mono_ns)
+
+    def tick(self, mono_ns: int) -> tuple[Notice, ...]:
+        """Look around; what is to be told. To be called at least at `next_ns`, and may be called as often as one likes."""
+        if self._take() or self._look or mono_ns - self._looked_ns >= EVERY_NS:
+            self._looked_ns, self._look = mono_ns, False
+            for source, uplink in self._uplinks.items():
+                for af, way in uplink.ways.items():
+                    way.take(*self._way_out(source, af, way.address), mono_ns)
+        if self._sampled_ns is None or mono_ns - self._sampled_ns >= EVERY_NS:
+            self.sample(mono_ns)
+        self._name_servers.check()
+        told = [self._uplink(source, uplink, mono_ns) for source, uplink in self._uplinks.items()]
+        return tuple(notice for notice in (*told, self._resolver(mono_ns)) if notice)
+
+    def next_ns(self) -> int:
+        """When to call `tick` at the latest."""
+        pending = [uplink.since_ns + HOLD_NS for uplink in self._uplinks.values() if uplink.pending]
+        return min([self._looked_ns + EVERY_NS, *pending])
+
+    def _ways(self) -> list[_Way]:
+        return [way for uplink in self._uplinks.values() for way in uplink.ways.values()]
+
+    def _take(self) -> bool:
+        """Take over what was noted; whether anything was."""
+        with self._lock:
+            new, lost_ns = list(self._new), self._lost_ns
+            self._new.clear()
+            self._lost_ns = None
+        gateways = {(way.route.device, way.route.gateway) for way in self._ways() if way.route}
+        for one in new:
+            if one.kind is HappeningKind.LINK:
+                self._link(one)
+            if one.kind is not HappeningKind.NEIGHBOUR or (one.device, one.detail) in gateways:
+                self._journal.note(one)
+        if lost_ns is not None:
+            self._journal.note(Happening(HappeningKind.OVERFLOW, lost_ns, "", What.LOST))
+        return bool(new)
+
+    def _link(self, one: Happening) -> None:
+        if one.what in (What.DOWN, What.REMOVED):
+            if len(self._down) >= _MOST:
+                del self._down[next(iter(self._down))]
+            self._down[one.device] = one.detail or "it is gone"
+        elif one.what in (What.UP, What.ADDED):
+            self._down.pop(one.device, None)
+
+    def _way_out(self, source: str, af: int, address: str) -> tuple[KernelRoute | None, str]:
+        """The kernel route that a source has now, or None and why."""
+        try:
+            binding = self._sources.binding(self._named[source], af)
+            route = self._oracle.lookup(address, self._oracle.effective(binding, af))
+        except ProbeError as error:
+            return None, str(error)
+        return (None, self._down[route.device]) if route.device in self._down else (route, "")
+
+    def _uplink(self, source: str, uplink: _Uplink, mono_ns: int) -> Notice | None:
+        if not uplink.pending:
+            if uplink.told is None:
+                uplink.told, uplink.told_ns = True, uplink.since_ns
+            return None
+        since_ns = uplink.since_ns
+        if mono_ns - since_ns < HOLD_NS:
+            return None
+        before_ns = since_ns - uplink.told_ns if uplink.told is not None else 0
+        uplink.told, uplink.told_ns = uplink.up, since_ns
+        of = next(way for way in uplink.ways.values() if uplink.up or not way.route)
+        alone = "" if uplink.up or not any(way.route for way in uplink.ways.values()) else f" for IPv{6 if ':' in of.address else 4}"
+        name = f"Uplink {source or of.device}" if source or of.device else "The uplink"
+        kind = NoticeKind.UPLINK_UP if uplink.up else NoticeKind.UPLINK_DOWN
+        state = f"is up again, by {of.device}" if uplink.up else f"is down{alone}: {of.why or 'there is no way out'}"
+        return self._notice(kind, since_ns, mono_ns, source, of.device, f"{name} {state}.", before_ns)
+
+    def _resolver(self, mono_ns: int) -> Notice | None:
+        since_ns, told_ns = self._name_servers.silent_since_ns, self._resolver_told_ns
+        if (since_ns is None) == (told_ns is None):
+            return None
+        self._resolver_told_ns = since_ns
+        if since_ns is not None:
+            return self._notice(NoticeKind.RESOLVER_DOWN, since_ns, mono_ns, "", "", "Your resolver does not answer.", 0)
+        silent_ns = mono_ns - (told_ns or mono_ns)
+        return self._notice(NoticeKind.RESOLVER_UP, mono_ns, mono_ns, "", "", "Your resolver answers again.", silent_ns)
+
+    def _notice(self, kind: NoticeKind, since_ns: int, mono_ns: int, source: str, device: str, sentence: str, before_ns: int) -> Notice:
+        now = self._clock.wall_ns()
+        return Notice(kind, now - (mono_ns - since_ns), now, source, device, sentence, before_ns // _SECOND_NS)
