@@ -188,9 +188,10 @@ def _many(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
 
 def _all_paths(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
     """Search all paths of each wish in turn, and print its graph."""
-    from pathwarden.cli.tracing import paths
+    from pathwarden.cli.tracing import paths, picture
 
     graphs = []
+    code = 0
     for wish in todo:
         running = bench.prepared(wish)
         if running.error is not None or running.flow is None:
@@ -199,21 +200,23 @@ def _all_paths(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> 
         try:
             _until_done(args, bench, [running])
         except KeyboardInterrupt:
-            sys.stderr.write(f"pathwarden: {_CUT}\n")
-            return INTERRUPTED
+            code = INTERRUPTED
         found = session.outcome()
         graphs.append(found)
         if found.error:
             raise CannotProbe(f"{wish.host}: {explain(found.error)}", "the search ended there")
         if args.json:
             say_json(paths.as_json(running, found), indent=None)
-            continue
-        say(f"all paths to {wish.host} ({wish.address}), {args.max_hops} hops max, {running.flow.size} byte packets")
-        for line in paths.as_text(found):
-            say(line)
+        else:
+            say(f"all paths to {wish.host} ({wish.address}), {args.max_hops} hops max, {running.flow.size} byte packets")
+            for line in picture.lines(found, picture.signs(sys.stdout.encoding)):
+                say(line)
+        if code:
+            sys.stderr.write(f"pathwarden: {_CUT}\n")
+            break
     if args.dot:
         paths.write_dot(args, graphs)
-    return 0 if all(found.reached_ttls for found in graphs) else NOT_REACHED
+    return code or (0 if all(found.reached_ttls for found in graphs) else NOT_REACHED)
 
 
 def _until_done(args: argparse.Namespace, bench: Bench, all_running: Sequence[Running]) -> None:

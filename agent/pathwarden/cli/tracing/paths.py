@@ -1,20 +1,18 @@
-"""All paths to a target (`--mda`): the search, and its graph as text, as JSON and for Graphviz."""
+"""All paths to a target (`--mda`): the search, and its graph as JSON and for Graphviz."""
 
 import argparse
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
-from pathwarden.cli.terminal import counted
+from pathwarden.cli.tracing.picture import SILENT
 from pathwarden.cli.tracing.probing import Bench, Rules, Running
 from pathwarden.engine import flows
 from pathwarden.engine.multipath import MultipathSession, MultipathSpec
 from pathwarden.errors import ConfigError, OperatorError
-from pathwarden.model.multipath import Multipath, Vertex
-from pathwarden.present.hops import annotation, median_ms
+from pathwarden.model.multipath import Multipath
+from pathwarden.present.hops import median_ms
 
 CONFIDENCE = 95
-_SILENT = "*"
 
 
 def search(bench: Bench, running: Running, rules: Rules, confidence: int) -> MultipathSession:
@@ -37,22 +35,6 @@ def search(bench: Bench, running: Running, rules: Rules, confidence: int) -> Mul
     session = MultipathSession(spec, bench.correlator, random.Random())  # noqa: S311 - order, no secret
     bench.run(session, running.binding, lambda _session: None)
     return session
-
-
-def as_text(found: Multipath) -> Iterator[str]:
-    """A line per responder and ttl, then the diamonds, then how sure the result is."""
-    for ttl in sorted({vertex.ttl for vertex in found.vertices}):
-        for number, vertex in enumerate(each for each in found.vertices if each.ttl == ttl):
-            yield f"{'' if number else ttl:>2}  {_line(vertex, found)}"
-    for diamond in found.diamonds:
-        traits = [word for word in ("meshed", "asymmetric", "per_packet") if getattr(diamond, word)]
-        end = f"meet at ttl {diamond.end_ttl}" if diamond.joined else "do not meet again"
-        yield f"paths part after ttl {diamond.ttl}, {end}: width {diamond.width}{''.join(', ' + word.replace('_', ' ') for word in traits)}"
-    sure = f"{counted(found.flow_count, 'flow')}, {counted(found.probes, 'probe')}"
-    if found.complete:
-        yield f"complete, but for a probability of at most {found.failure_probability:.0%}: {sure}"
-    else:
-        yield f"not complete (stopped by: {', '.join(found.limits) or 'the end of the search'}): {sure}"
 
 
 def as_json(running: Running, found: Multipath) -> dict[str, object]:
@@ -90,7 +72,7 @@ def write_dot(args: argparse.Namespace, graphs: list[Multipath]) -> None:
     """Write the graphs to the file of --dot. Raises OperatorError."""
     lines = ["digraph paths {", "  rankdir=LR;"]
     for number, found in enumerate(graphs):
-        lines += [f'  "{number}/{each.ttl}/{each.address}" [label="{each.address or _SILENT}"];' for each in found.vertices]
+        lines += [f'  "{number}/{each.ttl}/{each.address}" [label="{each.address or SILENT}"];' for each in found.vertices]
         lines += [
             f'  "{number}/{each.ttl}/{each.near}" -> "{number}/{each.ttl + 1}/{each.far}" [label="{each.flow_count}"];'
             for each in found.edges
@@ -99,15 +81,3 @@ def write_dot(args: argparse.Namespace, graphs: list[Multipath]) -> None:
         Path(args.dot).write_text("\n".join([*lines, "}", ""]), encoding="utf-8")
     except OSError as error:
         raise OperatorError(f"--dot {args.dot}: {error.strerror}", "name a file that can be written") from error
-
-
-def _line(vertex: Vertex, found: Multipath) -> str:
-    if vertex.address is None:
-        return f"{_SILENT}  {counted(vertex.flow_count, 'flow')}"
-    mark = annotation(found.flow.af, vertex.icmp_type, vertex.icmp_code)
-    # Where all flows come from one place, that says nothing.
-    before = [edge.near or _SILENT for edge in found.edges if edge.ttl == vertex.ttl - 1 and edge.far == vertex.address]
-    several = sum(each.ttl == vertex.ttl - 1 for each in found.vertices) > 1
-    origin = f", from {' and '.join(before)}" if several and before else ""
-    figures = f"{median_ms(vertex.rtts_ns) or 0:.3f} ms{' ' + mark if mark else ''}"
-    return f"{vertex.address}  {figures}  {counted(vertex.flow_count, 'flow')}{origin}"
