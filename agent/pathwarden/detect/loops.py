@@ -1,0 +1,96 @@
+"""Cleaning what a trace saw, and the loops that are left.
+
+Rules:
+1. The destination is at one place: where it answered as the destination. Before that its address may stand in a Time Exceeded (a router
+   that hosts it, or translates to it); that is no hop of its own, and nothing lies beyond the destination.
+2. A router that forwards a probe whose TTL is used up is seen as the next one, twice: the first time with a quoted TTL of 0, the second
+   time with what is usual. Of the router itself nothing is known then (Augustin et al., "Avoiding traceroute anomalies with Paris
+   traceroute", IMC 2006).
+3. Cleaning takes answers away and puts no silence in their place: silence would be evidence that a hop is quiet.
+4. A loop is the same address at two ttls at least two apart, both times alone, on one flow, and seen twice. Once may be a route that
+   grew while it was traced, and where several share a hop, branches of unequal length look alike.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pathwarden.model.probe import ReplyKind
+from pathwarden.model.trace import Answer, Hop, Trace
+
+SIGHTINGS = 2
+LEAST_APART = 2
+
+
+class Loop(NamedTuple):
+    """Who was met again, where first and where next."""
+
+    responder: str
+    first_ttl: int
+    again_ttl: int
+
+
+def clean(trace: Trace) -> tuple[Hop, ...]:
+    """The hops of a trace without repeats of the destination and without zero-ttl forwarding; the trace's own tuple if it is clean."""
+    end = trace.reached_ttl
+    if end is None:
+        end = next((hop.ttl for hop in trace.hops if trace.address in hop.responders), None)
+    rest = []
+    for place, hop in enumerate(trace.hops):
+        if trace.reached_ttl is not None and hop.ttl > trace.reached_ttl:
+            break
+        beyond = trace.hops[place + 1] if place + 1 < len(trace.hops) else None
+        answers = tuple(
+            [each for each in hop.answers if not (_repeat(each, hop.ttl, end, trace.address) or _zero_ttl(each, hop.ttl, beyond))]
+        )
+        rest.append(hop if len(answers) == len(hop.answers) else Hop(hop.ttl, answers))
+    hops = tuple(rest)
+    return trace.hops if hops == trace.hops else hops
+
+
+def loops(*traces: Trace) -> tuple[Loop, ...]:
+    """The loops that traces of one flow saw at least twice, taken together; traces of another flow than the first's are passed over.
+
+    Each probe that was answered at both ttls is one sighting.
+    """
+    seen: Counter[Loop] = Counter()
+    for trace in traces:
+        if trace.flow != traces[0].flow:
+            continue
+        alone = [(hop.ttl, *only) for hop in clean(trace) if (only := _alone(hop)) is not None]
+        times = {(who, ttl): count for ttl, who, count in alone}
+        for loop in _pairs([(ttl, who) for ttl, who, _ in alone], trace.address):
+            seen[loop] += min(times[loop.responder, loop.first_ttl], times[loop.responder, loop.again_ttl])
+    return tuple(sorted(loop for loop, count in seen.items() if count >= SIGHTINGS))
+
+
+def circles(hops: Sequence[tuple[str, ...]], address: str) -> tuple[Loop, ...]:
+    """The loops of a confirmed route to an address: its hops were seen by several traces already."""
+    return tuple(sorted(_pairs([(ttl, hop[0]) for ttl, hop in enumerate(hops, start=1) if len(hop) == 1], address)))
+
+
+def _pairs(alone: Sequence[tuple[int, str]], address: str) -> list[Loop]:
+    """For each responder that comes again, its first ttl and the next one that is far enough; the destination's address makes none."""
+    first: dict[str, int] = {}
+    found: dict[str, Loop] = {}
+    for ttl, who in alone:
+        start = first.setdefault(who, ttl)
+        if who != address and who not in found and ttl - start >= LEAST_APART:
+            found[who] = Loop(who, start, ttl)
+    return list(found.values())
+
+
+def _alone(hop: Hop) -> tuple[str, int] | None:
+    who = hop.responders
+    return (who[0], len(hop.rtts_ns)) if len(who) == 1 else None
+
+
+def _repeat(answer: Answer, ttl: int, end: int | None, address: str) -> bool:
+    return answer.responder == address and ttl != end
+
+
+def _zero_ttl(answer: Answer, ttl: int, beyond: Hop | None) -> bool:
+    if answer.kind is not ReplyKind.TIME_EXCEEDED or answer.quoted_ttl or beyond is None or beyond.ttl != ttl + 1:
+        return False
+    # A transport that cannot tell the quoted TTL gives 0 for all: only a usual one beside it makes 0 mean something.
+    return any(each.responder == answer.responder and each.quoted_ttl for each in beyond.answers)

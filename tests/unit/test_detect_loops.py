@@ -1,0 +1,115 @@
+"""Cleaning a trace: repeats of the destination, zero-ttl forwarding; and loops, which need two sightings."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipment.traces import Row, trace_of
+from pathwarden.detect.loops import Loop, circles, clean, loops
+from pathwarden.model.probe import ReplyKind
+from pathwarden.model.trace import Hop, Trace
+
+ROWS = st.lists(st.lists(st.sampled_from(["a", "b", "c", "D", None]), min_size=3, max_size=3), min_size=1, max_size=8)
+
+
+def seen(hops: tuple[Hop, ...]) -> list[tuple[str, ...]]:
+    return [hop.responders for hop in hops]
+
+
+def with_quoted(trace: Trace, ttl: int, quoted_ttl: int) -> Trace:
+    """The same trace with another quoted TTL at one hop."""
+    hops = tuple(
+        Hop(hop.ttl, tuple(answer._replace(quoted_ttl=quoted_ttl) for answer in hop.answers)) if hop.ttl == ttl else hop
+        for hop in trace.hops
+    )
+    return replace(trace, hops=hops)
+
+
+def test_a_clean_trace_keeps_its_hops() -> None:
+    trace = trace_of("a", "b", None, "D")
+    assert clean(trace) is trace.hops
+
+
+def test_the_destination_is_at_one_place_only() -> None:
+    trace = trace_of("a", "D", "D")  # the router before it says Time Exceeded with its address
+    assert seen(clean(trace)) == [("a",), (), ("D",)]
+    assert clean(trace)[1].answers == (), "taken away, not silenced"
+
+
+def test_nothing_lies_beyond_the_destination() -> None:
+    trace = replace(trace_of("a", "D", "D", "x"), reached_ttl=2)
+    assert seen(clean(trace)) == [("a",), ("D",)]
+
+
+def test_of_an_unreached_destination_the_first_place_counts() -> None:
+    assert seen(clean(trace_of("a", "D", "b", "D", reached=False))) == [("a",), ("D",), ("b",), ()]
+
+
+def test_zero_ttl_forwarding_says_nothing_of_the_router_that_does_it() -> None:
+    trace = with_quoted(trace_of("a", "b", "b", "D"), 2, 0)
+    assert seen(clean(trace)) == [("a",), (), ("b",), ("D",)]
+    assert loops(trace, trace) == ()
+
+
+@pytest.mark.parametrize("quoted", [(1, 1), (0, 0)])
+def test_twice_the_same_address_without_that_sign_stays(quoted: tuple[int, int]) -> None:
+    trace = with_quoted(with_quoted(trace_of("a", "b", "b", "D"), 2, quoted[0]), 3, quoted[1])
+    assert clean(trace) is trace.hops
+    assert loops(trace, trace) == ()
+
+
+def test_only_a_time_exceeded_can_be_zero_ttl_forwarding() -> None:
+    trace = with_quoted(trace_of("a", "b", "b", "D"), 2, 0)
+    first = Hop(2, tuple(answer._replace(kind=ReplyKind.UNREACHABLE) for answer in trace.hops[1].answers))
+    odd = replace(trace, hops=(trace.hops[0], first, *trace.hops[2:]))
+    assert clean(odd) is odd.hops
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (("a", "b", "c", "b", "c", "b"), (Loop("b", 2, 4), Loop("c", 3, 5))),
+        (("a", "b", None, "b"), (Loop("b", 2, 4),)),
+        (("a", "b", "b", "D"), ()),  # one hop apart
+        (("a", "b", "c", ["b", "x", "b"]), ()),  # not alone: branches of unequal length
+        (("a", "b", "c", ["b", None, None]), ()),  # seen once
+        (("a", "b", "c", ["b", "b", None]), (Loop("b", 2, 4),)),
+        (("a", "D", "c", "D"), ()),
+    ],
+)
+def test_a_loop_is_the_same_address_alone_at_two_ttls_seen_twice(rows: tuple[Row, ...], expected: tuple[Loop, ...]) -> None:
+    assert loops(trace_of(*rows, reached=False)) == expected
+
+
+def test_sightings_of_several_traces_of_one_flow_add_up() -> None:
+    once = trace_of("a", "b", "c", "b", reached=False, queries=1)
+    other = replace(once, flow=once.flow._replace(dport=33999))
+    assert loops(once) == ()
+    assert loops(once, other) == ()
+    assert loops(once, other, once) == (Loop("b", 2, 4),)
+
+
+def test_a_confirmed_route_needs_no_second_sighting() -> None:
+    assert circles((("a",), ("b",), ("c",), ("b",)), "D") == (Loop("b", 2, 4),)
+    assert circles((("a",), ("b",), ("c",), ("b", "x")), "D") == ()
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_the_order_of_answers_does_not_matter(rows: list[list[str | None]], random: object) -> None:
+    shuffled = [list(row) for row in rows]
+    for row in shuffled:
+        random.shuffle(row)  # type: ignore[attr-defined] - a random.Random
+    one, other = trace_of(*rows, reached=False), trace_of(*shuffled, reached=False)
+    assert loops(one) == loops(other)
+    assert [set(hop) for hop in seen(clean(one))] == [set(hop) for hop in seen(clean(other))]
+
+
+@given(ROWS)
+def test_cleaning_twice_is_cleaning_once_and_never_adds(rows: list[list[str | None]]) -> None:
+    trace = trace_of(*rows, reached=False)
+    once = clean(trace)
+    assert clean(replace(trace, hops=once)) == once
+    for before, after in zip(trace.hops, once, strict=True):
+        assert set(after.answers) <= set(before.answers)
