@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from equipment.ubus import exchange
 from pathwarden.errors import ProbeError
+from pathwarden.model.happening import HappeningKind, What
 from pathwarden.model.probe import Binding
 from pathwarden.model.settings import Source
 from pathwarden.net.interfaces import Interfaces, affected, interfaces_in, source_address
@@ -260,3 +261,19 @@ def test_whatever_netifd_says_is_read(told):
     for one in known.values():
         assert isinstance(source_address(known, one, 6), str)
     affected({}, known, set(known))
+
+
+def test_what_happens_to_an_interface_is_told_at_once_with_its_device():
+    world, told = World().told(*HOME), []
+    world.interfaces.on_happening = told.append
+    world.bus.event("ifdown", "wan")
+    world.bus.event("ifupdate", "lte")
+    world.bus.event("ifup-failed", "vpn")
+    assert [(one.kind, one.device, one.what, one.detail) for one in told] == [
+        (HappeningKind.INTERFACE, "pppoe-wan", What.DOWN, "wan"),
+        (HappeningKind.INTERFACE, "wwan0", What.CHANGED, "lte"),
+    ]
+    world.bus.answer(entry("wan", up=False))
+    world.bus.answer(entry("wan", up=False))  # it was asked for again, since it changed meanwhile
+    world.bus.event("ifup", "wan")
+    assert (told[-1].device, told[-1].what) == ("pppoe-wan", What.UP)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pathwarden.net.resolver import ThreadResolver, resolve_now
+from pathwarden.net.resolver import NameServers, ThreadResolver, resolve_now
 
 S = 1_000_000_000
 
@@ -178,3 +178,91 @@ def test_resolving_for_the_command_line_waits(world):
     assert resolve_now("a.example", 4, world.server.getaddrinfo) == "192.0.2.1"
     assert resolve_now("b.example", 0, world.server.getaddrinfo) is None
     assert resolve_now("a\0b", 0, world.server.getaddrinfo) is None
+
+
+SILENCE = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+NO_SUCH_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def judged(*questions):
+    """What becomes of questions: (host, seconds it took), or None for an answer."""
+    servers = NameServers()
+    for number, question in enumerate(questions):
+        if question is None:
+            servers.on_answer()
+        else:
+            host, took_s = question
+            servers.on_silence(host, number * S, round(took_s * S))
+    return servers
+
+
+@pytest.mark.parametrize(
+    ("questions", "since_ns"),
+    [
+        ([], None),
+        ([("a.example.org", 10)], None),
+        ([("a.example.org", 10), ("b.example.net", 10)], 0),
+        ([("a.example.org", 0), ("b.example.net", 0)], 0),
+        ([("a.example.org", 0), ("b.example.org", 0), ("c.example.org.", 0)] * 9, None),
+        ([("a.example.org", 5), ("B.EXAMPLE.org", 5), ("a.example.org", 5)], 0),
+        ([("a.example.org", 10), None, ("b.example.net", 10)], None),
+        ([("a.example.org", 10), None, ("b.example.net", 10), ("a.example.org", 10)], 2 * S),
+        ([("a.example.org", 10), ("b.example.net", 10), None], None),
+    ],
+)
+def test_when_the_name_servers_are_silent(questions, since_ns):
+    assert judged(*questions).silent_since_ns == since_ns
+
+
+def until(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)
+
+
+def idle(resolver):
+    until(lambda: None not in resolver._due_ns.values())
+
+
+def test_silence_is_noticed_within_a_minute_and_its_end_within_ten_seconds(world):
+    for number, host in enumerate(("a.example.org", "b.example.net", "c.example.com")):
+        world.server.answers[host] = [f"192.0.2.{number}"]
+        assert first(world, host) == f"192.0.2.{number}"
+    idle(world.resolver)
+    for host in world.server.answers:
+        world.server.answers[host] = SILENCE
+    begun_ns = world.now_ns
+    while world.resolver.silent_since_ns is None:
+        assert world.now_ns - begun_ns <= 70 * S
+        world.now_ns += S
+        world.resolver.check()
+        idle(world.resolver)
+    assert world.resolver.silent_since_ns == begun_ns + 60 * S
+    assert world.resolver.lookup("a.example.org", 0) == "192.0.2.0"
+    world.server.answers = dict.fromkeys(world.server.answers, NO_SUCH_NAME)
+    world.now_ns += 10 * S
+    world.resolver.check()
+    until(lambda: world.resolver.silent_since_ns is None)
+
+
+def test_a_check_asks_for_each_name_in_turn_once_a_minute(world):
+    hosts = ("a.example.org", "b.example.net")
+    for host in hosts:
+        world.server.answers[host] = ["192.0.2.1"]
+        first(world, host)
+    idle(world.resolver)
+    world.server.asked.clear()
+    for _ in range(240):
+        world.now_ns += S
+        world.resolver.check()
+        idle(world.resolver)
+    assert [host for host, _ in world.server.asked] == [*hosts, *hosts]
+
+
+def test_without_names_nobody_is_asked(world):
+    world.resolver.lookup("192.0.2.1", 0)
+    world.now_ns += 3600 * S
+    world.resolver.check()
+    assert world.resolver._thread is None
+    assert world.resolver.silent_since_ns is None

@@ -38,6 +38,7 @@ export default {
   "verdict.is.isp": "The fault is at the ISP.",
   "verdict.is.transit": "The fault is in transit.",
   "verdict.is.destination": "The fault is at the destination.",
+  "verdict.is.resolver": "Your resolver does not answer.",
   "verdict.is.unknown": "No verdict yet.",
   "verdict.local": "home",
   "verdict.isp": "ISP",

@@ -38,6 +38,7 @@ export default {
   "verdict.is.isp": "障害は ISP にあります。",
   "verdict.is.transit": "障害は中継網にあります。",
   "verdict.is.destination": "障害は宛先にあります。",
+  "verdict.is.resolver": "リゾルバー（DNS）が応答しません。",
   "verdict.is.unknown": "まだ判定できません。",
   "verdict.local": "宅内",
   "verdict.isp": "ISP",

@@ -38,6 +38,7 @@ export default {
   "verdict.is.isp": "故障在 ISP。",
   "verdict.is.transit": "故障在转接网络。",
   "verdict.is.destination": "故障在目的地。",
+  "verdict.is.resolver": "DNS 解析器不响应。",
   "verdict.is.unknown": "尚无判断。",
   "verdict.local": "家中",
   "verdict.isp": "ISP",

@@ -38,6 +38,7 @@ export default {
   "verdict.is.isp": "故障在 ISP。",
   "verdict.is.transit": "故障在轉送網路。",
   "verdict.is.destination": "故障在目的地。",
+  "verdict.is.resolver": "DNS 解析器不回應。",
   "verdict.is.unknown": "尚無判斷。",
   "verdict.local": "家中",
   "verdict.isp": "ISP",

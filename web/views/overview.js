@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 import { sparkline } from "../charts.js";
 import { egress, english, letter, message, section, stateCell, table, traceButton } from "../parts.js";
 
-const VERDICT_TONES = { ok: "success", unknown: "notice", destination: "warning", transit: "warning", isp: "error", local: "error" };
+const VERDICT_TONES = { ok: "success", unknown: "notice", destination: "warning", transit: "warning", isp: "error", local: "error", resolver: "error" };
 const NOTICE_TONES = { info: "notice", notice: "notice", warning: "warning", error: "error", critical: "error" };
 
 function verdict(kit, summary) {

@@ -146,8 +146,12 @@ def path(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str
     }
 
 
-def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
-    """The verdict over all targets, and one sentence that a person understands."""
+def overall(states: Sequence[Mapping[str, object]], *, resolver_silent: bool = False) -> tuple[str, str]:
+    """The verdict over all targets, and one sentence that a person understands.
+
+    `resolver_silent` tells that the name servers do not answer. That is the verdict `resolver`, unless targets are lost by their address,
+    too: then the name servers are most likely lost with them.
+    """
     active = [s for s in states if s["state"] != "paused"]
     if not active:
         return "unknown", "No target is being watched."
@@ -155,6 +159,8 @@ def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
     if all(s["measured_at"] is None for s in active):
         return "unknown", "Measuring: the first results come within seconds."
     answering = sum(s["state"] in ("ok", "degraded") for s in active)
+    if resolver_silent and all(s["error"] == "unknown_host" for s in failing):
+        return "resolver", _resolver_silent(answering, len(active))
     if not failing:
         return _nothing_failing(answering, len(active))
     if all(s["state"] == "error" for s in active):
@@ -173,6 +179,14 @@ def overall(states: Sequence[Mapping[str, object]]) -> tuple[str, str]:
     does, do = ("answers", "answer") if unprobed else ("does", "do")
     others = {0: "the others are not measured yet", 1: f"another one {does}"}.get(answering, f"{answering} others {do}")
     return kind, f"{names} {what}; {others}."
+
+
+def _resolver_silent(answering: int, active: int) -> str:
+    if not answering:
+        return "Your resolver does not answer; no target's address is known."
+    if answering < active:
+        return f"Your resolver does not answer; {answering} of {active} targets {'does' if answering == 1 else 'do'}, by a known address."
+    return f"Your resolver does not answer; {f'all {answering} targets do' if answering > 1 else 'the target does'}."
 
 
 def _nothing_failing(answering: int, active: int) -> tuple[str, str]:
