@@ -45,6 +45,7 @@ _LINK_WORDS = {
     What.REMOVED: "{device} disappeared",
     What.UP: "{device} came up",
     What.CHANGED: "{device} changed ({detail})",
+    What.DOWN: "{device} went down",
 }
 _DOWN_WORDS = {"no carrier": "{device} lost its carrier", "set down": "{device} was set down"}
 _INTERFACE_WORDS = {What.UP: "interface {detail} came up", What.DOWN: "interface {detail} went down"}
@@ -152,7 +153,9 @@ def _local(one: Happening, others: Sequence[Happening], mono_ns: int, old: Kerne
 def _plain_words(one: Happening) -> str:
     match one.kind:
         case HappeningKind.LINK:
-            template = _DOWN_WORDS.get(one.detail, "{device} went down") if one.what is What.DOWN else _LINK_WORDS[one.what]
+            template = _LINK_WORDS.get(one.what, "{device} changed")
+            if one.what is What.DOWN:
+                template = _DOWN_WORDS.get(one.detail, template)
         case HappeningKind.INTERFACE:
             template = _INTERFACE_WORDS.get(one.what, "interface {detail} was updated")
         case HappeningKind.NEIGHBOUR:

@@ -16,6 +16,7 @@ HOLD_NS = 120_000_000_000
 MOST_LOSS = 0.2
 LEAST_LOST = 2  # a single lost probe says nothing
 MEMORY = 200  # answers that make a habit; older ones fade
+_OUTAGE = 4  # silent in a row: an outage, which is no habit
 _LEAST_KNOWN = 5  # answers before there is a habit
 _SAMPLES = 64  # two a second for the whole window
 
@@ -39,6 +40,7 @@ class Gate:
         self._samples: deque[tuple[int, bool]] = deque(maxlen=_SAMPLES)
         self._hits = 0.0
         self._tries = 0.0
+        self._silent = 0  # probes without an answer in a row
 
     def on_epoch(self, epoch: str) -> None:
         """Probes go out under this epoch (`KernelRoute.epoch`) from now on."""
@@ -49,8 +51,8 @@ class Gate:
     def on_answer(self, answered: bool, mono_ns: int) -> None:
         """The gateway answered a probe, or it did not in time."""
         self._samples.append((mono_ns, answered))
-        # Silence while it is red is an outage and no habit.
-        if answered or self.state(mono_ns) is not GateState.RED:
+        self._silent = 0 if answered else self._silent + 1
+        if self._silent < _OUTAGE:
             fading = min(1.0, MEMORY / (self._tries + 1))
             self._hits, self._tries = (self._hits + answered) * fading, (self._tries + 1) * fading
 

@@ -1,0 +1,81 @@
+"""The local gate: when our own side is well, when not, and when nobody can tell."""
+
+import random
+
+from pathwarden.detect.gate import HOLD_NS, Gate, GateState, holds
+
+S = 1_000_000_000
+
+
+def fed(answers: str, gap_s: float = 2, gate: Gate | None = None, start_s: float = 0) -> tuple[Gate, int]:
+    """A gate that has heard `+` and `-`; and the instant after the last."""
+    gate = gate or Gate()
+    now_ns = round(start_s * S)
+    for sign in answers:
+        gate.on_answer(sign == "+", now_ns)
+        now_ns += round(gap_s * S)
+    return gate, now_ns
+
+
+def state(answers: str, gap_s: float = 2) -> GateState:
+    gate, now_ns = fed(answers, gap_s)
+    return gate.state(now_ns)
+
+
+def test_a_gateway_that_answers_is_green() -> None:
+    assert state("+") is GateState.GREEN
+    assert state("+" * 15) is GateState.GREEN
+
+
+def test_one_lost_probe_says_nothing() -> None:
+    assert state("+-") is GateState.GREEN
+    assert state("+" * 9 + "-") is GateState.GREEN
+
+
+def test_a_fifth_lost_is_red() -> None:
+    assert state("+" * 40 + "--" + "+" * 8, 3) is GateState.RED
+    assert state("+" * 40 + "--" + "+" * 8, 2.6) is GateState.GREEN  # 2 of 11
+
+
+def test_a_gateway_that_never_answered_or_was_not_asked_is_unknown() -> None:
+    assert Gate().state(0) is GateState.UNKNOWN
+    assert state("-" * 50) is GateState.UNKNOWN
+    gate, now_ns = fed("+" * 10)
+    assert gate.state(now_ns + 40 * S) is GateState.UNKNOWN
+
+
+def test_a_gateway_that_limits_its_answers_is_no_witness() -> None:
+    assert state("+-+" * 30) is GateState.UNKNOWN
+
+
+def test_an_outage_is_no_habit() -> None:
+    gate, now_ns = fed("+" * 100 + "-" * 500)
+    assert gate.state(now_ns) is GateState.RED
+    gate, now_ns = fed("+" * 20, gate=gate, start_s=now_ns / S)
+    assert gate.state(now_ns) is GateState.GREEN
+
+
+def test_another_gateway_is_learned_anew() -> None:
+    gate, now_ns = fed("+" * 50 + "-" * 5)
+    gate.on_epoch("wan|192.0.2.10|192.0.2.1")
+    assert gate.state(now_ns) is GateState.UNKNOWN
+    gate.on_answer(True, now_ns)
+    gate.on_epoch("wan|192.0.2.10|192.0.2.1")
+    assert gate.state(now_ns) is GateState.GREEN
+
+
+def test_a_little_loss_leaves_it_green_nearly_always(seed: int) -> None:
+    chance = random.Random(seed)
+    gate, red, now_ns = Gate(), 0, 0
+    for _ in range(20_000):
+        now_ns += S
+        gate.on_answer(chance.random() >= 0.03, now_ns)
+        red += gate.state(now_ns) is GateState.RED
+    assert red < 20  # 30 probes, 6 of them lost at 3 %: once in 3,000
+
+
+def test_it_holds_for_two_minutes_at_most() -> None:
+    assert holds(GateState.RED, 5 * S, 5 * S + HOLD_NS - 1)
+    assert not holds(GateState.RED, 5 * S, 5 * S + HOLD_NS)
+    assert not holds(GateState.GREEN, 5 * S, 5 * S)
+    assert not holds(GateState.UNKNOWN, 5 * S, 5 * S)
