@@ -21,12 +21,14 @@ COMMANDS = {
     "status": "what the agent watches, and how it is",
     "history": "a target's traces and paths",
     "events": "what was told, newest last",
+    "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
     "db": "pack the history into one small file",
     "config": "check, show or begin a configuration",
 }
 INTERRUPTED = 130
 # `--at -2h`: argparse takes the time for an option, unless it stands behind an equals sign.
+_TIMES = ("--at", "--from", "--to")
 _AGO = re.compile(r"-\d+[a-z]")
 
 
@@ -112,11 +114,11 @@ def _parser(command: str | None) -> _Parser:
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """The arguments with a time such as `-2h` joined to the `--at` before it."""
+    """The arguments with a time such as `-2h` joined to the option before it."""
     joined: list[str] = []
     for word in arguments:
-        if joined and joined[-1] == "--at" and _AGO.fullmatch(word):
-            joined[-1] = f"--at={word}"
+        if joined and joined[-1] in _TIMES and _AGO.fullmatch(word):
+            joined[-1] = f"{joined[-1]}={word}"
         else:
             joined.append(word)
     return joined

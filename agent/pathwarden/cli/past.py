@@ -47,32 +47,32 @@ def in_force(tid: str, states: Mapping[str, str], routes: list[Route]) -> tuple[
     return now.route_id if now else None, usual.route_id if usual else None
 
 
-def instant(text: str, now_ns: int) -> int:
-    """Wall-clock ns of `2026-11-21T08:45:00Z`, `2026-11-21 08:45` (local), or `-2h` before now. Raises `ConfigError`."""
+def instant(text: str, now_ns: int, option: str = "--at") -> int:
+    """Wall-clock ns of `2026-11-21T08:45:00Z`, `2026-11-21 08:45` (local), or `-2h` before now. Raises `ConfigError`, naming the option."""
     ago = _AGO.fullmatch(text)
     if ago:
         at = now_ns - int(ago[1]) * SECONDS[ago[2]] * _NS
     elif _LOCAL.fullmatch(text):
-        at = _local(text)
+        at = _local(text, option)
     else:
         try:
             return parse_instant(text.replace(" ", "T"))
         except ValueError as error:
-            raise _not_a_time(text) from error
+            raise _not_a_time(text, option) from error
     if not 0 <= at <= LAST_NS:
-        raise ConfigError(f"--at {text}: outside the years 1970 to 2262", "give another time")
+        raise ConfigError(f"{option} {text}: outside the years 1970 to 2262", "give another time")
     return at
 
 
-def _local(text: str) -> int:
+def _local(text: str, option: str) -> int:
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp()) * _NS
     except (ValueError, OverflowError) as error:
-        raise _not_a_time(text) from error
+        raise _not_a_time(text, option) from error
 
 
-def _not_a_time(text: str) -> ConfigError:
-    return ConfigError(f"--at {text!r} is not a time", "write it like 2026-11-21T08:45:00Z, '2026-11-21 08:45' or -2h")
+def _not_a_time(text: str, option: str) -> ConfigError:
+    return ConfigError(f"{option} {text!r} is not a time", "write it like 2026-11-21T08:45:00Z, '2026-11-21 08:45' or -2h")
 
 
 def limit(text: str) -> int:

@@ -1,0 +1,160 @@
+"""scamper's JSON, as `sc_warts2json` and `scamper -O json` write it: one object a line, of which type `trace` is read.
+
+Facts that shape the reading:
+1. `hops` holds replies alone, each with `probe_ttl` and `probe_id` (the attempt, from 1). A hop that answered was asked up to the
+   attempt that did, one that did not `attempts` times; where a hop answered two attempts all were made everywhere (`-Q`).
+2. A flow is the ports, or for icmp-echo-paris the checksum. The source port comes from scamper's process id unless `-s` holds it,
+   so runs of their own are flows of their own.
+3. `src` is the line: another address is another epoch.
+4. icmp_q_ipl is left out: some versions wrote its bytes in the host's order.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pathwarden.export.reading.answers import MOST_ANSWERS, arrival, ending, icmp_kind, label, tcp_kind
+from pathwarden.export.reading.fields import LAST_NS, Fields
+from pathwarden.export.reading.recorded import Ignored, Recorded, Stream, Unreadable
+from pathwarden.model.probe import Extension, Flow, Method, MplsStack, OtherObject, ReplyKind
+from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, KernelRoute, Marks, Reason, Trace
+
+_SECOND = 1_000_000_000
+_CYCLES = ("cycle-start", "cycle-def", "cycle-stop")
+_OTHERS = ("dealias", "host", "http", "neighbourdisc", "owamp", "ping", "sniff", "sting", "tbit", "tracelb", "udpprobe")
+_TYPES = frozenset({"trace", *_OTHERS, *_CYCLES})
+_METHODS = {
+    "udp": Method.UDP,
+    "udp-paris": Method.UDP,
+    "icmp-echo": Method.ICMP,
+    "icmp-echo-paris": Method.ICMP,
+    "tcp": Method.TCP,
+    "tcp-ack": Method.TCP,
+}
+_GAP, _ERROR = "GAPLIMIT", "ERROR"
+_PORTS = 65535
+_SILENT = Answer(0)
+
+
+def is_mine(values: Mapping[str, Any]) -> bool:
+    """Whether an item is one of scamper's."""
+    kind = values.get("type")
+    return isinstance(kind, str) and kind in _TYPES and ("userid" in values or kind in _CYCLES or "version" in values)
+
+
+def read(values: Mapping[str, Any]) -> Recorded | Ignored:
+    """One object. Raises `Unreadable`; all but traces are `Ignored`, the marks of a cycle with no kind."""
+    kind = values.get("type")
+    if kind != "trace":
+        return Ignored("" if kind in _CYCLES else str(kind))
+    head = Fields(values)
+    if head.text("method") not in _METHODS:
+        raise head.wrong("method", f"one of {', '.join(_METHODS)}")
+    af = head.family("dst")
+    source, address = head.address("src", af, ""), head.address("dst", af)
+    flow, name = _flow(head, af, source, address)
+    stream = Stream(head.text("monitor", "") or source, f"IPv{af} {head.text('method')}", address, name)
+    return Recorded(stream, _trace(head, flow))
+
+
+def _flow(head: Fields, af: int, source: str, address: str) -> tuple[Flow, str]:
+    method = _METHODS[head.text("method")]
+    sport, dport = head.integer("sport", 0, _PORTS, 0), head.integer("dport", 0, _PORTS, 0)
+    name = f"{sport}-{dport}" if "sport" in head else ""
+    if "icmp_sum" in head:
+        dport = head.integer("icmp_sum", 0, _PORTS)
+        name = str(dport)
+    return Flow(af, method, source, address, sport, dport, head.integer("tos", 0, 255, 0), 0, head.integer("probe_size", 0, 65535, 0)), name
+
+
+def _trace(head: Fields, flow: Flow) -> Trace:
+    start = head.child("start")
+    at = start.integer("sec", 0, LAST_NS // _SECOND - 1) * _SECOND + start.integer("usec", 0, 999_999, 0) * 1000
+    hops = _hops(head, flow)
+    reached = arrival(hops, flow.dst)
+    stop = head.text("stop_reason", "")
+    failed = stop == _ERROR and not any(hop.responders for hop in hops)
+    return Trace(
+        target=flow.dst,
+        address=flow.dst,
+        flow=flow,
+        source="",
+        kernel_route=KernelRoute("", flow.src, "", 0) if flow.src else None,
+        transport="scamper",
+        reason=Reason.SCHEDULE,
+        at=at,
+        mono_ns=at,
+        duration_ns=0,
+        clock_synced=True,
+        ending=Ending.ERROR if failed else ending(hops, reached, Ending.GAP if stop == _GAP else Ending.MAX_TTL),
+        error=f"send_failed: errno {head.integer('stop_data', 0, 255, 0)}" if failed else "",
+        reached_ttl=reached,
+        hops=() if failed else hops,
+        probes=head.integer("probe_count", 0, _PORTS, sum(len(hop.answers) for hop in hops)),
+        late=0,
+        duplicates=sum(1 for _ in head.children("hops")) - sum(len(hop.rtts_ns) for hop in hops),
+    )
+
+
+def _hops(head: Fields, flow: Flow) -> tuple[Hop, ...]:
+    """All hops from the first to the last one probed, with the probes that nobody answered; the first reply to a probe counts."""
+    found: dict[int, dict[int, Answer]] = {}
+    for reply in head.children("hops"):
+        ttl, attempt = reply.integer("probe_ttl", 1, 255), reply.integer("probe_id", 0, 255, 1)
+        found.setdefault(ttl, {}).setdefault(attempt, _answer(reply, flow))
+    attempts = head.integer("attempts", 0, 255, 1)
+    every = any(len(answered) > 1 for answered in found.values())
+    first, last = head.integer("firsthop", 0, 255, 1), max([head.integer("hop_count", 0, 255, 0), *found])
+    hops = [Hop(ttl, _row(found.get(ttl, {}), attempts, every=every)) for ttl in range(max(first, 1), last + 1)]
+    if sum(len(hop.answers) for hop in hops) > MOST_ANSWERS:
+        raise Unreadable(f"it has more than {MOST_ANSWERS} answers")
+    return tuple(hop for hop in hops if hop.answers)
+
+
+def _row(answered: Mapping[int, Answer], attempts: int, *, every: bool) -> tuple[Answer, ...]:
+    asked = max(answered) if answered and not every else max([attempts, *answered])
+    first = min([1, *answered])  # some versions count attempts from 0
+    return tuple(answered.get(attempt, _SILENT)._replace(query=attempt - first) for attempt in range(first, asked + 1))
+
+
+def _answer(reply: Fields, flow: Flow) -> Answer:
+    responder = reply.address("addr", flow.af)
+    if "icmp_type" in reply:
+        icmp_type, icmp_code = reply.integer("icmp_type", 0, 255), reply.integer("icmp_code", 0, 255, 0)
+        kind = icmp_kind(flow.af, icmp_type, icmp_code)
+    else:
+        icmp_type = icmp_code = 0
+        kind = tcp_kind(reply.integer("tcp_flags", 0, 255)) if "tcp_flags" in reply else ReplyKind.ANSWER
+    quoted_tos = reply.integer("icmp_q_tos", 0, 255, flow.tos)
+    mtu = "icmp_nhmtu" if "icmp_nhmtu" in reply else "icmp_nhmtu:"  # scamper writes the colon into the name
+    marks = Marks(tos=-1 if quoted_tos == flow.tos else quoted_tos, mtu=reply.integer(mtu, 0, 65535, 0), extensions=_extensions(reply))
+    rtt_ns = reply.ns("rtt")
+    if rtt_ns is None:
+        raise reply.wrong("rtt", "a number of ms")
+    return Answer(
+        0,  # its attempt is told where the row is made
+        responder,
+        rtt_ns,
+        kind,
+        icmp_type,
+        icmp_code,
+        reply.integer("reply_ttl", 0, 255, 0),
+        reply.integer("icmp_q_ttl", 0, 255, 0),
+        UNMARKED if marks == UNMARKED else marks,
+    )
+
+
+def _extensions(reply: Fields) -> tuple[Extension, ...]:
+    return tuple(_extension(each) for each in reply.children("icmpext"))
+
+
+def _extension(each: Fields) -> Extension:
+    if "mpls_labels" not in each:
+        return OtherObject(each.integer("ie_cn", 0, 255), each.integer("ie_ct", 0, 255), b"")
+    return MplsStack(
+        tuple(
+            label(
+                e.integer("mpls_label", 0, 2**20 - 1), e.integer("mpls_exp", 0, 7), e.integer("mpls_s", 0, 1), e.integer("mpls_ttl", 0, 255)
+            )
+            for e in each.children("mpls_labels")
+        )
+    )
