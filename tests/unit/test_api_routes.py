@@ -126,6 +126,17 @@ def test_one_trace(world):
     assert world.wrong(f"/api/v1/traces/{10**30}", status=404)["code"] == "not_found"
 
 
+def test_a_traces_hops_have_the_habits_that_earlier_traces_of_its_route_show():
+    world = World()
+    for number in range(16):
+        trace = make_trace(hop(1, "10.0.0.1", 1.0, None), hop(2, None, None, None), hop(3, "192.0.2.9", 9.0, 9.0), at=NOW + number * MINUTE)
+        world.reader.add(trace, "r1")
+    world.reader.known = [make_route("r1", "A", 900)]
+    shown = [[row["note"] for row in world.get(f"/api/v1/traces/{number}")["hops"]] for number in (16, 5)]
+    assert shown == [["rate_limited", "quiet", ""], ["", "quiet", ""]]
+    assert [row["loss_pct"] for row in world.get("/api/v1/targets/cloudflare")["trace"]["hops"]] == [0.0, 0.0, 0.0]
+
+
 def test_the_trace_in_force_at_an_instant(world):
     assert world.get("/api/v1/targets/cloudflare/trace-at", "at=2026-11-21T08:37:00Z")["id"] == 4
     assert world.wrong("/api/v1/targets/cloudflare/trace-at", "at=2020-01-01T00:00:00Z", 404)["code"] == "no_trace"

@@ -49,6 +49,19 @@ def test_a_full_trace_has_every_answer():
     assert [found["kind"] for found in shown["findings"]] == ["destination"]
 
 
+def test_earlier_traces_of_the_same_route_tell_a_hops_habits():
+    limited = stored(make_trace(hop(1, "10.0.0.1", 1.0, None), hop(2, "192.0.2.9", 2.0, 2.0)))
+    other = stored(make_trace(hop(1, "10.0.0.1", 1.0, 1.0), hop(2, "192.0.2.9", 2.0, 2.0)), "r2")
+
+    def notes(stored_trace, earlier):
+        return [row["note"] for row in history.trace(stored_trace, None, full=True, earlier=earlier)["hops"]]
+
+    assert notes(limited, [limited] * 14 + [other] * 30) == ["rate_limited", ""]
+    assert notes(limited, [limited] * 13 + [other] * 30) == ["", ""]
+    lost = limited._replace(route_id=None)
+    assert notes(lost, [lost] * 40) == ["", ""]
+
+
 def test_marks_are_shown_where_there_are_any():
     marked = answer(1, "10.0.0.1")._replace(marks=Marks(tos=0, nat=7, extensions=(MplsStack((MplsLabel(16, 0, True, 1),)),)))
     shown = history.trace(stored(make_trace(Hop(1, (marked,)))), None, full=True)

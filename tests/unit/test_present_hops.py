@@ -3,6 +3,7 @@ from random import Random
 import pytest
 
 from equipment.fakes import answer, hop, make_trace
+from pathwarden.detect.loss import Count
 from pathwarden.model.probe import MplsLabel, MplsStack
 from pathwarden.model.trace import Hop, Marks
 from pathwarden.present import hops
@@ -34,8 +35,27 @@ def test_loss_that_does_not_persist_is_not_loss():
     trace = make_trace(hop(1, "a", 1, None, None), hop(2, None, None, None, None), hop(3, "c", 3, 3, 3))
     assert column(trace, "loss_pct") == [0.0, 0.0, 0.0]
     assert column(trace, "lost") == [2, 3, 0]
-    assert column(trace, "note") == ["rate_limited", "quiet", ""]
+    assert column(trace, "note") == ["", "quiet", ""]
     assert column(trace, "silent") == [False, True, False]
+
+
+def test_habits_are_told_by_many_probes_of_the_same_route():
+    trace = make_trace(hop(1, "a", 1, None), hop(2, "b", 2, None), hop(3, "c", 3, 3), hop(4, "d", None, 4))
+    usual = {1: Count(40, 20), 2: Count(40, 0), 3: Count(40, 40), 4: Count(40, 1)}
+    rows = hops.rows(trace, usual)
+    assert [row["note"] for row in rows] == ["rate_limited", "", "", ""]  # nobody is quiet who answers now
+    assert [row["loss_pct"] for row in rows] == [0.0, 0.0, 0.0, 50.0]
+
+
+def test_a_hop_that_usually_answers_is_not_called_quiet_for_one_silence():
+    trace = make_trace(hop(1, None, None, None), hop(2, None, None, None), hop(3, "c", 3, 3))
+    assert [row["note"] for row in hops.rows(trace, {1: Count(40, 2), 2: Count(40, 38), 3: Count(40, 0)})] == ["", "rate_limited", ""]
+    assert [row["note"] for row in hops.rows(trace, {1: Count(20, 2), 2: Count(20, 18), 3: Count(20, 0)})] == ["quiet", "quiet", ""]
+
+
+def test_a_long_trace_tells_habits_by_itself():
+    trace = make_trace(hop(1, "a", *[1.0] * 15, *[None] * 15), hop(2, "b", *[2.0] * 30))
+    assert column(trace, "note") == ["rate_limited", ""]
 
 
 def test_loss_that_persists_is_loss():

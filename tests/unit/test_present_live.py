@@ -132,7 +132,7 @@ def test_a_good_trace() -> None:
 def test_before_the_first_trace_all_is_unknown() -> None:
     made = shown(before_the_first_trace())
     assert (made["state"], made["verdict"], made["reached"], made["rtt_ms"], made["address"]) == ("unknown", "unknown", None, None, None)
-    assert path("home-rt", before_the_first_trace(), NOW, True) is None
+    assert path("home-rt", before_the_first_trace(), NOW, True, {}) is None
 
 
 def test_jitter_is_the_mean_step_from_one_time_to_the_next() -> None:
@@ -191,7 +191,7 @@ def test_a_name_that_is_being_resolved_says_so(resolving: bool) -> None:
 
 
 def test_the_path_has_its_hops_and_keys() -> None:
-    made = path("home-rt", view(trace_of(*GOOD), usual=make_route("r0", "B", 99)), NOW, True)
+    made = path("home-rt", view(trace_of(*GOOD), usual=make_route("r0", "B", 99)), NOW, True, {})
     assert made is not None
     assert (made["path_id"], made["path_label"], made["usual"], made["hop_count"], made["reached"]) == ("r1", "A", False, 3, True)
     assert [row["responders"] for row in made["hops"]] == [["gw"], [], ["D"]]

@@ -73,7 +73,8 @@ class Answers:
     def of_trace(self, stored: StoredTrace) -> Json:
         """A stored trace with its hops and its path's label."""
         route = None if stored.route_id is None else self._reader.route(stored.route_id)
-        return history.trace(stored, None if route is None else route.label, full=True)
+        earlier = self._reader.traces(stored.trace.target, before_id=stored.trace_id, limit=history.EARLIER)
+        return history.trace(stored, None if route is None else route.label, full=True, earlier=earlier)
 
     def paths(self, tid: str, most: int | None = None) -> Json:
         """All routes of a target, or so many, most time first."""

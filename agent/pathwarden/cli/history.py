@@ -91,7 +91,8 @@ def _print_trace(args: argparse.Namespace, reader: Reader, target: Target | None
     route = None if stored.route_id is None else reader.route(stored.route_id)
     label = None if route is None else route.label
     if args.json:
-        say_json(history.trace(stored, label, full=True))
+        earlier = reader.traces(args.target, before_id=stored.trace_id, limit=history.EARLIER)
+        say_json(history.trace(stored, label, full=True, earlier=earlier))
         return
     trace = stored.trace
     path = f", path {label}" if label else ""

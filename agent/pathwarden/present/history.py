@@ -1,13 +1,17 @@
 """What the history holds, as JSON-ready dicts. All keys are always there; None means unknown."""
 
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from pathwarden.detect.loss import Count, tally
 from pathwarden.errors import explain
 from pathwarden.model.history import Route, Series, StoredTrace
 from pathwarden.model.trace import UNMARKED, Answer, Hop, Marks, Trace
 from pathwarden.present import findings, hops
 from pathwarden.present.instants import rfc3339
 from pathwarden.present.text import extension, segment
+
+EARLIER = 30  # traces that tell a router's habits: enough probes if each trace sends but one to a hop
 
 
 class Columns(TypedDict):
@@ -22,9 +26,10 @@ class Columns(TypedDict):
     path_id: list[str | None]
 
 
-def trace(stored: StoredTrace, label: str | None, full: bool) -> dict[str, object]:
+def trace(stored: StoredTrace, label: str | None, full: bool, earlier: Sequence[StoredTrace] = ()) -> dict[str, object]:
     """A stored trace. `path_id` and `path_label` name the route it belongs to; `hops` and `findings` are there only when `full`.
 
+    `earlier` are the last traces of the target before this one (about `EARLIER`), whatever their route; they tell the hops' habits.
     `address` and `af` are None if the name did not resolve. `rtt_ms` is the median to the destination, `loss_pct` the loss there,
     `hop_count` its ttl or that of the last hop that answered. `findings` are what the hops together tell, each with its sentence; see
     `findings.Finding`. A hop's `way_back` is the guessed length of the way back, an answer's `marks` what the quote or the
@@ -61,7 +66,7 @@ def trace(stored: StoredTrace, label: str | None, full: bool) -> dict[str, objec
         "duplicates": seen.duplicates,
     }
     if full:
-        result["hops"] = _hops(seen)
+        result["hops"] = _hops(seen, usual(stored.route_id, (stored, *earlier)))
         result["findings"] = [findings.as_json(found) for found in findings.findings(seen)]
     return result
 
@@ -107,7 +112,12 @@ def spark(samples: Series) -> dict[str, object]:
     return {"at_s": samples.at_s, "rtt_ms": _rounded(samples.rtt_median_ms), "lost": samples.lost}
 
 
-def _hops(seen: Trace) -> list[dict[str, object]]:
+def usual(route_id: str | None, stored: Sequence[StoredTrace]) -> dict[int, Count]:
+    """What those of the traces that followed this route got, by ttl, for `hops.rows`; nothing of an unknown route."""
+    return tally(each.trace for each in stored if route_id is not None and each.route_id == route_id)
+
+
+def _hops(seen: Trace, known: Mapping[int, Count]) -> list[dict[str, object]]:
     return [
         {
             "ttl": hop.ttl,
@@ -115,7 +125,7 @@ def _hops(seen: Trace) -> list[dict[str, object]]:
             **{key: row[key] for key in ("responders", "loss_pct", "rtt_ms", "adds_ms", "note")},
             "way_back": _way_back(hop),
         }
-        for hop, row in zip(seen.hops, hops.rows(seen), strict=True)
+        for hop, row in zip(seen.hops, hops.rows(seen, known), strict=True)
     ]
 
 

@@ -4,14 +4,13 @@ A router may answer seldom or late and still forward everything in time. So a ho
 behind it show them too: what does not persist to the end is the router's own habit, not the network's fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
+from pathwarden.detect.loss import LEAST, Count, Habit, from_here, habits, shown
 from pathwarden.model.probe import MplsLabel
 from pathwarden.model.trace import Hop, Trace
-
-QUIET = "quiet"
-RATE_LIMITED = "rate_limited"
 
 # ICMP destination unreachable as traceroute(8) marks it; a port unreachable is an arrival and has no mark.
 _UNREACHABLE4 = {
@@ -42,6 +41,7 @@ _MARKS = {
 
 
 _INITIAL_TTLS = (64, 128, 255)
+_NOTHING_BEFORE: Mapping[int, Count] = MappingProxyType({})
 
 
 class Destination(NamedTuple):
@@ -86,24 +86,25 @@ def destination(trace: Trace) -> Destination:
     return Destination(trace.reached_ttl, median_ms(rtts), _ms(min(rtts, default=None)), _ms(max(rtts, default=None)), loss)
 
 
-def rows(trace: Trace) -> list[dict[str, object]]:
+def rows(trace: Trace, usual: Mapping[int, Count] = _NOTHING_BEFORE) -> list[dict[str, object]]:
     """One row per hop, as the `path` topic and the API show it.
 
+    `usual` counts, by ttl, what this and earlier traces of the same route got: one trace is too short to tell a router's habit.
     `loss_pct` is the smallest loss from this hop to the last, `adds_ms` the latency that this hop adds and all deeper ones keep
-    (None if it never answered; what silent hops add counts for the next that answers). `note` is `quiet` for a hop that never
-    answered while a deeper one did, `rate_limited` for one that answered less than a deeper one, else ''. `mpls` is the first label
-    stack seen, as [label, traffic class, bottom, ttl].
+    (None if it never answered; what silent hops add counts for the next that answers). `note` is `quiet` for a hop that does not
+    answer while a deeper one does, `rate_limited` for one that answers less than a deeper one beyond chance, else ''. `mpls` is the
+    first label stack seen, as [label, traffic class, bottom, ttl].
     """
-    losses = [_loss(hop) for hop in trace.hops]
+    counts = [Count(len(hop.answers), len(hop.answers) - len(hop.rtts_ns)) for hop in trace.hops]
+    losses = shown(counts)
     medians = [median_ns(hop.rtts_ns) for hop in trace.hops]
-    honest_losses = _smallest_from_here(losses)
-    honest_medians = _smallest_from_here(medians)
     result = []
     reached_ns = 0.0
-    for hop, loss, median, honest_loss, honest_median in zip(trace.hops, losses, medians, honest_losses, honest_medians, strict=True):
+    figures = zip(trace.hops, counts, losses, medians, from_here(medians), _notes(trace.hops, counts, usual), strict=True)
+    for hop, count, loss, median, lowest, note in figures:
         adds_ns = None
-        if median is not None and honest_median is not None:
-            adds_ns, reached_ns = honest_median - reached_ns, honest_median
+        if median is not None and lowest is not None:
+            adds_ns, reached_ns = lowest - reached_ns, lowest
         result.append(
             {
                 "ttl": hop.ttl,
@@ -112,11 +113,11 @@ def rows(trace: Trace) -> list[dict[str, object]]:
                 "rtt_ms": _ms(median),
                 "rtt_min_ms": _ms(min(hop.rtts_ns, default=None)),
                 "rtt_max_ms": _ms(max(hop.rtts_ns, default=None)),
-                "sent": len(hop.answers),
-                "lost": len(hop.answers) - len(hop.rtts_ns),
-                "loss_pct": None if honest_loss is None else _percent(honest_loss),
+                "sent": count.sent,
+                "lost": count.lost,
+                "loss_pct": None if loss is None else _percent(loss),
                 "adds_ms": _ms(adds_ns),
-                "note": _note(loss, honest_loss),
+                "note": note.value,
                 "mpls": labels(next((answer.mpls for answer in hop.answers if answer.mpls), ())),
             }
         )
@@ -142,25 +143,13 @@ def median_ns(rtts_ns: Sequence[int]) -> float | None:
     return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def _loss(hop: Hop) -> float | None:
-    return 1 - len(hop.rtts_ns) / len(hop.answers) if hop.answers else None
-
-
-def _smallest_from_here(values: Sequence[float | None]) -> list[float | None]:
-    """For each place the smallest value from there to the end; None where none is left."""
-    result: list[float | None] = []
-    smallest: float | None = None
-    for value in reversed(values):
-        if value is not None and (smallest is None or value < smallest):
-            smallest = value
-        result.append(smallest)
-    return result[::-1]
-
-
-def _note(loss: float | None, honest_loss: float | None) -> str:
-    if loss is None or honest_loss is None or loss <= honest_loss:
-        return ""
-    return QUIET if loss == 1 else RATE_LIMITED
+def _notes(hops: Sequence[Hop], counts: Sequence[Count], usual: Mapping[int, Count]) -> list[Habit]:
+    """The habit of each hop: of many probes where there were many, else of this trace alone."""
+    many = [usual[hop.ttl] if usual.get(hop.ttl, Count()).sent >= LEAST else count for hop, count in zip(hops, counts, strict=True)]
+    # Quiet is not said of a hop that answers in this very trace.
+    return [
+        Habit.NONE if habit is Habit.QUIET and count.lost < count.sent else habit for habit, count in zip(habits(many), counts, strict=True)
+    ]
 
 
 def _ms(duration_ns: float | None) -> float | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pathwarden.detect.loss import Count
 from pathwarden.errors import explain
 from pathwarden.model.history import Route, StoredEvent
 from pathwarden.model.settings import Target
@@ -119,12 +120,15 @@ def verdict(view: TargetView, word: str) -> str:
     return "destination" if length and last >= length - 1 else "unknown"
 
 
-def path(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object] | None:
-    """The `path` topic: the newest trace that followed the route in force; None before the first trace."""
+def path(agent: str, view: TargetView, now: int, clock_synced: bool, usual: Mapping[int, Count]) -> dict[str, object] | None:
+    """The `path` topic: the newest trace that followed the route in force; None before the first trace.
+
+    `usual` tells the habits of the route's hops (see `hops.rows`).
+    """
     trace = view.on_route
     if trace is None:
         return None
-    rows = hops.rows(trace)
+    rows = hops.rows(trace, usual)
     return {
         "v": 1,
         "agent": agent,
