@@ -69,7 +69,7 @@ class Campaign:
             self.prober.turn(until_ns - self.network.now_ns)
 
     def _keep(self, record: Record) -> None:
-        self.traces += 1
+        self.traces += record.trace is not None
         at_s = (self.network.now_ns - self._start_ns) / SECOND
         self.told += [Told(event, at_s) for event in record.events]
 
