@@ -35,6 +35,20 @@ def test_silence_and_rate_limits_are_words_and_never_red(page):
     assert [cell.text for cell in page.all("table.hops .tone-bad")] == ["33%"]
 
 
+def test_what_one_trace_misses_is_told_in_numbers_and_is_no_loss(page, server):
+    shown = page_data.target(server.states[0])
+    shown["trace"]["hops"][4] = page_data.hop(5, "203.0.113.9", [9.0, None, 9.25])
+    shown["trace"]["hops"][3] = page_data.hop(4, None, [None, None, None])
+    server.target_answer = lambda _method, _tid, tail: (200, {"paths": []} if tail else shown)
+    page.open(VIEW)
+    assert cells(page, 5)[1:3] == ["203.0.113.91 of 3 probes without a reply at this hop", "0%"]
+    assert cells(page, 4)[1:3] == ["no reply", "0%"]
+    assert "without a reply" not in cells(page, 6)[1]
+    assert [cell.text for cell in page.all("table.hops .tone-bad")] == ["33%"]
+    page.language("zh_Hant")
+    assert page.all("tr[data-ttl='5'] .note")[0].text == page.find("tr[data-ttl='5'] .num span").get_attribute("title")
+
+
 def test_annotations_and_labels_stand_beside_the_responder(page):
     page.open(VIEW)
     assert "!H" in cells(page, 5)[1]

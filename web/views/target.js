@@ -8,14 +8,20 @@ import { changeList } from "./changes.js";
 
 const NOTES = ["quiet", "rate_limited"];
 
+/** What is to be said of a hop that lost more than persists to the destination. */
+function words({ t }, row) {
+  if (NOTES.includes(row.note)) return t(`note.${row.note}`);
+  if (!row.responders.length) return t("note.silent");
+  return (100 * row.lost) / row.sent > row.loss + 0.1 && t("loss.raw", { lost: row.lost, sent: row.sent });
+}
+
 function responders(kit, row) {
-  const { t } = kit;
-  const words = NOTES.includes(row.note) ? t(`note.${row.note}`) : row.responders.length ? "" : t("note.silent");
+  const said = words(kit, row);
   return [
     row.responders.map((address) => el("div", { class: "address" }, address)),
     row.annotations.length > 0 && el("span", { class: "annotation" }, row.annotations.join(" ")),
     row.labels.length > 0 && el("div", { class: "small muted" }, `MPLS ${row.labels.join(" ")}`),
-    words && el("div", { class: "small muted note" }, words),
+    said && el("div", { class: "small muted note" }, said),
   ];
 }
 
