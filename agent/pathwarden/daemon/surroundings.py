@@ -2,23 +2,24 @@
 
 Rules:
 1. `note` may be called from any thread; everything else belongs to the prober's. What was noted is taken over at the next `tick`, or when
-   a cause is asked for.
-2. A source is in use since `uses` named it. It is down while its device is down or there is no way out for the address that it was used
-   for. That is looked for again when something happened, and every 10 s.
+   a cause or the gate is asked for.
+2. A source is in use since `uses` named it. Its uplink is down while there is no way out for the address that it was last used for, or
+   while a device by which it left when it was up is down, though there is another way out. That is looked at when something happened, and
+   every 10 s.
 3. `uplink_down` and `uplink_up` are told when a state has held for 5 s: a link that flaps within that time tells nothing. The first state
-   of a source is told only if it is down.
+   of a source is told only if it is down. A device that replaces one that is down is the uplink after an hour.
 4. Counters are read every 10 s, and at `sample`, which whoever suspects something calls.
 """
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pathwarden.detect.causes import Journal
 from pathwarden.detect.gate import Gate, GateState
-from pathwarden.detect.load import LineRate, Load
+from pathwarden.detect.load import Load
 from pathwarden.errors import ProbeError
 from pathwarden.model.change import Cause
 from pathwarden.model.happening import Happening, HappeningKind, Notice, NoticeKind, What
@@ -29,6 +30,7 @@ from pathwarden.model.trace import KernelRoute
 
 HOLD_NS = 5_000_000_000
 EVERY_NS = 10_000_000_000
+ADOPT_NS = 3_600_000_000_000  # a modem may come back under another name; a line that is repaired is back sooner or stays away
 LEAST_APART_NS = 1_000_000_000  # several targets may suspect something at once
 _NOTED = 256  # happenings between two ticks; netifd makes tens for a new uplink
 _MOST = 64  # sources and gateways; more than any configuration has
@@ -58,47 +60,37 @@ class NameServers(Protocol):
 
 @dataclass(slots=True)
 class _Way:
-    """How a source leaves by one address family: the address it was last used for, what the kernel says, and since when it is so."""
+    """How a source leaves by one address family: the address it was last used for, and the kernel's answer or why there is none."""
 
     address: str
     route: KernelRoute | None
-    since_ns: int
-    device: str = ""
     why: str = ""
-
-    def take(self, route: KernelRoute | None, why: str, mono_ns: int) -> None:
-        """The kernel's answer now; without a route, why."""
-        if (route is None) != (self.route is None):
-            self.since_ns = mono_ns
-        self.route, self.why = route, why
-        if route:
-            self.device = route.device
 
 
 @dataclass(slots=True)
 class _Uplink:
-    """A source in use. It is up while all of its ways are. `told` is what was told last (None: nothing yet) and `told_ns` since when."""
+    """A source in use. `homes` are the devices of its ways when it was last up, `why` says why it is not.
 
+    `told` is what was told last (None: nothing yet), `told_ns` since when that had been so.
+    """
+
+    since_ns: int
     ways: dict[int, _Way] = field(default_factory=dict)
+    homes: tuple[str, ...] = ()
+    up: bool = True
+    why: str = ""
     told: bool | None = None
     told_ns: int = 0
-
-    @property
-    def up(self) -> bool:
-        """Whether every way out is there."""
-        return all(way.route for way in self.ways.values())
-
-    @property
-    def since_ns(self) -> int:
-        """Since when it is up, or down."""
-        if self.up:
-            return max(way.since_ns for way in self.ways.values())
-        return min(way.since_ns for way in self.ways.values() if not way.route)
 
     @property
     def pending(self) -> bool:
         """Whether there is something to tell when it has held."""
         return self.up != (self.told is not False)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices of its ways."""
+        return tuple(dict.fromkeys(way.route.device for way in self.ways.values() if way.route))
 
 
 class Surroundings:
@@ -112,11 +104,11 @@ class Surroundings:
         named: Sequence[Source],
         counters: Counting,
         name_servers: NameServers,
-        rates: Mapping[str, LineRate] | None = None,
+        load: Load,
     ) -> None:
-        self.noted = 0  # how many happenings so far
-        self.dropped = 0  # and of those, how many came too fast
-        self.load = Load(rates)
+        self.load = load
+        self._noted = 0
+        self._dropped = 0  # of those noted, how many came too fast
         self._clock = clock
         self._oracle = oracle
         self._sources = sources
@@ -138,9 +130,9 @@ class Surroundings:
     def note(self, happening: Happening) -> None:
         """Something happened; from any thread."""
         with self._lock:
-            self.noted += 1
+            self._noted += 1
             if len(self._new) >= _NOTED:
-                self.dropped += 1
+                self._dropped += 1
                 self._lost_ns = happening.mono_ns
             else:
                 self._new.append(happening)
@@ -152,16 +144,12 @@ class Surroundings:
         """
         if source not in self._uplinks and len(self._uplinks) >= _MOST:
             return
-        ways = self._uplinks.setdefault(source, _Uplink()).ways
-        af, now_ns = 6 if ":" in address else 4, self._clock.mono_ns()
-        way = ways.get(af)
-        if way is None:
-            way = ways[af] = _Way(address, route, now_ns)
+        uplink = self._uplinks.setdefault(source, _Uplink(self._clock.mono_ns()))
+        way = uplink.ways.setdefault(6 if ":" in address else 4, _Way(address, route))
         if route or not way.route:
-            way.address = address
-            way.take(route, "", now_ns)
-        else:
-            self._look = True
+            way.address, way.route, way.why = address, route, ""
+        if not route or route.device not in uplink.homes:
+            self._look = True  # what happened is noted before the kernel's answer changes, but may wait to be taken over
 
     def on_gateway(self, route: KernelRoute, answered: bool, mono_ns: int) -> None:
         """The gateway of this kernel route answered a probe, or it did not in time."""
@@ -204,18 +192,20 @@ class Surroundings:
         if self._sampled_ns is not None and mono_ns - self._sampled_ns < LEAST_APART_NS:
             return
         self._sampled_ns = mono_ns
-        for device in {way.device for way in self._ways() if way.device}:
+        for device in {device for uplink in self._uplinks.values() for device in uplink.devices}:
             found = self._counters.read(device)
             if found:
                 self.load.on_counters(device, *found, mono_ns)
 
     def tick(self, mono_ns: int) -> tuple[Notice, ...]:
         """Look around; what is to be told. To be called at least at `next_ns`, and may be called as often as one likes."""
-        if self._take() or self._look or mono_ns - self._looked_ns >= EVERY_NS:
+        self._take()
+        if self._look or mono_ns - self._looked_ns >= EVERY_NS:
             self._looked_ns, self._look = mono_ns, False
             for source, uplink in self._uplinks.items():
                 for af, way in uplink.ways.items():
-                    way.take(*self._way_out(source, af, way.address), mono_ns)
+                    way.route, way.why = self._way_out(source, af, way.address)
+                self._judge(uplink, mono_ns)
         if self._sampled_ns is None or mono_ns - self._sampled_ns >= EVERY_NS:
             self.sample(mono_ns)
         self._name_servers.check()
@@ -227,32 +217,37 @@ class Surroundings:
         pending = [uplink.since_ns + HOLD_NS for uplink in self._uplinks.values() if uplink.pending]
         return min([self._looked_ns + EVERY_NS, *pending])
 
-    def _ways(self) -> list[_Way]:
-        return [way for uplink in self._uplinks.values() for way in uplink.ways.values()]
+    def counters(self) -> dict[str, int]:
+        """What was counted since start."""
+        return {"happenings": self._noted, "happenings_dropped": self._dropped}
 
-    def _take(self) -> bool:
-        """Take over what was noted; whether anything was."""
+    def _take(self) -> None:
+        """Take over what was noted."""
         with self._lock:
             new, lost_ns = list(self._new), self._lost_ns
             self._new.clear()
             self._lost_ns = None
-        gateways = {(way.route.device, way.route.gateway) for way in self._ways() if way.route}
+        ways = [way for uplink in self._uplinks.values() for way in uplink.ways.values()]
+        gateways = {(way.route.device, way.route.gateway) for way in ways if way.route}
         for one in new:
             if one.kind is HappeningKind.LINK:
                 self._link(one)
             if one.kind is not HappeningKind.NEIGHBOUR or (one.device, one.detail) in gateways:
                 self._journal.note(one)
+                self._look |= one.wide or one.kind is not HappeningKind.ROUTE  # a routing daemon would make us look all the time
         if lost_ns is not None:
             self._journal.note(Happening(HappeningKind.OVERFLOW, lost_ns, "", What.LOST))
-        return bool(new)
 
     def _link(self, one: Happening) -> None:
-        if one.what in (What.DOWN, What.REMOVED):
+        if one.what in (What.UP, What.ADDED) or (one.what is What.REMOVED and not self._used(one.device)):
+            self._down.pop(one.device, None)
+        elif one.what in (What.DOWN, What.REMOVED):
             if len(self._down) >= _MOST:
                 del self._down[next(iter(self._down))]
             self._down[one.device] = one.detail or "it is gone"
-        elif one.what in (What.UP, What.ADDED):
-            self._down.pop(one.device, None)
+
+    def _used(self, device: str) -> bool:
+        return any(device in uplink.homes or device in uplink.devices for uplink in self._uplinks.values())
 
     def _way_out(self, source: str, af: int, address: str) -> tuple[KernelRoute | None, str]:
         """The kernel route that a source has now, or None and why."""
@@ -262,6 +257,24 @@ class Surroundings:
         except ProbeError as error:
             return None, str(error)
         return (None, self._down[route.device]) if route.device in self._down else (route, "")
+
+    def _judge(self, uplink: _Uplink, mono_ns: int) -> None:
+        """Whether an uplink is up, given the ways as they are now."""
+        away = next((home for home in uplink.homes if home in self._down), "")
+        devices = uplink.devices
+        if away and not uplink.up and mono_ns - uplink.since_ns >= ADOPT_NS:
+            away = ""
+        missing = next((way for way in uplink.ways.values() if not way.route), None)
+        if missing:
+            alone = f"IPv{6 if ':' in missing.address else 4}: " if devices else ""
+            uplink.why = alone + (missing.why or "there is no way out")
+        elif away:
+            uplink.why = f"{self._down[away]}; traffic leaves by {' and '.join(devices)}"
+        up = not missing and not away
+        if up:
+            uplink.homes = devices
+        if up != uplink.up:
+            uplink.up, uplink.since_ns = up, mono_ns
 
     def _uplink(self, source: str, uplink: _Uplink, mono_ns: int) -> Notice | None:
         if not uplink.pending:
@@ -273,12 +286,11 @@ class Surroundings:
             return None
         before_ns = since_ns - uplink.told_ns if uplink.told is not None else 0
         uplink.told, uplink.told_ns = uplink.up, since_ns
-        of = next(way for way in uplink.ways.values() if uplink.up or not way.route)
-        alone = "" if uplink.up or not any(way.route for way in uplink.ways.values()) else f" for IPv{6 if ':' in of.address else 4}"
-        name = f"Uplink {source or of.device}" if source or of.device else "The uplink"
+        device = next((home for home in uplink.homes if uplink.up or home in self._down), next(iter(uplink.homes), ""))
+        name = f"Uplink {source or device}" if source or device else "The uplink"
         kind = NoticeKind.UPLINK_UP if uplink.up else NoticeKind.UPLINK_DOWN
-        state = f"is up again, by {of.device}" if uplink.up else f"is down{alone}: {of.why or 'there is no way out'}"
-        return self._notice(kind, since_ns, mono_ns, source, of.device, f"{name} {state}.", before_ns)
+        state = f"is up again, by {device}" if uplink.up else f"is down: {uplink.why}"
+        return self._notice(kind, since_ns, mono_ns, source, device, f"{name} {state}.", before_ns)
 
     def _resolver(self, mono_ns: int) -> Notice | None:
         since_ns, told_ns = self._name_servers.silent_since_ns, self._resolver_told_ns
