@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from netlab import standard_lab
+from pathwarden.daemon.sources import DeviceNames
+from pathwarden.daemon.surroundings import Surroundings
 from pathwarden.detect.causes import Journal
 from pathwarden.detect.gate import GateState
+from pathwarden.detect.load import Load
 from pathwarden.model.change import CauseKind
-from pathwarden.model.happening import HappeningKind
+from pathwarden.model.happening import HappeningKind, NoticeKind
 from pathwarden.model.probe import Binding
+from pathwarden.net.clock import SystemClock
 from pathwarden.net.netlink import KernelRoutes
 
 SOON_S = 1.0
@@ -240,6 +244,61 @@ def test_an_overflow_is_told_and_made_up_for(lab, watch, monkeypatch):
     watch.heard("address", "lo", "removed", detail="10.50.0.1/32")
     lab.ip("agent", "address del 10.50.0.2/32 dev lo")
     watch.heard("address", "lo", "removed", detail="10.50.0.2/32")
+
+
+class Silence:
+    """Counters and name servers that have nothing to say."""
+
+    silent_since_ns = None
+
+    def check(self):
+        pass
+
+    def read(self, _device):
+        return None
+
+
+def test_the_surroundings_tell_of_an_uplink_that_went(lab, watch):
+    clock = SystemClock()
+    around = Surroundings(clock, watch.routes, DeviceNames(), (), Silence(), Silence(), Load())
+    old = watch.lookup()
+    around.uses("", lab.target4, old)
+
+    def turn(after_s):
+        with lab.enter("agent"):
+            return around.tick(clock.mono_ns() + round(after_s * 1e9))
+
+    def passed_on(kind, device, what):
+        found = watch.heard(kind, device, what)
+        for one in watch.all:
+            around.note(one)
+        watch.all.clear()
+        return found
+
+    assert turn(0) == ()
+    lab.ip("agent", f"route add default via {lab.gateway_wanb4} metric 50", family=4)
+    lab.down("r1", "agent")
+    try:
+        passed_on("link", "wan", "down")
+        assert turn(0) == ()
+        (down,) = turn(6)
+        assert (down.kind, down.device) == (NoticeKind.UPLINK_DOWN, "wan")
+        assert down.sentence == "Uplink wan is down: no carrier; traffic leaves by wanb."
+        cause = around.cause_of(clock.mono_ns(), old, watch.lookup(), by_load=True)
+        assert cause.kind is CauseKind.UPLINK
+        assert cause.detail.startswith("wan lost its carrier ")
+        assert cause.detail.endswith("; your traffic moved from wan to wanb")
+    finally:
+        lab.up("r1", "agent")
+        lab.ip("agent", f"route del default via {lab.gateway_wanb4} metric 50", family=4)
+        lab.settle()
+    deadline = time.monotonic() + 5
+    while not any((one.kind, one.device, one.what) == ("link", "wan", "up") for one in watch.all):
+        watch.next(max(deadline - time.monotonic(), 0.001))
+    for one in watch.all:
+        around.note(one)
+    assert turn(7) == ()
+    assert [(one.kind, one.sentence) for one in turn(13)] == [(NoticeKind.UPLINK_UP, "Uplink wan is up again, by wan.")]
 
 
 def test_the_counters_of_an_uplink_are_read(lab):

@@ -148,6 +148,27 @@ def test_the_agents_object_takes_a_request_for_a_trace(ubusd, client):
     assert agent.asked == ["near"]
 
 
+def test_what_netifd_tells_of_an_interface_is_a_happening_with_its_device(ubusd, monkeypatch):
+    monkeypatch.setattr(bus_module, "UBUS", ubusd.path)
+    told = {"interface": "wan", "up": True, "l3_device": "pppoe-wan"}
+    ubusd.offer("network.interface", dump=lambda _data: {"interface": [told]})
+    noted = []
+    bus = bus_module.Bus(SimpleNamespace(marks=set))
+    bus.on_happening(noted.append)
+    bus.listen()
+    try:
+        awaited(lambda: (ubusd.patterns(), bus.interfaces()), lambda seen: seen == (["network.interface"], ["wan"]), "wan")
+        for action in ("ifdown", "ifup"):
+            ubusd.event("network.interface", {"action": action, "interface": "wan"})
+        awaited(lambda: len(noted), lambda count: count == 2, "both")
+        assert [(one.kind.value, one.device, one.what.value, one.detail) for one in noted] == [
+            ("interface", "pppoe-wan", "down", "wan"),
+            ("interface", "pppoe-wan", "up", "wan"),
+        ]
+    finally:
+        bus.close()
+
+
 def test_what_could_not_be_traced_is_asked_for_when_an_interface_changes(ubusd, monkeypatch):
     monkeypatch.setattr(bus_module, "UBUS", ubusd.path)
     told = {"interface": "wan", "up": False}
