@@ -61,6 +61,7 @@ def classes(old: str, new: str) -> Classes:
         ("11.1 11.2 11.3 12.1 D", "11.1 11.8 11.9 12.1 D", ("reroute",), "notice"),
         ("11.1 11.2 * 11.3 12.1 D", "11.1 11.8 * 11.9 12.1 D", ("reroute",), "notice"),
         ("11.1 11.2 11.3 D", "11.1 11.8 11.7 11.9 D", ("reroute", "length"), "notice"),
+        ("11.1 11.2 11.3 11.4 D", "11.1 11.3 11.4 11.9 D", ("reroute",), "notice"),  # one went, another came
         # length with visible hops is a change of hops as well; three more are a warning
         ("11.1 11.2 12.1 D", "11.1 11.2 11.9 12.1 D", ("hop", "length"), "notice"),
         ("11.1 11.2 11.3 12.1 D", "11.1 12.1 D", ("reroute", "length"), "notice"),

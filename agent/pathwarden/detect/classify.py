@@ -49,14 +49,13 @@ def classify(old: Route, new: Route, as_of: AsOf, ixp: Ixp) -> Classes:
     # Without AS numbers: what is known of networks must not change which hops count as replaced.
     rows = align(old.hops, new.hops, old_ends=old.length is not None, new_ends=new.length is not None)
     touched, renumbered = _touched(rows, old.hops, new.hops, ixp)
-    replaced = _replaced(touched)
     longer = lengths_differ(old.length, new.length)
     known = {loop.responder for loop in circles(old.hops, old.address)}
     facts = {
         "loop": any(loop.responder not in known for loop in circles(new.hops, new.address)),
         "as_path": _networks_changed(touched, old, new, as_of, ixp),
-        "reroute": replaced > 1,
-        "hop": replaced == 1,
+        "reroute": len(touched) > 1,
+        "hop": len(touched) == 1,
         "length": longer,
         "renumbered": bool(renumbered),
     }
@@ -101,11 +100,6 @@ def _touched(rows: Iterable[Row], old: Sequence[Hop], new: Sequence[Hop], ixp: I
 def _moved_on_link(old: Hop, new: Hop, ixp: Ixp, bits: dict[int, int]) -> bool:
     # An exchange's network is one link with all its members on it: another address there is another network's router.
     return all(any(same_link(before, after, bits) and not ixp(after) for before in old) for after in new)
-
-
-def _replaced(touched: Iterable[Row]) -> int:
-    count = Counter(row.op for row in touched)
-    return count[Op.REPLACED] + max(count[Op.ADDED], count[Op.REMOVED])
 
 
 def _networks_changed(touched: Sequence[Row], old: Route, new: Route, as_of: AsOf, ixp: Ixp) -> bool:
