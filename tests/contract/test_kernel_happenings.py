@@ -1,4 +1,4 @@
-"""What a real kernel tells of its changes, as happenings, within a second; and what they make of a change of route."""
+"""What a real kernel tells of its changes, as happenings, at once; and what they make of a change of route."""
 
 import os
 import queue
@@ -18,12 +18,15 @@ from pathwarden.detect.causes import Journal
 from pathwarden.detect.gate import GateState
 from pathwarden.detect.load import Load
 from pathwarden.model.change import CauseKind
-from pathwarden.model.happening import HappeningKind, NoticeKind
+from pathwarden.model.happening import Happening, HappeningKind, NoticeKind
 from pathwarden.model.probe import Binding
+from pathwarden.net import filters
+from pathwarden.net import rtnetlink as rt
 from pathwarden.net.clock import SystemClock
+from pathwarden.net.events import _GROUPS
 from pathwarden.net.netlink import KernelRoutes
 
-SOON_S = 1.0
+SOON_S = 5.0  # it takes milliseconds; a machine that is busy with other tests takes longer
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ class Watch:
         return one
 
     def heard(self, kind, device, what, *, detail=None):
-        """The first such happening, which must come within a second."""
+        """The first such happening."""
         deadline = time.monotonic() + SOON_S
         while True:
             try:
@@ -87,6 +90,42 @@ def test_what_was_there_before_is_no_happening(lab, watch):
     lab.ip("agent", "link set wan txqueuelen 900", "link set wan txqueuelen 1000")
     assert watch.kinds.get(timeout=5) == "link"
     assert watch.told.empty()
+
+
+def test_a_happening_does_not_wait_until_it_is_quiet(lab):
+    heard = queue.SimpleQueue()
+    routes = KernelRoutes()
+    with lab.enter("agent"):
+        routes.watch(heard.put, heard.put)
+    try:
+        lab.ip("agent", "address add 10.50.0.9/32 dev lo", "address del 10.50.0.9/32 dev lo")
+        told = [heard.get(timeout=SOON_S)]
+        while told[-1] != "address":
+            told.append(heard.get(timeout=SOON_S))
+    finally:
+        routes.close()
+    assert [one.what for one in told if isinstance(one, Happening) and one.detail == "10.50.0.9/32"] == ["added", "removed"]
+
+
+@pytest.mark.parametrize("narrow_routes", [True, False])
+def test_the_kernel_keeps_to_itself_what_is_no_news(lab, narrow_routes):
+    with lab.enter("agent"), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as sock:
+        filters.attach(sock, filters.news(narrow_routes=narrow_routes))
+        sock.bind((0, _GROUPS))
+        sock.settimeout(SOON_S)
+        lab.ip(
+            "agent", "neigh add 10.77.2.45 lladdr 02:00:00:00:00:01 nud stale dev wanb", "neigh change 10.77.2.45 nud reachable dev wanb"
+        )
+        lab.ip("agent", "neigh del 10.77.2.45 dev wanb")
+        lab.ip("agent", "route add 10.53.0.0/16 dev wan", "route add 0.0.0.0/1 dev wanb", "rule add priority 88 lookup 88", family=4)
+        lab.ip("agent", "route del 10.53.0.0/16 dev wan", "route del 0.0.0.0/1 dev wanb", "rule del priority 88 lookup 88", family=4)
+        kinds = []
+        while rt.DEL_RULE not in kinds:
+            kinds += [kind for kind, *_ in rt.messages(sock.recv(65536))]
+    narrow, wide = [rt.NEW_ROUTE, rt.DEL_ROUTE], [rt.NEW_ROUTE, rt.DEL_ROUTE]
+    # The kernel says of a neighbour that somebody deletes that it failed, and then that it went.
+    neighbours = [rt.NEW_NEIGHBOUR, rt.DEL_NEIGHBOUR]
+    assert sorted(kinds) == sorted([*wide, *(narrow if narrow_routes else []), *neighbours, rt.NEW_RULE, rt.DEL_RULE])
 
 
 def test_the_default_route_moves_to_another_device(lab, watch):
@@ -175,6 +214,13 @@ def test_the_gateway_fails_to_answer(lab, watch):
     watch.heard("neighbour", "wan", "failed", detail=silent)
     cause = watch.journal.cause_of(watch.all[-1].mono_ns, old._replace(gateway=silent), old._replace(gateway=silent), GateState.RED)
     assert cause == (CauseKind.UPLINK, f"your gateway {silent} on wan did not answer the address query at the same moment")
+
+
+def test_a_neighbour_that_somebody_deletes_did_not_fail(lab, watch):
+    lab.ip("agent", "neigh add 10.77.2.46 lladdr 02:00:00:00:00:01 dev wanb", "neigh del 10.77.2.46 dev wanb")
+    watch.heard("neighbour", "wanb", "failed", detail="10.77.2.46")
+    gone = watch.heard("neighbour", "wanb", "removed", detail="10.77.2.46")
+    assert watch.journal.recent(gone.mono_ns) == []
 
 
 def test_a_device_appears_and_disappears(lab, watch):

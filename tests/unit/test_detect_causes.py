@@ -178,6 +178,12 @@ def test_the_same_again_is_kept_once() -> None:
     assert len(journal.recent(NOW)) == 1
 
 
+def test_a_gateway_that_somebody_deleted_did_not_fail() -> None:
+    failed = at(3, "neighbour", "wan", "failed", "192.0.2.1")
+    assert cause(failed, at(2.999, "neighbour", "wan", "removed", "192.0.2.1")) == REMOTE
+    assert cause(failed, at(1, "neighbour", "wan", "removed", "192.0.2.1")).kind is CauseKind.UPLINK
+
+
 HAPPENINGS = st.builds(
     Happening,
     st.sampled_from(HappeningKind),

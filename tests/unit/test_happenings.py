@@ -228,6 +228,7 @@ def test_of_neighbours_only_a_failure_is_told(world: World) -> None:
     assert world.hear(rt.NEW_NEIGHBOUR, neighbour(0x02)) == []
     assert world.hear(rt.NEW_NEIGHBOUR, neighbour(rt.FAILED, socket.AF_BRIDGE)) == []
     assert world.hear(rt.NEW_NEIGHBOUR, neighbour(rt.FAILED)) == [("neighbour", "wan", "failed", "192.0.2.1")]
+    assert world.hear(rt.DEL_NEIGHBOUR, neighbour(rt.FAILED)) == [("neighbour", "wan", "removed", "192.0.2.1")]
 
 
 def test_after_a_loss_the_differences_are_told(world: World) -> None:

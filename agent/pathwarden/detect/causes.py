@@ -60,7 +60,13 @@ class Journal:
         self._happenings: deque[Happening] = deque()
 
     def note(self, happening: Happening) -> None:
-        """Add one. The same again within a second is left out."""
+        """Add one. The same again within a second is left out.
+
+        A neighbour that is removed at once did not fail: of one that somebody deletes the kernel says that it failed, then that it went.
+        """
+        if happening.kind is HappeningKind.NEIGHBOUR and happening.what is What.REMOVED:
+            self._forget(happening._replace(what=What.FAILED))
+            return
         for known in reversed(self._happenings):
             if happening.mono_ns - known.mono_ns > SAME_NS:
                 break
@@ -69,6 +75,12 @@ class Journal:
         if len(self._happenings) >= SIZE:
             self._complete_ns = max(self._complete_ns, self._happenings.popleft().mono_ns + 1)
         self._happenings.append(happening)
+
+    def _forget(self, happening: Happening) -> None:
+        """Take back what was said within the last second."""
+        said = happening._replace(mono_ns=0)
+        kept = [one for one in self._happenings if one._replace(mono_ns=0) != said or happening.mono_ns - one.mono_ns > SAME_NS]
+        self._happenings = deque(kept)
 
     def recent(self, mono_ns: int) -> list[Happening]:
         """What can have to do with a change at this instant."""

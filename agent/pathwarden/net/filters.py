@@ -96,13 +96,13 @@ def answers6(port: int) -> bytes:
 
 
 def news(*, narrow_routes: bool) -> bytes:
-    """Of what a routing netlink socket hears: of neighbours only that one failed, and no narrow routes unless they are wanted.
+    """Of what a routing netlink socket hears: of neighbours only those that failed, and no narrow routes unless they are wanted.
 
     The kernel tells of each neighbour whenever it asks for it anew, and of each route of a routing daemon. Netlink numbers have the
     machine's own byte order, loads the network's.
     """
     low_byte = sys.byteorder == "big"
-    kinds: tuple[tuple[int, str], ...] = ((NEW_NEIGHBOUR, "neighbour"), (DEL_NEIGHBOUR, "drop"))
+    kinds: tuple[tuple[int, str], ...] = ((NEW_NEIGHBOUR, "neighbour"), (DEL_NEIGHBOUR, "neighbour"))
     if not narrow_routes:
         kinds = (*kinds, (NEW_ROUTE, "route"), (DEL_ROUTE, "route"))
     *first, (last, place) = kinds

@@ -59,7 +59,8 @@ class KernelMemory:
             rt.DEL_ROUTE: self._del_route,
             rt.NEW_RULE: lambda body, _flags, mono_ns: self._rule(body, What.ADDED, mono_ns),
             rt.DEL_RULE: lambda body, _flags, mono_ns: self._rule(body, What.REMOVED, mono_ns),
-            rt.NEW_NEIGHBOUR: self._neighbour,
+            rt.NEW_NEIGHBOUR: lambda body, _flags, mono_ns: self._neighbour(body, What.FAILED, mono_ns),
+            rt.DEL_NEIGHBOUR: lambda body, _flags, mono_ns: self._neighbour(body, What.REMOVED, mono_ns),
         }
 
     def hear(self, data: bytes, mono_ns: int) -> dict[str, None]:
@@ -198,10 +199,10 @@ class KernelMemory:
         words = f"priority {rule.priority}, table {rule.table}"
         self._told(Happening(HappeningKind.RULE, mono_ns, rule.device, what, words, table=rule.table))
 
-    def _neighbour(self, body: bytes, _flags: int, mono_ns: int) -> None:
+    def _neighbour(self, body: bytes, what: What, mono_ns: int) -> None:
         found = rt.neighbour(body)
         if found:
-            self._tell(HappeningKind.NEIGHBOUR, mono_ns, self._name(found.number), What.FAILED, found.address)
+            self._tell(HappeningKind.NEIGHBOUR, mono_ns, self._name(found.number), what, found.address)
 
     def _tell(self, kind: HappeningKind, mono_ns: int, device: str, what: What, detail: str = "") -> None:
         self._told(Happening(kind, mono_ns, device, what, detail))

@@ -113,7 +113,7 @@ class RuleNews(NamedTuple):
 
 
 class NeighbourNews(NamedTuple):
-    """A neighbour, on the link of this number, that did not answer (NUD_FAILED)."""
+    """A neighbour, on the link of this number, that failed: it did not answer, or somebody is about to delete it (NUD_FAILED)."""
 
     number: int
     address: str
@@ -197,7 +197,7 @@ def rule(body: bytes) -> RuleNews:
 
 @_strict
 def neighbour(body: bytes) -> NeighbourNews | None:
-    """The neighbour, if it did not answer and has an IP address, else None. Raises MalformedPacket."""
+    """The neighbour, if it failed and has an IP address, else None. Raises MalformedPacket."""
     family, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
     if not state & FAILED or family not in _SIZES:
         return None
