@@ -102,3 +102,13 @@ def test_following_goes_on_in_a_new_history(past):
     past.write("site", past.trace("site", 1), events=[past.event("site", 1, "first of the new")])
     assert next(coming).body["title"] == "first of the new"
     coming.close()
+
+
+def test_what_the_agent_tells_of_itself_is_among_them(past, capsys):
+    told = past.event("", 50, "Incident: 2 targets do not answer", "2 targets do not answer.", severity="critical")
+    past.write("site", past.trace("site", 60), events=[told])
+    lines = past.run(capsys, "events", "--limit", "1").out.splitlines()
+    assert lines == [
+        f"{local(past.now - 50 * 10**9)}  critical  agent  Incident: 2 targets do not answer",
+        "                     2 targets do not answer.",
+    ]

@@ -1,16 +1,22 @@
 """Changes as events: every key, severity, words, and the ULID."""
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment.changes import attribute, change, lost, moved
 from equipment.fakes import make_target
-from equipment.traces import START_AT, Watch, trace_of
-from pathwarden.model.change import Change, ChangeKind
+from equipment.traces import SECOND, START_AT, Watch, trace_of
+from pathwarden.detect.quota import Held
+from pathwarden.model.change import Cause, CauseKind, Change, ChangeKind, Direction, Location, Segment
 from pathwarden.model.history import Event
-from pathwarden.present.events import CROCKFORD, SEVERITIES, event, ulid
+from pathwarden.present.events import CROCKFORD, SEVERITIES, Head, event, event_of, ulid
+from pathwarden.present.sentences import ENGLISH, of_change
+from pathwarden.present.severity import severity_of
 
 KEYS = [
     "v",
@@ -41,12 +47,16 @@ KEYS = [
     "new_path_known",
     "returns_to_usual",
     "rtt_delta_ms",
+    "before",
+    "after",
     "cause",
     "location",
     "old",
     "new",
+    "digest",
     "title",
     "message",
+    "text",
     "url",
     "truncated",
 ]
@@ -65,14 +75,35 @@ def changes(learn_s: int = 0) -> dict[str, Change]:
     watch.times(4, "gw", "b", None, None, reached=False)
     watch.feed(*OLD)
     watch.feed("gw", "E", address="E")
-    return {change.kind.value: change for change in watch.changes}
+    seen = {change.kind.value: change for change in watch.changes}
+    still = replace(seen["target_reachable"], learning=seen["path_changed"].learning)
+    return seen | {
+        "path_attribute_changed": replace(still, kind=ChangeKind.PATH_ATTRIBUTE_CHANGED, classes=("nat",)),
+        "path_unstable": replace(still, kind=ChangeKind.PATH_UNSTABLE, classes=("flapping",)),
+        "path_stable": replace(still, kind=ChangeKind.PATH_STABLE, classes=("flapping",)),
+        "latency_shift": replace(still, kind=ChangeKind.LATENCY_SHIFT, classes=("latency",), rtt_delta_ms=6.0),
+        "digest": replace(still, kind=ChangeKind.DIGEST, classes=()),
+    }
 
 
 CHANGES = changes()
 
 
+HELD = Held((("path_changed", 3), ("target_reachable", 1)), START_AT, START_AT + 60 * SECOND, "warning")
+
+
 def told(change: Change, number: int = 7) -> Event:
+    if change.kind is ChangeKind.DIGEST:
+        head = Head("home-rt", TARGET, number, True, 4, True, ulid(change.at, ENTROPY))
+        return event_of(change, head, HELD)
     return event("home-rt", TARGET, change, trace_of(*OLD), number, ENTROPY)
+
+
+def again(text: dict[str, Any]) -> list[str]:
+    """Title and message as whoever has only the keys and their arguments says them."""
+    said = [ENGLISH[each["key"]].format(**each["args"]) for each in (text["title"], *text["message"])]
+    message = "; ".join(said[1:])
+    return [said[0], f"{message[:1].upper()}{message[1:]}." if message else ""]
 
 
 def path_change(**values: object) -> Change:
@@ -90,9 +121,12 @@ def test_every_key_is_there_for_every_kind(kind: ChangeKind) -> None:
     assert list(body["location"]) == ["segment", "between", "confidence", "direction", "evidence"]
     assert (body["agent"], body["target"], body["name"], body["af"], body["proto"]) == ("home-rt", "site", "Example site", 4, "udp")
     assert body["severity"] in SEVERITIES
-    assert body["changes"][0] == body["change"]
+    assert body["changes"][:1] == ([body["change"]] if kind is not ChangeKind.DIGEST else [])
+    assert (body["digest"] is None) is (kind is not ChangeKind.DIGEST)
+    json.dumps(body, allow_nan=False)
     assert (made.target, made.change_no, made.event_id, made.notify) == ("site", 7, body["event_id"], body["notify"])
-    assert body["title"].startswith(("Example site ", "Path to Example site "))
+    assert "Example site" in body["title"]
+    assert [body["title"], body["message"]] == again(body["text"])
 
 
 def test_a_path_change_tells_before_and_after() -> None:
@@ -185,6 +219,11 @@ def test_learning_holds_back_paths_and_never_reachability() -> None:
         "target_unreachable": True,
         "target_reachable": True,
         "target_address_changed": False,
+        "path_attribute_changed": False,
+        "path_unstable": False,
+        "path_stable": False,
+        "latency_shift": False,
+        "digest": True,
     }
 
 
@@ -212,3 +251,89 @@ def test_instants_are_utc_with_milliseconds() -> None:
     body = told(path_change(at=START_AT + 1_234_567, first_seen_at=START_AT)).body
     assert body["first_seen_at"] == "2026-11-21T08:45:00.000Z"
     assert body["occurred_at"] == "2026-11-21T08:45:00.001Z"
+
+
+@pytest.mark.parametrize(
+    ("made", "severity"),
+    [
+        *((attribute(name), "info") for name in ("lb_set", "mpls", "filtered", "dscp", "return_path", "renumbered", "something_new")),
+        (attribute("nat"), "notice"),
+        (attribute("mtu", before="1500", after="1420"), "warning"),
+        (attribute("mtu", before="1420 bytes", after="1500 bytes"), "notice"),
+        (attribute("mtu", before="?", after="?"), "warning"),
+        (moved("A", "B", classes=("as_path", "reroute")), "warning"),
+        (moved("B", "A", classes=("as_path", "reroute")), "notice"),
+        (moved("A", "B", classes=("loop",)), "warning"),
+        (replace(moved("A", "B", classes=("loop",)), new=moved().new._replace(length=None)), "critical"),  # type: ignore[union-attr]
+        (change(ChangeKind.LATENCY_SHIFT, classes=("latency",), delta_ms=8.0), "notice"),
+        (change(ChangeKind.LATENCY_SHIFT, classes=("latency",), delta_ms=25.0), "warning"),
+        (change(ChangeKind.LATENCY_SHIFT, classes=("congestion",), delta_ms=25.0), "warning"),
+        (change(ChangeKind.LATENCY_SHIFT, classes=("latency",), delta_ms=-25.0), "notice"),
+        (change(ChangeKind.LATENCY_SHIFT, classes=("latency",), delta_ms=-8.0), "info"),
+        (change(ChangeKind.PATH_UNSTABLE, classes=("flapping",)), "warning"),
+        (change(ChangeKind.PATH_STABLE, classes=("flapping",)), "notice"),
+    ],
+)
+def test_what_every_class_weighs(made: Change, severity: str) -> None:
+    assert severity_of(made) == severity
+
+
+def test_cause_and_place_are_in_the_body_and_in_the_words() -> None:
+    uplink, place = (
+        Cause(CauseKind.UPLINK, "wan lost its carrier"),
+        Location(Segment.WAN, (("gw",), ()), 0.95, Direction.FORWARD, ("x", "y")),
+    )
+    body = told(lost(cause=uplink, location=place)).body
+    assert body["cause"] == {"kind": "uplink", "detail": "wan lost its carrier"}
+    assert body["location"] == {
+        "segment": "wan",
+        "between": [["gw"], []],
+        "confidence": 0.95,
+        "direction": "forward",
+        "evidence": ["x", "y"],
+    }
+    assert body["scope"] == "wan"
+    assert body["message"] == "The last hop that answers is 2; cause: wan lost its carrier; it is on the line to the provider."
+    silent = told(lost(cause=Cause(CauseKind.REMOTE, "nothing changed here"))).body
+    assert silent["message"] == "The last hop that answers is 2."
+    assert silent["cause"] == {"kind": "remote", "detail": "nothing changed here"}
+
+
+@pytest.mark.parametrize("kind", list(CauseKind))
+@pytest.mark.parametrize("segment", list(Segment))
+def test_every_cause_and_place_has_words(kind: CauseKind, segment: Segment) -> None:
+    body = told(moved(cause=Cause(kind), location=Location(segment))).body
+    assert [body["title"], body["message"]] == again(body["text"])  # type: ignore[arg-type]
+
+
+def test_a_value_before_and_after_is_told() -> None:
+    body = told(attribute("dscp", before="0x28", after="0x00")).body
+    assert (body["before"], body["after"], body["change"], body["first_diff_ttl"]) == ("0x28", "0x00", "dscp", 3)
+    assert body["title"] == "DSCP or ECN on the path to Example site changed"
+    assert body["message"] == "Hop 3 differs; 0x28 before, 0x00 now."
+    slower = told(
+        change(ChangeKind.LATENCY_SHIFT, first_ttl=0, classes=("latency",), delta_ms=14.3, before="12.1 ms", after="26.4 ms")
+    ).body
+    assert (slower["title"], slower["message"]) == ("Example site became slower", "12.1 ms before, 26.4 ms now; 14.3 ms slower.")
+    assert told(attribute("something_new")).body["title"] == "Something about the path to Example site changed"
+
+
+def test_a_digest_tells_what_was_held_back() -> None:
+    body = told(CHANGES["digest"]).body
+    assert (body["severity"], body["change"], body["changes"]) == ("warning", None, [])
+    assert body["digest"] == {
+        "total": 4,
+        "counts": {"path_changed": 3, "target_reachable": 1},
+        "first_at": "2026-11-21T08:45:00.000Z",
+        "last_at": "2026-11-21T08:46:00.000Z",
+    }
+    assert body["title"] == "4 more events of Example site"
+    assert body["message"] == "The hourly limit held them back; path changed: 3; target reachable: 1."
+
+
+@given(st.text(), st.text(), st.text())
+def test_what_strangers_write_is_said_as_it_is(name: str, before: str, after: str) -> None:
+    said = of_change(name, attribute("nat", before=before, after=after))
+    assert said.title.english == f"Address translation on the path to {name} changed"
+    if before or after:
+        assert said.message[-1].english == f"{before} before, {after} now"

@@ -130,7 +130,7 @@ class Teller:
                     restored = _Of.restore(values)
                     if tid == AGENT:
                         self._incidents = Incidents.restore(values)
-                except (ValueError, TypeError, KeyError, AttributeError):
+                except (ValueError, TypeError, KeyError):
                     log.error("what was told of %s is unreadable in the history: it begins anew", tid or "the agent")
                 else:
                     of = self._of[tid] = restored  # noqa: PLW2901 - the same target's

@@ -118,7 +118,10 @@ class Incidents:
     @classmethod
     def restore(cls, values: Mapping[str, Any]) -> "Incidents":
         """Incidents as they were exported. Raises ValueError, TypeError or KeyError on anything else."""
-        return cls(from_json(each) for each in values["open"][-MOST:])
+        try:
+            return cls([from_json(each) for each in values["open"][-MOST:]])
+        except AttributeError as error:
+            raise TypeError("something else in the place of an object") from error
 
     def _open(self) -> list[Incident]:
         return [incident for incident in self._all.values() if incident.closed_at is None]

@@ -6,13 +6,13 @@ INFO, NOTICE, WARNING, CRITICAL = range(len(SEVERITIES))
 MORE_HOPS = 3  # a route this much longer is a warning
 SLOWER_MS = 20.0  # and so is one this much slower
 
-# What a class alone weighs. What routers answer, label or mark is worth keeping and no news; a loop carries nothing to its end.
+# What a class alone weighs. What routers answer, label or mark is worth keeping and no news.
 _CLASSES = {
     "hop": NOTICE,
     "reroute": NOTICE,
     "length": NOTICE,
     "as_path": WARNING,
-    "loop": CRITICAL,
+    "loop": WARNING,
     "nat": NOTICE,
     "mtu": NOTICE,
     "latency": NOTICE,
@@ -39,6 +39,8 @@ def _rank(change: Change) -> int:
     rank = max((_CLASSES.get(name, INFO) for name in change.classes), default=INFO)
     if _worse(change):
         rank = max(rank, WARNING)
+    if "loop" in change.classes and change.new is not None and change.new.length is None:
+        rank = CRITICAL  # what goes round and arrives is strange; what only goes round is lost
     # Going back to the usual path, and getting better, is one step less than the way there.
     return max(rank - (change.returns_to_usual or _better(change)), INFO)
 

@@ -1,0 +1,107 @@
+"""What the owner may wish over HTTP, and the list of incidents."""
+
+import json
+
+import pytest
+
+from equipment.fakes import NOW, FakeAgent, FakeClock, FakeReader, make_route, make_settings
+from equipment.web import Client
+from pathwarden.api.app import make_app
+from pathwarden.model.history import StoredIncident
+
+LASTING = "'for_s' must be 0 beside 'pair', or absent: a pair is muted until told otherwise"
+
+
+class World:
+    def __init__(self):
+        self.agent, self.reader = FakeAgent(("cloudflare", "quad9")), FakeReader()
+        self.reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300), make_route("r3", "C", 60, target="quad9")]
+        self.web = Client(make_app(self.agent, self.reader, make_settings(("cloudflare", "quad9")), FakeClock()))
+
+    def post(self, path, body, status=200):
+        got = self.web.post(f"/api/v1/targets/{path}", json.dumps(body).encode())
+        assert got.status == status, got.body
+        return got
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_a_target_is_muted_and_unmuted(world):
+    assert world.post("cloudflare/mute", {"for_s": 3600}).json == {"target": "cloudflare", "for_s": 3600, "pair": None}
+    assert world.post("cloudflare/mute", {"for_s": 0}).json["for_s"] == 0
+    assert world.agent.wishes == [("mute", "cloudflare", 3600), ("mute", "cloudflare", 0)]
+
+
+def test_a_pair_of_paths_is_muted_until_told_otherwise(world):
+    assert world.post("cloudflare/mute", {"pair": ["B", "A"]}).json == {"target": "cloudflare", "for_s": None, "pair": ["B", "A"]}
+    world.post("cloudflare/mute", {"pair": ["A", "B"], "for_s": 0})
+    assert world.agent.wishes == [("pair", "cloudflare", "B", "A", True), ("pair", "cloudflare", "A", "B", False)]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "detail"),
+    [
+        ({}, "bad_parameter", "'for_s' is missing, and so is 'pair'"),
+        ({"for_s": -1}, "bad_parameter", "'for_s' must be a whole number from 0 to 2592000"),
+        ({"for_s": 2_592_001}, "bad_parameter", "'for_s' must be a whole number from 0 to 2592000"),
+        ({"for_s": True}, "bad_parameter", "'for_s' must be a whole number from 0 to 2592000"),
+        ({"for_s": "60"}, "bad_parameter", "'for_s' must be a whole number from 0 to 2592000"),
+        ({"for_s": 1.5}, "bad_parameter", "'for_s' must be a whole number from 0 to 2592000"),
+        (
+            {"pair": ["A", "B"], "for_s": 60},
+            "bad_parameter",
+            "'for_s' must be 0 beside 'pair', or absent: a pair is muted until told otherwise",
+        ),
+        ({"pair": "AB"}, "bad_parameter", "'pair' must be the letters of two paths"),
+        ({"pair": ["A"]}, "bad_parameter", "'pair' must be the letters of two paths"),
+        ({"pair": ["A", "A"]}, "bad_parameter", "'pair' must be the letters of two paths"),
+        ({"pair": ["A", 1]}, "bad_parameter", "'pair' must be the letters of two paths"),
+        ({"pair": ["A", "C"]}, "bad_parameter", "'pair' names 'C', which is no path of 'cloudflare'"),
+        ({"for": 60}, "unknown_parameter", "there is no parameter 'for' here"),
+    ],
+)
+def test_what_makes_no_sense_is_told(world, body, code, detail):
+    problem = world.post("cloudflare/mute", body, 400).json
+    assert (problem["code"], problem["detail"]) == (code, detail)
+    assert world.agent.wishes == []
+
+
+def test_only_what_is_watched_can_be_muted_or_accepted(world):
+    for path in ("nobody/mute", "nobody/accept-path"):
+        assert world.post(path, {"for_s": 1}, 404).json["code"] == "unknown_target"
+    world.agent.mute = lambda _tid, _for_s: False
+    assert world.post("quad9/mute", {"for_s": 1}, 404).json["code"] == "unknown_target"
+    assert world.agent.wishes == []
+
+
+def test_the_path_in_force_is_accepted(world):
+    problem = world.post("cloudflare/accept-path", {}, 409).json
+    assert (problem["code"], problem["detail"]) == ("no_path", "no path to 'cloudflare' is known yet")
+    world.agent.paths["cloudflare"] = {"path_id": "r1"}
+    got = world.post("cloudflare/accept-path", {}, 202)
+    assert (got.json, got.headers["location"]) == ({"target": "cloudflare"}, "/api/v1/targets/cloudflare")
+    assert world.post("cloudflare/accept-path", {"for_s": 1}, 400).json["parameter"] == "for_s"
+
+
+@pytest.mark.parametrize("path", ["mute", "accept-path"])
+def test_wishes_are_guarded_as_every_write_is(world, path):
+    url = f"/api/v1/targets/cloudflare/{path}"
+    assert world.web.post(url, b"{}", ORIGIN="http://evil.example").status == 403
+    assert world.web.post(url, b"{}", content_type="text/plain").status == 415
+    assert world.web.post(url, b"[]").status == 400
+    assert world.web.get(url).status == 405
+    assert world.agent.wishes == []
+
+
+def test_incidents_newest_first_and_not_among_the_changes(world):
+    world.reader.folded = [StoredIncident(f"I{n}", NOW + n, None, {"id": f"I{n}"}) for n in range(3)]
+    for kind in ("path_changed", "incident", "agent_started"):
+        world.reader.tell("", kind)
+    assert [each["id"] for each in world.web.get("/api/v1/incidents").json["incidents"]] == ["I2", "I1", "I0"]
+    assert world.web.get("/api/v1/incidents", "limit=1").json == {"incidents": [{"id": "I2"}]}
+    assert world.web.get("/api/v1/incidents", "limit=101").status == 400
+    changes = world.web.get("/api/v1/changes").json
+    assert ([each["event_type"] for each in changes["changes"]], changes["last_seq"]) == (["agent_started", "path_changed"], 3)
