@@ -53,6 +53,7 @@ class Source:
             self._raw.seek(0)
         for begin, (what, way) in _FOREIGN.items():
             if head.startswith(begin):
+                self._raw.close()
                 raise ConfigError(f"{self.name} is {what}", f"try: {way}")
         self._packed = head.startswith(_GZIP)
         self._file = cast("BinaryIO", gzip.GzipFile(fileobj=self._raw)) if self._packed else self._raw
@@ -77,10 +78,8 @@ class Source:
         """Make going back cheap (rule 2)."""
         if self._packed:
             with self._named():
-                copy = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
                 self._file.seek(0)
-                shutil.copyfileobj(self._file, copy)
-            self._packed, self._file = False, copy
+                self._packed, self._file = False, _copy(self._file)
 
     def close(self) -> None:
         """Close the files; a copy disappears."""
@@ -108,10 +107,18 @@ class _Named:
 
 
 def _opened(name: str) -> BinaryIO:
-    file = sys.stdin.buffer if name == STANDARD_INPUT else open(name, "rb")  # noqa: PTH123, SIM115 - closed by the source; a name may be any path
-    if name != STANDARD_INPUT and file.seekable():
+    """The file, or a copy of it if it cannot be read twice (rule 2)."""
+    if name == STANDARD_INPUT:
+        return _copy(sys.stdin.buffer)
+    file = open(name, "rb")  # noqa: PTH123, SIM115 - any name is a path here; the source closes it
+    if file.seekable():
         return file
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the source
+    with file:
+        return _copy(file)
+
+
+def _copy(file: BinaryIO) -> BinaryIO:
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the source closes it
     shutil.copyfileobj(file, copy)
     copy.seek(0)
     return cast("BinaryIO", copy)
