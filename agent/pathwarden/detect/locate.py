@@ -260,7 +260,8 @@ class _Scene:
             confidence = min(confidence, SIGNALS)
         forward = seen.standing is Standing.CHANGED or Evidence.REFUSED in why
         direction = Direction.FORWARD if forward else Direction.UNKNOWN
-        between = (hop_at(hops, link.near_ttl), hop_at(hops, link.near_ttl + 1))
+        next_ttl = link.near_ttl + 1 if link.near_ttl else link.far_ttl  # of our own router and a silent hop nothing could be told
+        between = (hop_at(hops, link.near_ttl), hop_at(hops, next_ttl))
         return Location(SEGMENTS[where], between, confidence, direction, tuple(why))
 
     def _evidence(self, link: _Link, seen: Sighting, explained: int) -> list[Evidence]:

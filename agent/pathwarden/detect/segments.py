@@ -204,7 +204,7 @@ def _owner(each: str, address: str, around: Surroundings, isp: _Isp, *, informed
         return Owned(Owner.ISP)
     if informed:
         return Owned()
-    if not beyond and isp.resembles(each):
+    if isp.resembles(each):
         return Owned(Owner.ISP, guessed=True)
     return Owned(Owner.NETWORK if alike(each, address) else Owner.TRANSIT, guessed=True)
 
