@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from pathwarden.detect.locate import Evidence
 from pathwarden.detect.quota import NOTHING_HELD, Held
 from pathwarden.model.change import NOWHERE, SEVERITIES, Cause, Change, ChangeKind, Location
 from pathwarden.model.history import Event, Route
@@ -138,7 +139,7 @@ def _location(change: Change) -> Location:
     hops, ttl = change.old.hops, change.lost_after_ttl
     near = hops[ttl - 1] if 1 <= ttl <= len(hops) else ()
     far = hops[ttl] if ttl < len(hops) else ()
-    return NOWHERE._replace(between=(near, far), confidence=0.5, evidence=("last hop that answered",))
+    return NOWHERE._replace(between=(near, far), confidence=0.5, evidence=(Evidence.LAST_ANSWER.value,))
 
 
 def _digest(held: Held) -> dict[str, object]:

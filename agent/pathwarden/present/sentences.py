@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pathwarden.detect.quota import NOTHING_HELD, Held
-from pathwarden.model.change import Cause, CauseKind, Change, ChangeKind, Location, Segment
+from pathwarden.model.change import NOWHERE, Cause, CauseKind, Change, ChangeKind, Location
+from pathwarden.present.location import describe
 
 FELT_MS = 0.5  # a smaller difference is noise to people
 
@@ -55,12 +56,6 @@ ENGLISH = {
     "cause.route": "cause: a route of this machine changed",
     "cause.rule": "cause: a routing rule of this machine changed",
     "cause.load": "cause: the line is full",
-    "place.lan": "it is at home",
-    "place.wan": "it is on the line to the provider",
-    "place.isp": "it is in the provider's network",
-    "place.border": "it is where the provider meets another network",
-    "place.transit": "it is in a network between",
-    "place.destination": "it is in the destination's network",
     "incident.unreachable": "{name} does not answer",
     "incident.unreachable.many": "{count} targets do not answer",
     "incident.path": "the path to {name} changed",
@@ -83,16 +78,20 @@ ENGLISH = {
 }
 
 
+LOCATION = "location."  # before the keys of `location.describe`
+
+
 class Sentence(NamedTuple):
-    """A key of `ENGLISH` and what goes into it: text or numbers."""
+    """A key of `ENGLISH` and what goes into it: text or numbers. `said` is the English where `ENGLISH` has none: see `LOCATION`."""
 
     key: str
     args: dict[str, object]
+    said: str = ""
 
     @property
     def english(self) -> str:
         """The sentence in English, as it stands within another."""
-        return ENGLISH[self.key].format_map(self.args)
+        return self.said or ENGLISH[self.key].format_map(self.args)
 
 
 class Words(NamedTuple):
@@ -126,16 +125,17 @@ def as_json(words: Words) -> dict[str, object]:
 def of_change(name: str, change: Change, held: Held = NOTHING_HELD) -> Words:
     """What is said of a change of the target with this name."""
     said = _TITLES.get(change.kind, _of_path)(name, change, held)
-    return said._replace(message=said.message + around(change.cause, change.location))
+    return said._replace(message=said.message + around(change.cause, change.location, change.new_address))
 
 
-def around(cause: Cause, location: Location) -> tuple[Sentence, ...]:
-    """What is said of a cause of our own, and of the place if it is known."""
+def around(cause: Cause, location: Location, address: str = "") -> tuple[Sentence, ...]:
+    """What is said of a cause of our own, and of the place if it is known; `address` is the target's."""
     clauses = []
     if cause.kind not in (CauseKind.UNKNOWN, CauseKind.REMOTE):
         clauses.append(say("cause.said", detail=cause.detail) if cause.detail else say(f"cause.{cause.kind.value}"))
-    if location.segment is not Segment.UNKNOWN:
-        clauses.append(say(f"place.{location.segment.value}"))
+    if location != NOWHERE:
+        place = describe(location, address)
+        clauses.append(Sentence(LOCATION + place.key, dict(place.args), f"{place.text[0].lower()}{place.text[1:]}".rstrip(".")))
     return tuple(clauses)
 
 
