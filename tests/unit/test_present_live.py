@@ -8,6 +8,7 @@ import pytest
 
 from equipment.fakes import make_route, make_state, make_target
 from equipment.traces import START_AT, Row, trace_of
+from pathwarden.model.change import Location, Segment
 from pathwarden.model.history import Route, StoredEvent
 from pathwarden.model.trace import Ending, Trace
 from pathwarden.present.live import STALE_INTERVALS, TargetView, overall, path, state, state_word, verdict
@@ -176,6 +177,24 @@ def test_where_the_fault_is_as_far_as_one_trace_tells(rows: tuple[Row, ...], exp
 def test_between_the_first_hop_and_the_last_but_one_nobody_knows() -> None:
     known = view(trace_of("gw", "b", reached=False), ROUTE._replace(length=9), lost=True)
     assert verdict(known, "unreachable") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("segment", "expected"),
+    [
+        (Segment.LAN, "local"),
+        (Segment.WAN, "isp"),
+        (Segment.ISP, "isp"),
+        (Segment.BORDER, "isp"),
+        (Segment.TRANSIT, "transit"),
+        (Segment.DESTINATION, "destination"),
+        (Segment.UNKNOWN, "local"),
+    ],
+)
+def test_a_known_location_is_the_verdict_of_what_does_not_answer(segment, expected):
+    known = view(trace_of(None, reached=False), location=Location(segment))
+    assert verdict(known, "unreachable") == expected
+    assert verdict(known, "ok") == "ok"
 
 
 def test_an_error_tells_why_and_is_local() -> None:

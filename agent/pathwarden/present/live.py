@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from pathwarden.detect.loss import Count
 from pathwarden.errors import explain
+from pathwarden.model.change import NOWHERE, Location, Segment
 from pathwarden.model.history import Route, StoredEvent
 from pathwarden.model.settings import Target
 from pathwarden.model.trace import Ending, Trace
@@ -14,13 +15,23 @@ from pathwarden.present.instants import rfc3339
 
 DEGRADED_LOSS_PCT = 10.0  # smoothed; calls and games suffer from there on
 STALE_INTERVALS = 3
+# Who can mend it: its border is the ISP's, too.
+VERDICTS = {
+    Segment.LAN: "local",
+    Segment.WAN: "isp",
+    Segment.ISP: "isp",
+    Segment.BORDER: "isp",
+    Segment.TRANSIT: "transit",
+    Segment.DESTINATION: "destination",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """What the agent knows of a target: its newest trace, the newest that followed the route in force, that route and the usual one.
 
-    `answered` tells whether the destination ever did, `lost` that it is now called unreachable. Instants are wall-clock ns.
+    `answered` tells whether the destination ever did, `lost` that it is now called unreachable, `location` where the fault is then.
+    Instants are wall-clock ns.
     """
 
     target: Target
@@ -39,6 +50,7 @@ class TargetView:
     changes_total: int
     last_change: StoredEvent | None
     stability_pct_7d: float | None
+    location: Location = NOWHERE
 
 
 def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object]:
@@ -106,9 +118,11 @@ def state_word(view: TargetView) -> str:
 
 
 def verdict(view: TargetView, word: str) -> str:
-    """Where the fault is, as far as one target's newest trace tells: ok local isp destination unknown."""
+    """Where the fault is: ok local isp transit destination unknown. Without a location, as far as the newest trace tells."""
     if word in ("ok", "degraded"):
         return "ok"
+    if word == "unreachable" and view.location.segment is not Segment.UNKNOWN:
+        return VERDICTS[view.location.segment]
     if word == "paused" or view.trace is None:
         return "unknown"
     if word == "error":
