@@ -146,15 +146,14 @@ class Prober:
     def _able(self, tid: str) -> bool:
         return tid not in self._running and self._detectors[tid].route is not None
 
-    def _again(self, tid: str) -> None:
+    def _again(self, tid: str, reason: Reason = Reason.CONFIRM) -> None:
         """The watch wants a whole trace."""
-        if tid not in self._running:
-            self._schedule.again(tid, self._clock.mono_ns())
+        self._schedule.again(tid, self._clock.mono_ns(), reason)
 
     def _watched(self, target: Target, outcome: WatchOutcome, glimpse: Trace) -> None:
-        """Tell what the watch found; a whole trace of the new route follows."""
-        if outcome.wants_trace or outcome.changes:
-            self._again(target.tid)
+        """Tell what the watch found."""
+        if outcome.wants_trace or outcome.follow:
+            self._again(target.tid, Reason.CONFIRM if outcome.wants_trace else Reason.WATCH)
         if not outcome.changes:
             return
         detector = self._detectors[target.tid]
@@ -192,7 +191,7 @@ class Prober:
             started.flow,
             target.first_ttl,
             target.max_ttl,
-            target.queries,
+            1 if reason is Reason.WATCH else target.queries,
             round(target.wait_s * 1e9),
             target.gap_limit,
             min(self._transport.window(started.flow), WINDOW),
@@ -263,7 +262,7 @@ class Prober:
         events = self._events(target, verdict.changes, trace, first_no)
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
         if self._watching is not None:
-            self._watching.watcher.traced(target.tid, verdict.changes, self._clock.mono_ns())
+            self._watching.watcher.traced(trace, verdict.changes, self._clock.mono_ns())
         self._shown(target, fact(detector, trace, on_route=verdict.route is not None), events)
         self._keep(Record(trace, verdict.route, detector.export(), events))
 

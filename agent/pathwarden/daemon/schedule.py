@@ -19,7 +19,7 @@ from pathwarden.model.trace import Reason
 START_SPREAD_NS = 4_000_000_000  # a first result should be seen within ten seconds
 LEAST_PAUSE_NS = 1_000_000_000
 NEVER_NS = 2**63
-PRIORITY = {Reason.COMMAND: 0, Reason.CONFIRM: 1, Reason.SCHEDULE: 2}
+PRIORITY = {Reason.COMMAND: 0, Reason.CONFIRM: 1, Reason.WATCH: 1, Reason.SCHEDULE: 2}
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class _Slot:
     target: Target
     due_ns: int
     again_ns: int | None = None
+    again_reason: Reason = Reason.CONFIRM
     asked: bool = False
     running: bool = False
     put_off_ns: int = 0
@@ -35,7 +36,7 @@ class _Slot:
         if self.asked:
             return self.put_off_ns, Reason.COMMAND
         if self.again_ns is not None and self.again_ns < self.due_ns:
-            return max(self.again_ns, self.put_off_ns), Reason.CONFIRM
+            return max(self.again_ns, self.put_off_ns), self.again_reason
         return max(self.due_ns, self.put_off_ns), Reason.SCHEDULE
 
 
@@ -74,6 +75,7 @@ class Schedule:
         self._next = None
         slot.running = False
         slot.again_ns = None if again_after_ns is None else mono_ns + again_after_ns
+        slot.again_reason = Reason.CONFIRM
         if reason is Reason.COMMAND:
             slot.asked = False
         if reason is Reason.SCHEDULE:
@@ -89,11 +91,11 @@ class Schedule:
         slot.running = False
         slot.put_off_ns = until_ns
 
-    def again(self, tid: str, mono_ns: int) -> None:
+    def again(self, tid: str, mono_ns: int, reason: Reason) -> None:
         """Trace a target once more at this instant, unless it is traced just now; it stays in its phase."""
         slot = self._slots[tid]
         if not slot.running:
-            slot.again_ns = mono_ns
+            slot.again_ns, slot.again_reason = mono_ns, reason
             self._next = None
 
     def ask(self, tid: str) -> bool:

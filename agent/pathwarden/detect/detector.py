@@ -24,7 +24,7 @@ from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.reach import Reach, after_answer, after_silence
 from pathwarden.detect.routes import carried_over, classes_of, filled, new_route, shared_hops
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
-from pathwarden.detect.watch.remap import Whole
+from pathwarden.detect.watch.values import Whole
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
 from pathwarden.model.instants import ClockShift
@@ -130,6 +130,15 @@ class Detector:
         if settled is not None:
             self.state = self.state._replace(change_no=self.state.change_no + 1)
         return Verdict(self.route if self.state.suspicion is None else None, (settled,) if settled else (), None)
+
+    def on_sibling(self, glimpse: Trace, whole: Whole) -> Change | None:
+        """Another target's route changed, and this one's shows the same stranger where `whole` expects it: that is confirmation enough."""
+        route = self.route
+        epoch = glimpse.kernel_route.epoch if glimpse.kernel_route else ""
+        if route is None or (glimpse.address, epoch) != (self.state.address, self.state.epoch):
+            return None
+        self.state = self.state._replace(suspicion=None, change_no=self.state.change_no + 1)
+        return self._confirm(glimpse, route, Suspicion(glimpse.at, whole.hops, whole.length, (), 0, agreeing=1))
 
     def drop_suspicion(self) -> None:
         """Forget a suspicion that nothing confirmed."""

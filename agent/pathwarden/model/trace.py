@@ -80,7 +80,7 @@ class Reason(StrEnum):
     SCHEDULE = "schedule"
     CONFIRM = "confirm"
     COMMAND = "command"
-    WATCH = "watch"  # no whole trace: a few probes between traces
+    WATCH = "watch"  # to follow a change that single probes found, with one query a hop; or no whole trace but those probes
 
 
 class KernelRoute(NamedTuple):

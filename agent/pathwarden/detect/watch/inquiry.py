@@ -16,8 +16,8 @@ from math import ceil, log
 
 from pathwarden.detect.compare import hop_at, strangers
 from pathwarden.detect.detector import Detector
-from pathwarden.detect.watch.remap import Rows, Whole, remap, seen
-from pathwarden.detect.watch.values import Look
+from pathwarden.detect.watch.remap import Rows, remap, seen
+from pathwarden.detect.watch.values import Look, Whole
 from pathwarden.model.history import Route
 
 RECHECK_NS = (300_000_000, 1_000_000_000, 3_000_000_000)

@@ -9,9 +9,9 @@ Rules:
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from pathwarden.detect.compare import Hop, hop_at, strangers
+from pathwarden.detect.watch.values import Whole
 
 AHEAD = 3  # looks at a time: one rejoin needs two, and more would pass it
 GAP = 5  # silent hops in a row, as a trace's gap limit
@@ -19,13 +19,6 @@ MOST = 40  # looks: more than a whole trace with one query a hop would need
 TRIES = 2
 
 Rows = Mapping[int, Sequence[str | None]]  # by ttl, the answers in their order; None is silence
-
-
-class Whole(NamedTuple):
-    """A route as it was pieced together: the responders of every hop, and the destination's ttl if it is known."""
-
-    hops: tuple[Hop, ...]
-    length: int | None
 
 
 def seen(rows: Rows, ttl: int) -> Hop:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pathwarden.detect.compare import hop_at
-from pathwarden.detect.detector import Detector, Verdict
+from pathwarden.detect.detector import Detector
 from pathwarden.detect.reach import probes_needed
 from pathwarden.detect.watch.inquiry import Inquiry, Stage
 from pathwarden.detect.watch.pulse import Pulse
@@ -25,18 +25,21 @@ from pathwarden.model.change import Change
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
-SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.55, Kind.AUDIT: 0.1, Kind.LEARN: 0.1}
+SHARES = {Kind.SENTINEL: 0.15, Kind.VERIFY: 0.75, Kind.AUDIT: 0.05, Kind.LEARN: 0.05}
 LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
 MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
 LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
 LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
+SIBLING_TRIES = 3
+SIBLING_EVERY_NS = 2 * SECOND_NS  # a router that everybody asks at once may answer one a second
 RELIABLE = 10  # answers in a row after which one silence is worth a sentinel
 BURST = 6  # hops verified when the sentinel's answer looks different
 LONGEST_BACK_OFF = 64
 MOST_AUDITS = 4095  # flows of a base flow (see engine.flows.MOST)
 HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
 HOLD_EVERY_NS = 5 * SECOND_NS
+WORTH = 4  # a hop where another known route differs is asked five times as often, and so on
 MEMORY_S = 259_200.0  # changes fade from the estimate of how often a target changes within days
 PRIOR = 0.3  # changes in that time before anything is known
 
@@ -51,15 +54,15 @@ class Got(NamedTuple):
 
 
 class Outcome:
-    """What an errand led to: verdicts and changes to tell, more errands, whether a whole trace is wanted."""
+    """What an errand led to: changes to tell, more errands, whether a whole trace is wanted, or a quick one to follow a change."""
 
-    __slots__ = ("changes", "errands", "verdict", "wants_trace")
+    __slots__ = ("changes", "errands", "follow", "wants_trace")
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
         self.errands: list[Errand] = []
-        self.verdict: Verdict | None = None
         self.wants_trace = False
+        self.follow = False
 
 
 class TargetWatch:
@@ -70,6 +73,7 @@ class TargetWatch:
         self.detector = detector
         self.can_vary = True
         self.credit = 0.0
+        self.served: Mapping[tuple[int, str], int] = {}  # how many targets have this only responder at this ttl
         self.inquiry: Inquiry | None = None
         self._gate = gate
         self._pulse = Pulse()
@@ -85,6 +89,7 @@ class TargetWatch:
         self._lost_asked_ns = 0
         self._changes = PRIOR
         self._changes_at = 0
+        self._worths: tuple[tuple[str, int], dict[int, int]] = (("", 0), {})
 
     @property
     def changes(self) -> float:
@@ -135,7 +140,7 @@ class TargetWatch:
         route = self.detector.route
         if route is None or self.inquiry is not None:
             return None
-        looks = {kind: look for kind in SHARES if (look := self._look(kind)) is not None}
+        looks = {kind: look for kind in SHARES if (look := self._look(kind, mono_ns)) is not None}
         if not looks:
             return None
         for kind in looks:
@@ -165,14 +170,14 @@ class TargetWatch:
             Kind.AUDIT: self._audit_done,
             Kind.LEARN: self._learn_done,
             Kind.VERIFY: self._verify_done,
-            Kind.SIBLING: self._verify_done,
+            Kind.SIBLING: self._sibling_done,
             Kind.INQUIRY: self._inquiry_done,
         }[errand.kind](Got(errand, answers, glimpse, mono_ns), out)
         for change in out.changes:
             self.count_change(change.at)
         return out
 
-    def _look(self, kind: Kind) -> Look | None:
+    def _look(self, kind: Kind, mono_ns: int) -> Look | None:
         route = self.detector.route
         if route is None:
             return None
@@ -193,7 +198,14 @@ class TargetWatch:
                 return None
             number = self._audits % MOST_AUDITS + 1
             return Look(answering[number % len(answering)], number)
-        return Look(min(answering, key=lambda ttl: self._asked_ns.get(ttl, 0)))
+        return Look(max(answering, key=lambda ttl: (mono_ns - self._asked_ns.get(ttl, 0)) * self._worth(ttl)))
+
+    def _worth(self, ttl: int) -> int:
+        """How much a look at this ttl tells: more where it tells for others too, and where other known routes have somebody else."""
+        if self._worths[0] != (key := (self.detector.state.route_id, len(self.detector.routes))):
+            self._worths = key, _worths(self.detector)
+        route = self.detector.route
+        return self._worths[1].get(ttl, 1) * self.served.get((ttl, hop_at(route.hops, ttl)[0]) if route else (0, ""), 1)
 
     def _learning(self, ttl: int, look: Look) -> Look | None:
         """A look at what never answered, in every n-th turn: n doubles with each silence."""
@@ -205,7 +217,7 @@ class TargetWatch:
 
     def _verify_done(self, got: Got, out: Outcome) -> None:
         route, steady = self.detector.route, self.detector.state.steady
-        out.verdict = self.detector.on_glimpse(got.glimpse)
+        self.detector.on_glimpse(got.glimpse)
         for look, answer in zip(got.errand.looks, got.answers, strict=True):
             self._asked_ns[look.ttl] = got.mono_ns
             doubt = self._doubts.pop(look.ttl, None)
@@ -216,6 +228,18 @@ class TargetWatch:
             elif doubt and route is not None and answer.responder in hop_at(route.hops, look.ttl):
                 self.detector.join({look.ttl: (doubt,)})
         self._take_up(got.errand.looks[0].ttl, got.mono_ns, out)
+
+    def _sibling_done(self, got: Got, out: Outcome) -> None:
+        errand, look, who, route = got.errand, got.errand.looks[0], got.answers[0].responder, self.detector.route
+        if who is None:
+            if errand.tries < SIBLING_TRIES:
+                after_ns = got.mono_ns + SIBLING_EVERY_NS
+                out.errands.append(errand._replace(not_before_ns=after_ns, tries=errand.tries + 1))
+        elif route and errand.whole and who in hop_at(errand.whole.hops, look.ttl) and who not in hop_at(route.hops, look.ttl):
+            out.changes += filter(None, [self.detector.on_sibling(got.glimpse, errand.whole)])
+            self.inquiry = None
+        else:
+            self._verify_done(got, out)
 
     def _learn_done(self, got: Got, out: Outcome) -> None:
         look, answer = got.errand.looks[0], got.answers[0]
@@ -327,8 +351,7 @@ class TargetWatch:
         green = self._gate(got.mono_ns)
         if inquiry.stage is not Stage.REMAP or inquiry.met_stranger(got.errand.looks):
             # Known responders elsewhere tell nothing of the stranger, but would count as looks in vain.
-            out.verdict = detector.on_glimpse(got.glimpse, inquiry.whole if inquiry.stage is Stage.INSIST and green else None)
-            out.changes += out.verdict.changes
+            out.changes += detector.on_glimpse(got.glimpse, inquiry.whole if inquiry.stage is Stage.INSIST and green else None).changes
         inquiry.judge(detector)
         looks, after_ns = inquiry.looks()
         if inquiry.cleared:
@@ -342,6 +365,7 @@ class TargetWatch:
             return
         self.inquiry = None
         out.wants_trace = inquiry.wants_trace
+        out.follow = bool(out.changes)
         if detector.state.suspicion is not None and not inquiry.wants_trace:
             detector.drop_suspicion()
             detector.join(inquiry.members)
@@ -351,3 +375,16 @@ class TargetWatch:
         faded = max(at - self._changes_at, 0) / 1e9 / MEMORY_S
         self._changes = self._changes * max(1.0 - faded, 0.0) + 1
         self._changes_at = at
+
+
+def _worths(detector: Detector) -> dict[int, int]:
+    """By ttl, 1 and one more for each other route of this epoch that has somebody else there."""
+    route = detector.route
+    if route is None:
+        return {}
+    others = [r for r in detector.routes.values() if (r.address, r.epoch) == (route.address, route.epoch) and r is not route]
+    worths = {}
+    for ttl, hop in enumerate(route.hops, 1):
+        differing = sum(bool(there) and not set(hop) & set(there) for there in (hop_at(other.hops, ttl) for other in others))
+        worths[ttl] = 1 + WORTH * differing
+    return worths

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from pathwarden.detect.compare import Hop
+
 
 class Kind(StrEnum):
     """Why a probe is sent."""
@@ -29,13 +31,22 @@ class Look(NamedTuple):
     other: bool = False
 
 
+class Whole(NamedTuple):
+    """A route as the watch pieced it together: the responders of every hop, and the destination's ttl if it is known."""
+
+    hops: tuple[Hop, ...]
+    length: int | None
+
+
 class Errand(NamedTuple):
-    """Looks that go together, not before this instant."""
+    """Looks that go together, not before this instant. `whole` is what a sibling's route would be, `tries` how often it was silent."""
 
     tid: str
     kind: Kind
     looks: tuple[Look, ...]
     not_before_ns: int = 0
+    whole: Whole | None = None
+    tries: int = 0
 
 
 SENTINEL = Look(sentinel=True)

@@ -4,23 +4,26 @@ Rules:
 1. Steady probes leave one at a time, `pps` a second, to the target with the largest credit. A target earns credit with the square root
    of how often it changes, 0.3 to 4 times the mean: who changes often is looked at more often.
 2. What follows up a finding goes at once, and the steady watch waits until it is paid for. A debt of `DEBT_S` seconds' worth stops all
-   but inquiries, twice as much stops those too.
+   but inquiries, twice as much stops those too. Siblings never wait for that: they are few, and spare whole inquiries.
 3. No responder is asked twice within `SPACING_NS`.
-4. After a confirmed change every target whose route leads through a lost responder is asked there once, and a target that was lost
-   makes the others prove that they still answer: so one incident is seen as one.
-5. An answer of a known responder within the first `SHARED_TTLS` hops counts for every target that it serves.
+4. After a confirmed change every target whose route leads through a lost responder is asked there once (see `siblings`), and a target
+   that was lost makes the others prove that they still answer: so one incident is seen as one.
+5. An answer of a known responder within the first `SHARED_TTLS` hops counts for every target that it serves; such a hop is asked the
+   more often the more targets it serves.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
 
 from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
+from pathwarden.detect.watch.siblings import sibling
 from pathwarden.detect.watch.target import Outcome, TargetWatch
 from pathwarden.detect.watch.values import SENTINEL, Errand, Kind, Look
 from pathwarden.model.change import Change, ChangeKind
-from pathwarden.model.trace import Answer, Trace
+from pathwarden.model.trace import Answer, Reason, Trace
 
 LEAST_WEIGHT = 0.3
 MOST_WEIGHT = 4.0
@@ -72,13 +75,16 @@ class Watcher:
         out = watch.done(errand, answers, glimpse, mono_ns)
         self._queue(out.errands)
         self._share(errand, answers, mono_ns)
-        for change in out.changes:
-            self._siblings(watch, change, mono_ns)
+        if errand.kind is not Kind.SIBLING:
+            for change in out.changes:
+                self._siblings(watch, change, mono_ns)
         return out
 
-    def traced(self, tid: str, changes: Sequence[Change], mono_ns: int) -> None:
-        """A whole trace of this target was judged: follow up what it left open, and what it changed."""
-        watch = self.targets[tid]
+    def traced(self, trace: Trace, changes: Sequence[Change], mono_ns: int) -> None:
+        """A whole trace was judged: follow up what it left open, and what it changed. The watch pays for those that it wanted."""
+        watch = self.targets[trace.target]
+        if trace.reason in (Reason.WATCH, Reason.CONFIRM):
+            self._next_ns = max(self._next_ns, mono_ns) + self._interval_ns * trace.probes
         if watch.inquiry is None:
             self._queue(watch.follow_up(mono_ns))
         for change in changes:
@@ -119,7 +125,7 @@ class Watcher:
     def _wait_ns(self, errand: Errand, mono_ns: int) -> int:
         """How long an urgent errand must wait, for its debt or for a responder."""
         debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * (2 if errand.kind in (Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP) else 1)
-        if self._interval_ns and debt_ns > 0:
+        if self._interval_ns and debt_ns > 0 and errand.kind is not Kind.SIBLING:
             return debt_ns
         ready = [self._spaced.get(who, 0) for look in errand.looks if (who := self._expected(errand.tid, look))]
         return max(max(ready, default=0) - mono_ns, 0)
@@ -161,6 +167,15 @@ class Watcher:
         limited = {tid: min(max(root / mean, LEAST_WEIGHT), MOST_WEIGHT) for tid, root in roots.items()}
         whole = sum(limited.values()) / len(limited)
         self._weights = {tid: weight / whole for tid, weight in limited.items()}
+        served = Counter(
+            (ttl, hop[0])
+            for watch in self.targets.values()
+            if (route := watch.detector.route)
+            for ttl, hop in enumerate(route.hops[:SHARED_TTLS], 1)
+            if len(hop) == 1
+        )
+        for watch in self.targets.values():
+            watch.served = served
 
     def _share(self, errand: Errand, answers: Sequence[Answer], mono_ns: int) -> None:
         for look, answer in zip(errand.looks, answers, strict=True):
@@ -175,11 +190,6 @@ class Watcher:
             others = [tid for tid, watch in self.targets.items() if watch is not changed and watch.detector.state.reach.answered]
             self._queue(Errand(tid, Kind.SENTINEL, (SENTINEL,), mono_ns) for tid in others[:MOST_PROVING])
             return
-        gone = set(change.removed)
-        for tid, watch in self.targets.items():
-            route = watch.detector.route
-            if watch is changed or route is None or watch.inquiry is not None:
-                continue
-            ttl = next((ttl for ttl, hop in enumerate(route.hops, 1) if gone & set(hop)), 0)
-            if ttl:
-                self._queue([Errand(tid, Kind.SIBLING, (Look(ttl),), mono_ns)])
+        for number, (tid, watch) in enumerate(self.targets.items()):
+            if watch is not changed and (errand := sibling(tid, watch.detector.route, change, number, mono_ns)):
+                self._queue([errand])
