@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from equipment.cli import FIRST as FIRST_PATH
+from equipment.cli import SECOND_PATH, Past
 from equipment.recordings import SITE, START_S, atlas, scamper
 from pathwarden.cli import replay
 from pathwarden.cli.main import main
@@ -142,6 +144,22 @@ def test_all_that_a_real_scamper_wrote_is_read(run):
     assert (code, out) == (0, "")
     assert err.splitlines()[0] == "13 traces in 13 flows: 0 events"
     assert err.splitlines()[2] == "left out, since no traceroute: 3 ping, 3 tracelb"
+
+
+def test_what_our_own_history_prints_is_read(run, tmp_path, capsys):
+    past = Past(tmp_path)
+    past.configure(past.target("site"))
+    ages = range(3600, 0, -300)
+    past.write("site", *(past.trace("site", age, FIRST_PATH if age > 1500 else SECOND_PATH) for age in ages))
+    shown = "".join(past.run(capsys, "history", "site", "--at", f"-{age - 1}s", "--json").out for age in ages)
+    path = tmp_path / "history.json"
+    path.write_text(shown, encoding="utf-8")
+    code, out, err = run("--no-learning", path)
+    assert (code, err) == (0, "12 traces in 1 flow: 1 event\n")
+    assert out.splitlines()[0].endswith("  site  Path to site changed to B")
+    assert out.splitlines()[2:] == ["                     IPv4 udp"]
+    path.write_text(past.run(capsys, "history", "site", "--json").out, encoding="utf-8")
+    assert "item 1: it has no hops, as the lists of `pathwarden history` have none; --at TIME prints a whole trace;" in run(path)[2]
 
 
 def test_a_change_that_lasts_for_two_traces_is_not_told(run, tmp_path):
@@ -319,14 +337,29 @@ def test_files_that_are_none_of_ours(run, tmp_path, data, problem):
     assert err.startswith(f"pathwarden: {problem.format(path=path)}".rstrip()) or "item 1: it is no trace" in err
 
 
-def test_a_gzip_that_was_cut_off_gives_what_is_whole(run, tmp_path, seed):
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_gzip_that_was_cut_off_gives_what_is_whole(run, tmp_path, seed, backwards):
     noise = random.Random(seed)
-    path = write(tmp_path, *(changing()[n] | {"pad": noise.randbytes(9000).hex()} for n in range(12)))
+    padded = [each | {"pad": noise.randbytes(9000).hex()} for each in changing()]
+    path = write(tmp_path, *(padded[::-1] if backwards else padded))
     path.write_bytes(gzip.compress(path.read_bytes())[:-3000])
     code, _, err = run("--skip-bad", path)
     assert code == 0
     assert "left out, since unreadable: " in err
     assert "its gzip data is damaged or was cut off" in err
+    assert int(err.split()[0]) >= 8
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(run, tmp_path, monkeypatch):
+    path = write(tmp_path, *changing())
+    fill = files.Index.fill
+
+    def fill_and_cut(*words: Any) -> None:
+        fill(*words)
+        path.write_bytes(path.read_bytes()[:-100])
+
+    monkeypatch.setattr(files.Index, "fill", fill_and_cut)
+    assert run("--quiet", path)[::2] == (2, f"pathwarden: {path} changed while it was read; copy it first\n")
 
 
 def test_files_that_cannot_be_opened(run, tmp_path):

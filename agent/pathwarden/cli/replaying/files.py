@@ -16,12 +16,13 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import BinaryIO, cast
 
 from pathwarden.cli.terminal import clean
 from pathwarden.errors import ConfigError
 from pathwarden.export.reading.forms import traces
-from pathwarden.export.reading.items import Item, Splitter
+from pathwarden.export.reading.items import CHUNK, Item, Splitter
 from pathwarden.export.reading.recorded import Ignored, Recorded, Stream, Unreadable
 
 STANDARD_INPUT = "-"
@@ -36,6 +37,7 @@ _FOREIGN = {
     b"\x12\x05": ("scamper's warts format", "sc_warts2json FILE | pathwarden replay -"),
 }
 _HEAD = 8  # bytes that tell
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)  # of packed data
 
 Progress = Callable[[str, float], None]
 Wanted = Callable[[Recorded], bool]
@@ -79,7 +81,8 @@ class Source:
         if self._packed:
             with self._named():
                 self._file.seek(0)
-                self._packed, self._file = False, _copy(self._file)
+                # Damaged data ends here where it ended at first, and was told then.
+                self._packed, self._file = False, _copy(self._file, DAMAGE)
 
     def close(self) -> None:
         """Close the files; a copy disappears."""
@@ -100,7 +103,7 @@ class _Named:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
+        if isinstance(error, DAMAGE):
             raise ConfigError(f"{self._name}: its gzip data is damaged or was cut off: {error}", "unpack what is left with zcat") from None
         if isinstance(error, OSError):
             raise ConfigError(f"{self._name}: {error.strerror or error}") from None
@@ -117,9 +120,11 @@ def _opened(name: str) -> BinaryIO:
         return _copy(file)
 
 
-def _copy(file: BinaryIO) -> BinaryIO:
+def _copy(file: BinaryIO, end: tuple[type[Exception], ...] = ()) -> BinaryIO:
+    """A temporary file with what can be read, up to one of these exceptions."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the source closes it
-    shutil.copyfileobj(file, copy)
+    with suppress(*end):
+        shutil.copyfileobj(file, copy, CHUNK)
     copy.seek(0)
     return cast("BinaryIO", copy)
 
@@ -163,11 +168,17 @@ class Index:
         order = self._order()
         for done, index in enumerate(order):
             progress("replaying", done / len(order))
-            source = self._sources[self._source[index]]
-            found = traces(source.read_at(self._offset[index], self._length[index]))
-            if isinstance(found, Ignored):
-                raise ConfigError(f"{source.name} changed while it was read")
-            yield found[self._part[index]]
+            yield self._read(index)
+
+    def _read(self, index: int) -> Recorded:
+        """A trace once more. Raises `ConfigError` if its file is no longer what it was."""
+        source, part = self._sources[self._source[index]], self._part[index]
+        data = source.read_at(self._offset[index], self._length[index])
+        with suppress(Unreadable):
+            found = traces(data)
+            if not isinstance(found, Ignored) and part < len(found):
+                return found[part]
+        raise ConfigError(f"{source.name} changed while it was read", "copy it first")
 
     def _note(self, number: int, item: Item, wanted: Wanted) -> None:
         try:
