@@ -11,6 +11,7 @@ from pathwarden.daemon import keeper as module
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Event, Record
+from pathwarden.model.instants import ClockShift
 
 LONG_S = 3600.0  # never comes within a test
 STOP_S = 20.0
@@ -57,6 +58,10 @@ class FakeStore:
     def fail(self, seq: int, reason: str) -> None:
         self._check("fail")
         self.failed.append((seq, reason))
+
+    def correct_clock(self, shift: ClockShift) -> int:
+        self.saved.append([f"corrected by {shift.by_ns}"])
+        return 0
 
     def close(self) -> None:
         self.closed = True
@@ -129,6 +134,24 @@ def test_records_without_events_are_written_when_the_time_is_over(store: FakeSto
     keeper.put(record(1))
     until(written(store, 1), "it is written")
     keeper.stop(STOP_S)
+
+
+def test_what_time_brings_is_told_of_every_target_that_it_names(started: Keeper) -> None:
+    events = tuple(Event(f"E{tid}", tid, 1, "digest", "notice", True, 1, True, {}) for tid in ("site", "", "other"))
+    started.put(Record(None, None, "time", events))
+    until(lambda: len(told(started)) == 3, "all are told")
+    assert sorted(told(started)) == [("event", 1), ("other", 1), ("site", 1)]
+
+
+def test_what_time_brings_under_a_wrong_clock_is_corrected_too(store: FakeStore) -> None:
+    keeper = Keeper(store)
+    keeper.put(Record(None, None, "wrong", clock_synced=False))
+    keeper.correct(ClockShift(0, 10, 5, 0))
+    keeper.put(Record(None, None, "right"))
+    keeper.start()
+    until(written(store, 2), "both are written")
+    keeper.stop(STOP_S)
+    assert store.all_saved() == ["wrong", "corrected by 5", "right"]
 
 
 def test_subscribers_are_told_after_the_commit_only(started: Keeper, store: FakeStore) -> None:

@@ -18,6 +18,7 @@ from pathwarden.model.change import AgentKind, Cause, CauseKind, Change, ChangeK
 from pathwarden.model.happening import Notice, NoticeKind
 from pathwarden.model.history import Event
 from pathwarden.model.instants import ClockShift
+from pathwarden.mqtt.payload import encode
 from pathwarden.present.incidents import Announcement
 
 TIDS = ("site", "other", "six")
@@ -264,6 +265,20 @@ def test_a_dead_uplink_notifies_for_all_that_it_takes_along() -> None:
     (incident,) = world.stored.values()
     assert incident["targets"] == list(TIDS)
     assert incident["sentence"] == "The uplink wan is down; it is over; cause: wan lost its carrier."
+
+
+def test_the_largest_incident_fits_in_a_message() -> None:
+    world = World()
+    tids = [f"{n:032}" for n in range(200)]
+    world.teller = Teller("home-rt", [make_target(tid, "x" * 64) for tid in tids], world.entropy, lambda tid: route("B", target=tid))
+    cause = Cause(CauseKind.UPLINK, "wan lost its carrier 1.8 s earlier; your traffic moved from wan to wanb")
+    for n, tid in enumerate(tids):
+        world.tell(lost(START_AT + n * SECOND, cause=cause), tid=tid)
+    world.run(START_AT + 10 * MINUTE)
+    incident = world.agent[-1].body["incident"]
+    assert isinstance(incident, dict)
+    assert (incident["target_count"], len(incident["targets"]), incident["event_count"]) == (200, 64, 200)
+    assert len(encode({**world.agent[-1].body, "seq": 10**9})) < 8192
 
 
 def test_a_flapping_uplink_is_bounded_too() -> None:

@@ -123,6 +123,12 @@ class Board:
             row.fact = fact._replace(trace=row.fact.trace, on_route=row.fact.on_route if same else None)
             self._count(row, tid, events)
 
+    def told(self, events: tuple[Event, ...]) -> None:
+        """Time alone brought these events."""
+        with self._lock:
+            for event in events:
+                self._count(self._rows[event.target], event.target, (event,))
+
     def _count(self, row: _Row, tid: str, events: tuple[Event, ...]) -> None:
         for event in events:
             row.events.append(StoredEvent(0, event.event_id, tid, event.event_type, event.at, {}))
