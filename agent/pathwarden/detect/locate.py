@@ -17,10 +17,10 @@ All targets of one uplink and address family are judged together. Rules:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pathwarden.detect.compare import Hop, hop_at
 from pathwarden.detect.segments import SEGMENTS, Owner, Part, Surroundings, alike, owners, part
@@ -31,9 +31,6 @@ SEPARATED = 0.9
 SIGNALS = 0.7
 AFTER = 0.5
 UNLIKE = 3  # so many networks, and half of all, share little but the ISP, or whom it buys its way out from
-
-
-_Key = TypeVar("_Key")
 
 
 class Standing(StrEnum):
@@ -209,8 +206,8 @@ class _Scene:
         self._routers = _Routers(sightings)
         self._ways = {each.target: self._routers.links(each) for each in sightings}
         self._shared = self._shared_by_most()
-        self._passed = _Latest[tuple[str, str]]()
-        self._answered = _Latest[str]()
+        self._passed = _Latest()
+        self._answered = _Latest()
         for each in sightings:
             for link in self._ways[each.target]:
                 at = _passed_at(each, link)
@@ -292,20 +289,20 @@ class _Scene:
         return max((link.far_ttl for link in self._ways[seen.target] if link.far in self._shared), default=0)
 
 
-class _Latest(Generic[_Key]):
+class _Latest:
     """By key, the two targets that something held for last: whichever of them asks, the other remains."""
 
     def __init__(self) -> None:
-        self._of: dict[_Key, list[tuple[int, str]]] = {}
+        self._of: dict[Hashable, list[tuple[int, str]]] = {}
 
-    def note(self, key: _Key, at: int, target: str) -> None:
+    def note(self, key: Hashable, at: int, target: str) -> None:
         """It held for a target at an instant."""
         others = [each for each in self._of.get(key, []) if each[1] != target or each[0] > at]
         if all(each[1] != target for each in others):
             others.append((at, target))
         self._of[key] = sorted(others, reverse=True)[:2]
 
-    def since(self, key: _Key, seen: Sighting) -> bool:
+    def since(self, key: Hashable, seen: Sighting) -> bool:
         """Whether it held for another target since this one was in trouble."""
         return any(at > seen.since and target != seen.target for at, target in self._of.get(key, ()))
 

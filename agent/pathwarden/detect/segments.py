@@ -260,6 +260,7 @@ def _network(prefix: str) -> Network:
     return ip_network(prefix, strict=False)
 
 
+@lru_cache(maxsize=1024)
 def _private(address: str) -> bool:
     return _in(address, (*_PRIVATE, _CGNAT))
 
