@@ -145,6 +145,8 @@ class Teller:
 
     def tell(self, tid: str, changes: Sequence[Change], trace: Trace, at: int) -> Told:
         """The events of a target's changes, in their order; `trace` confirmed them, `at` is now."""
+        if not changes:
+            return self.tick(at, trace.clock_synced)
         self._pass(at, synced=trace.clock_synced)
         for change in changes:
             self._change(tid, change, at, trace.clock_synced)

@@ -55,7 +55,7 @@ class Quota:
     def ask(self, at: int, event_type: str, severity: str, rank: Sequence[str]) -> bool:
         """Whether an event may notify now; if not, it is held back. `rank` orders severities, the least first."""
         self._forget(at)
-        if len(self._told) < MOST_AN_HOUR and not self.held.total:
+        if len(self._told) < MOST_AN_HOUR and not self.held.counts:
             self._told += (at,)
             return True
         counts = dict(self.held.counts)
@@ -67,7 +67,7 @@ class Quota:
     def tick(self, at: int) -> Held:
         """Time passed: what a digest must tell now, `NOTHING_HELD` if none is due."""
         self._forget(at)
-        if not self.held.total or len(self._told) >= MOST_AN_HOUR:
+        if not self.held.counts or len(self._told) >= MOST_AN_HOUR:
             return NOTHING_HELD
         held, self.held = self.held, NOTHING_HELD
         self._told += (at,)
@@ -75,7 +75,7 @@ class Quota:
 
     def due_at(self) -> int | None:
         """When a digest is due; None if nothing is held back."""
-        if not self.held.total:
+        if not self.held.counts:
             return None
         return self._told[0] + HOUR_NS if len(self._told) >= MOST_AN_HOUR else self.held.last_at
 
