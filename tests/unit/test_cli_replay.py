@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from equipment.cli import FIRST as FIRST_PATH
-from equipment.cli import SECOND_PATH, Past
+from equipment.cli import Past
+from equipment.fakes import hop
 from equipment.recordings import SITE, START_S, atlas, scamper
 from pathwarden.cli import replay
 from pathwarden.cli.main import main
@@ -150,7 +151,8 @@ def test_what_our_own_history_prints_is_read(run, tmp_path, capsys):
     past = Past(tmp_path)
     past.configure(past.target("site"))
     ages = range(3600, 0, -300)
-    past.write("site", *(past.trace("site", age, FIRST_PATH if age > 1500 else SECOND_PATH) for age in ages))
+    second_path = (*FIRST_PATH[:2], hop(3, "203.0.113.7", 4.0, 4.1, 4.2), FIRST_PATH[3])
+    past.write("site", *(past.trace("site", age, FIRST_PATH if age > 1500 else second_path) for age in ages))
     shown = "".join(past.run(capsys, "history", "site", "--at", f"-{age - 1}s", "--json").out for age in ages)
     path = tmp_path / "history.json"
     path.write_text(shown, encoding="utf-8")
@@ -226,7 +228,7 @@ def test_events_as_json_are_those_of_the_topic_in_groups(run):
     assert [event["occurred_at"] for event in events] == [rfc3339((START_S + at) * SECOND) for at in (1800, 1860, 1920)]
     first = events[0]
     assert (first["event_type"], first["agent"], first["target"], first["proto"]) == ("path_changed", "probe-6012", SITE, "udp")
-    assert (first["hops_added"], first["hops_removed"]) == (["198.51.100.3"], [FIRST])
+    assert (first["hops_added"], first["hops_removed"]) == (["198.51.100.130"], [FIRST])
     assert run("--json", "--no-learning", CORPUS / "atlas-flows.ndjson")[1] == out
 
 
