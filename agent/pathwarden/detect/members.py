@@ -5,7 +5,7 @@ Rules:
 2. The set is closed when, for as many members as it has, one more would have been seen but for 1 % (the stopping rule of MDA: Augustin et
    al., E2EMON 2007). Until then whoever answers joins without a word.
 3. After that a stranger is fresh, not yet a member. He came if one share cannot explain that he was never seen before and that often
-   since; a member went if one share cannot explain how often he was seen before and that he never was since (likelihoods a million to 1).
+   since; a member went if one share cannot explain how often he was seen before and that he never was since (likelihoods 100 million to 1).
    The stopping rule supposes equal shares; this does not.
 4. A newcomer takes flows from the others: who is missed while there are strangers is judged by his share of what they leave, and after
    every change, told or not, all shares are learned anew.
@@ -23,7 +23,7 @@ MOST_FLOWS = 4096
 FAILURE = 0.01
 MOST_MEMBERS = 16  # a seventeenth takes 118 flows to rule out, five days of audits at the usual rate; larger sets are not followed
 MEMORY = 300  # flows; half of them still close a set of the largest size
-_CERTAIN = log(1e-6)  # each audit of each hop may be the first of a row
+_CERTAIN = log(1e-8)  # three hundred audits a day may each begin a row: at 1e-6 such rows were met
 _LIKELY = log(1e-2)
 _MOST = 0.99  # of all flows; nobody is known to get each
 _FORGET = 64  # flows
