@@ -10,6 +10,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.waits import Waits
 from pathwarden.model.probe import Binding, Flow, Method
 from pathwarden.sim.network import SimNetwork
 from pathwarden.sim.scenario import parse
@@ -66,6 +67,22 @@ def test_a_silent_hop_does_not_stop_the_climb() -> None:
     assert {session.outcome().reached_ttl for session in sessions} == {12}
     assert correlator.probes < 50 * (12 * QUERIES + 1)
     assert took_s < correlator.probes / 1000 + 0.8 + 0.2  # the last silence lasts as long as a wait does
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+def test_nor_does_it_stop_the_lines_of_a_reader_who_waits_long(queries: int) -> None:
+    """With 5 s to wait for an answer, or ten times that of a hop behind: so the hops behind must be asked without waiting."""
+    network = world(1, 12, 1.0, silent=(5, 9))
+    correlator = Correlator()
+    driver = Driver(network, network, correlator, TokenBucket(200, 16))
+    (flow,) = flows(network, 1)
+    session = TraceSession(TraceSpec(flow, 1, 30, queries, 5_000_000_000, 5, 16, by_hop=True, waits=Waits()), correlator, random.Random(1))
+    driver.add(session, Binding(), lambda _: None)
+    start_ns = network.now_ns
+    while len(driver):
+        driver.step()
+    assert session.outcome().reached_ttl == 12
+    assert network.now_ns - start_ns < 1_000_000_000
 
 
 def test_alone_a_trace_does_not_wait_for_each_hop() -> None:

@@ -27,7 +27,7 @@ LONGEST_WAIT_NS = 3_600_000_000_000
 
 
 class _Entry:
-    """A session with its binding and its line; `wake_ns` is the time-out it is filed under (0: none)."""
+    """A session with its binding and its line; `wake_ns` is the soonest time it is filed under (0: none)."""
 
     __slots__ = ("binding", "finished", "has_news", "in_line", "line", "session", "wake_ns")
 
@@ -96,7 +96,9 @@ class Driver:
     def _wake_due(self, now_ns: int) -> None:
         wakeups = self._wakeups
         while wakeups and wakeups[0][0] <= now_ns:
-            entry = heapq.heappop(wakeups)[2]
+            wake_ns, _, entry = heapq.heappop(wakeups)
+            if wake_ns != entry.wake_ns:
+                continue  # it was filed anew, under a sooner time
             entry.wake_ns = 0
             if not entry.session.done:
                 self._note(entry)
@@ -157,7 +159,7 @@ class Driver:
 
     def _file(self, entry: _Entry) -> None:
         wake_ns = entry.session.next_wakeup()
-        if wake_ns is not None and not entry.wake_ns:
+        if wake_ns is not None and (not entry.wake_ns or wake_ns < entry.wake_ns):
             entry.wake_ns = wake_ns
             self._filed += 1
             heapq.heappush(self._wakeups, (wake_ns, self._filed, entry))

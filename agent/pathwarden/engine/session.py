@@ -236,8 +236,9 @@ class TraceSession:
         if not in_flight:
             return None
         if self.spec.waits is not None:
-            return min(slot.left_ns + self._adaptive_wait_ns(slot) for slot in in_flight if not slot.answered)
-        timeout_ns = in_flight[0].left_ns + self._wait_ns
+            timeout_ns = min(slot.left_ns + self._adaptive_wait_ns(slot) for slot in in_flight if not slot.answered)
+        else:
+            timeout_ns = in_flight[0].left_ns + self._wait_ns
         return min(timeout_ns, self._hold_ns) if self._hold_ns else timeout_ns
 
     def known_hops(self) -> Iterable[Hop]:
