@@ -2,25 +2,23 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from equipment.fakes import make_settings, make_target
+from equipment.measuring import measuring
 from pathwarden.daemon.drive import Driver
-from pathwarden.daemon.prober import Prober
-from pathwarden.daemon.sources import DeviceNames
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.model.history import Event, Record
-from pathwarden.model.settings import AgentSettings, Target
+from pathwarden.model.settings import Target
 from pathwarden.sim.names import SimNames
 from pathwarden.sim.network import SimNetwork
 
 SECOND = 1_000_000_000
 LEARN_S = 86_400
 CEILING_PPS = 10.0  # the agent's default `max_pps`
-HAS_WATCH = "watch_pps" in {field.name for field in fields(AgentSettings)}
 
 
 class Told:
@@ -41,26 +39,13 @@ class Campaign:
         self.network, self.told, self.traces = network, list[Told](), 0
         self._start_ns = network.now_ns
         base = make_settings()
-        watch = {"watch_pps": watch_pps} if HAS_WATCH else {}
-        settings = replace(base, agent=replace(base.agent, **watch), targets=tuple(targets))
+        settings = replace(base, agent=replace(base.agent, watch_pps=watch_pps), targets=tuple(targets))
         dice = random.Random(f"campaign {seed}")
         self.detectors = {target.tid: Detector(target.tid, LEARN_S) for target in settings.targets}
         self.correlator = Correlator()
         driver = Driver(network, network, self.correlator, TokenBucket(max_pps))
         names = SimNames(network)
-        self.prober = Prober(
-            settings,
-            network,
-            network,
-            network,
-            DeviceNames(),
-            names,
-            driver,
-            self.detectors,
-            self._keep,
-            dice.randbytes,
-            dice,
-        )
+        self.prober, _ = measuring(settings, network, driver, self.detectors, self._keep, dice, resolver=names)
 
     def run_until(self, elapsed_s: float) -> None:
         """Let time pass until so many seconds after the world began."""
@@ -71,7 +56,7 @@ class Campaign:
     def _keep(self, record: Record) -> None:
         self.traces += record.trace is not None
         at_s = (self.network.now_ns - self._start_ns) / SECOND
-        self.told += [Told(event, at_s) for event in record.events]
+        self.told += [Told(event, at_s) for event in record.events if event.target]
 
 
 def sim_target(name: str, host: str, interval_s: int, **values: Any) -> Target:

@@ -8,11 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from equipment.fakes import make_settings, make_target
+from equipment.measuring import measuring
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
-from pathwarden.daemon.prober import Prober
-from pathwarden.daemon.sources import DeviceNames
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -76,20 +75,8 @@ class Agent:
         self.reader = Reader(path)
         self.keeper = Keeper(self.writer)
         detectors = {"site": Detector("site", 0)}
-        self.prober = Prober(
-            settings,
-            self.network,
-            self.clock,
-            self.network,
-            DeviceNames(),
-            Literal(),
-            driver,
-            detectors,
-            self.keeper.put,
-            dice.randbytes,
-            dice,
-        )
-        self.prober.board = self.board = Board(settings, self.clock, self.reader, self.prober.ask, dict)
+        self.prober, reporter = measuring(settings, self.network, driver, detectors, self.keeper.put, dice, clock=self.clock)
+        reporter.board = self.board = Board(settings, self.clock, self.reader, self.prober.ask, dict)
         self.keeper.start()
 
     def run(self, seconds: float) -> None:

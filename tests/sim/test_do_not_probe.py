@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from equipment.fakes import make_settings, make_target
+from equipment.measuring import measuring
 from pathwarden.daemon.drive import Driver
-from pathwarden.daemon.prober import Prober
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -49,9 +49,7 @@ def test_a_target_in_a_spared_network_gets_no_probe(spared, error):
     target = replace(make_target("site"), host="203.0.113.7")
     settings = replace(settings, targets=(target,), agent=replace(settings.agent, do_not_probe=spared))
     driver = Driver(network, network, correlator, TokenBucket(10))
-    prober = Prober(
-        settings, network, network, network, Plain(), Plain(), driver, {"site": Detector("site", 0)}, kept.append, bytes, Random(1)
-    )
+    prober, _ = measuring(settings, network, driver, {"site": Detector("site", 0)}, kept.append, Random(1))
     while not kept:
         prober.turn(1_000_000_000)
     assert kept[0].trace.error == error

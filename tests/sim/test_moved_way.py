@@ -6,9 +6,8 @@ from random import Random
 import pytest
 
 from equipment.fakes import make_settings, make_target
+from equipment.measuring import measuring
 from pathwarden.daemon.drive import Driver
-from pathwarden.daemon.prober import Prober
-from pathwarden.daemon.sources import DeviceNames
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -59,9 +58,7 @@ def test_a_trace_that_saw_both_ways_makes_no_route(gone):
     detector = Detector("site", 0)
     driver = Driver(network, network, Correlator(), TokenBucket(10))
     settings = replace(make_settings(), targets=(target,))
-    prober = Prober(
-        settings, network, network, network, DeviceNames(), Literal(), driver, {"site": detector}, kept.append, bytes, Random(1)
-    )
+    prober, _ = measuring(settings, network, driver, {"site": detector}, kept.append, Random(1))
     while network.now_ns < 60_000_000_000:
         prober.turn(1_000_000_000)
     mixed = [record for record in kept if {"198.51.100.1", "198.51.100.101"} <= {r for hop in record.trace.path.hops for r in hop}]

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from equipment.fakes import make_settings, make_target
+from equipment.measuring import measuring
 from pathwarden.daemon.drive import Driver
-from pathwarden.daemon.prober import Prober
-from pathwarden.daemon.sources import DeviceNames
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -34,13 +33,6 @@ SCENARIOS = sorted(
 SEEDS = range(1, 4)
 
 
-class Literal:
-    """A resolver for targets that are addresses."""
-
-    def lookup(self, host: str, family: int) -> str | None:  # noqa: ARG002 - the protocol's signature
-        return host
-
-
 class Campaign:
     """An agent's measuring half on a simulated world; `records` is what the store would get."""
 
@@ -52,19 +44,8 @@ class Campaign:
         self.detectors = {target.tid: Detector(target.tid, 86_400) for target in targets}
         self.correlator = Correlator()
         dice = random.Random(seed)
-        self.prober = Prober(
-            settings,
-            self.network,
-            self.network,
-            self.network,
-            DeviceNames(),
-            Literal(),
-            Driver(self.network, self.network, self.correlator, TokenBucket(pps)),
-            self.detectors,
-            self.records.append,
-            dice.randbytes,
-            dice,
-        )
+        driver = Driver(self.network, self.network, self.correlator, TokenBucket(pps))
+        self.prober, _ = measuring(settings, self.network, driver, self.detectors, self.records.append, dice)
 
     def run(self, seconds: float) -> None:
         """Let this much virtual time pass."""
@@ -73,10 +54,10 @@ class Campaign:
             self.prober.turn(until_ns - self.network.now_ns)
 
     def events(self) -> list[Event]:
-        return [event for record in self.records for event in record.events]
+        return [event for record in self.records for event in record.events if event.target]
 
     def rounds(self) -> int:
-        return sum(record.trace.reason is Reason.SCHEDULE for record in self.records)
+        return sum(record.trace is not None and record.trace.reason is Reason.SCHEDULE for record in self.records)
 
 
 def load(name: str) -> dict[str, Any]:

@@ -7,18 +7,15 @@ their usual interval, beside the watch and at their own cost. What the prober ha
 from bench.detect.budget import Metered
 from bench.detect.score import Alarm
 from bench.detect.world import World
-from equipment.campaign import HAS_WATCH, Campaign, Told, sim_target
+from equipment.campaign import Campaign, Told, sim_target
 
 NEVER_S = 315_360_000  # ten years
 PATH_EVENTS = frozenset({"path_changed", "path_reverted"})
 REACH_EVENTS = {"target_unreachable": True, "target_reachable": False}
-TRACE_PROBES = 45  # about what a trace of this world takes
 
 
 def ours(world: World, network: Metered, pps: float, interval_s: int = NEVER_S) -> list[Alarm]:
     """Run the agent's measuring half through a world."""
-    if not HAS_WATCH:  # then the whole budget goes into traces
-        interval_s = min(interval_s, round(TRACE_PROBES * len(world.targets) / pps))
     addresses = {destination.name: destination.address for destination in world.scenario.destinations}
     targets = [sim_target(name, addresses[name], interval_s) for name in world.targets]
     campaign = Campaign(network, targets, world.seed, pps)

@@ -49,8 +49,9 @@ def classes(score: Score) -> str:
     segments = [(m.event.segment, m.alarm.segment) for m in score.paths if m.alarm and m.alarm.segment not in ("", "unknown")]
     right = f"{sum(a == b for a, b in segments) / len(segments):.2f} of {len(segments)} told" if segments else "none told"
     wrong = Counter(pair for pair in pairs if pair[0] != pair[1]).most_common(4)
+    astray = Counter(pair for pair in segments if pair[0] != pair[1]).most_common(4)
     each = ", ".join(f"{name} {one:.2f}" for name, one in zip(names, ones, strict=True))
-    return f"classes: macro F1 {sum(ones) / len(ones):.2f} ({each}); most wrong {wrong}; segment right {right}"
+    return f"classes: macro F1 {sum(ones) / len(ones):.2f} ({each}); most wrong {wrong}; segment right {right}, most wrong {astray}"
 
 
 def _f1(pairs: Sequence[tuple[str, str]], name: str) -> float:
