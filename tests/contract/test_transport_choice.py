@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from equipment.agent import runners
 from netlab import standard_lab
 from pathwarden.errors import CannotProbe, ProbeError
 from pathwarden.model.probe import Binding, Method
@@ -72,6 +73,39 @@ def test_without_capabilities_probes_still_leave(lab):
     assert sentence == "without root: UDP with the kernel's error queue; ICMP through datagram sockets"
     assert seen == list(expected(lab, icmp=True))
     assert errors == ["", "no_permission"]  # a device is permitted since Linux 5.7, a mark is not
+
+
+# Runs as a user without anything: what answered at ttl 1, and at the end of each method that needs no raw socket.
+_AS_NOBODY = """
+import json, sys
+from pathwarden.model.probe import Binding, Method, Probe
+from pathwarden.net.choose import open_transport
+
+transport, _ = open_transport(0)
+seen, ident = [], 0
+for dst in sys.argv[1:]:
+    for method, port in ((Method.TCP_CONNECT, 81), (Method.UDPLITE, 0)):
+        for ttl in (1, 30):
+            ident += 1
+            flow = transport.flow(dst, method, port, Binding(), 0, 0)
+            transport.send(Probe(ident, flow, ttl, 0), Binding())
+            seen.append([dst, method, ttl, [[r.kind, r.responder, r.ident == ident] for r in transport.receive(2_000_000_000)]])
+print(json.dumps([transport.name, seen]))
+"""
+
+
+def test_a_plain_user_connects_and_sends_udp_lite(lab):
+    with runners() as (_, nobody):
+        command = [*nobody.command[:-2], "-c", _AS_NOBODY, lab.target4, lab.target6]
+        done = lab.exec("agent", command, **nobody.options())
+    assert done.returncode == 0, done.stderr
+    expected = [
+        [dst, method, ttl, [[kind, responder, True]]]
+        for dst, gateway in ((lab.target4, lab.gateway4), (lab.target6, lab.gateway6))
+        for method, end in (("tcp-connect", "closed"), ("udplite", "port_unreachable"))
+        for ttl, kind, responder in ((1, "time_exceeded", gateway), (30, end, dst))
+    ]
+    assert json.loads(done.stdout) == ["rootless", expected]
 
 
 def test_whoever_may_not_send_icmp_is_told_why(lab):

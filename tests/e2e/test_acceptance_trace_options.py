@@ -24,7 +24,7 @@ TABLE = {
     "--dont-fragment": SAME,
     "-f": SAME,
     "--first": SAME,
-    "-g": f"{SAME}; IPv6 routing headers of any type, where the kernel's socket option refuses most",
+    "-g": f"{SAME}; the target is named once, not twice; IPv6 routing headers of any type, where the kernel's socket option refuses most",
     "--gateway": SAME,
     "-I": f"{SAME}; the checksum stays constant, so balancers show one path",
     "--icmp": SAME,

@@ -112,6 +112,8 @@ REFUSALS = {
     ("-g", HERE6, HERE4): "-g 2001:db8::1: an IPv6 address, but the target is reached over IPv4; write an IPv4 address",
     ("-g", f"{HERE4},", HERE4): "-g: an empty address; write addresses with single commas between them",
     ("-g", f"256,{HERE6}", HERE6): "-g 256: above 255; write a number from 0 to 255",
+    ("-D", "-O", "service=0x100000000", HERE4): "-O service 0x100000000: above 4294967295; write a number from 0 to 4294967295",
+    ("-D", "-O", "service=-1", HERE4): "-O service -1: not a number; write a number from 0 to 4294967295",
     ("--mda", "--flows", "2", HERE4): "--mda beside --flows: they exclude each other; leave out one of them",
     ("--mda", "--mtu", HERE4): "--mda beside --mtu: they exclude each other; leave out one of them",
     ("--egress", "--pcap", "f", HERE4): "--egress beside --pcap: they exclude each other; leave out one of them",

@@ -133,6 +133,8 @@ def _one(args: argparse.Namespace, bench: Bench, wish: Wish) -> int:
                 printer.offer(running.session.known_hops(), flow.af, bench.clock.mono_ns())
         _print_result(args, running, printer)
     except KeyboardInterrupt:
+        finish(running)
+        _print_known(args, running, printer)
         sys.stderr.write(f"{'' if args.json else chr(10)}pathwarden: {_CUT}\n")
         return INTERRUPTED
     _tell_mismatches(args, [running])
@@ -152,6 +154,16 @@ def _print_result(args: argparse.Namespace, running: Running, printer: Printer) 
     printer.finish(trace.hops, trace.flow.af)
     if printer.problem:
         remark(args, f"pathwarden: no AS numbers: {printer.problem}")
+
+
+def _print_known(args: argparse.Namespace, running: Running, printer: Printer) -> None:
+    """What an interrupted trace knows so far, at once: nobody waits for names any more."""
+    if running.trace is None:
+        return
+    if args.json:
+        say_json({**matrix.full_json(running.trace), "interrupted": True}, indent=None)
+    else:
+        printer.offer(running.trace.hops, running.trace.flow.af, None)
 
 
 def _many(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:

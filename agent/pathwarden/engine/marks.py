@@ -2,10 +2,11 @@
 
 Rules:
 1. What a quote does not hold says nothing: a quoted ToS of -1, a length, checksum or MSS of 0.
-2. A translator rewrites addresses and ports, and the checksum with them; on the way back it puts addresses and ports right in the
-   quote, but seldom the checksum inside. So a quoted checksum that is not the one sent is its fingerprint, and the difference
-   (ones' complement) stays the same from the translator on. It is known for methods whose checksum is the ident (UDP, UDP-Lite, DCCP)
-   or constant in the flow (ICMP); TCP's is not sent ahead of time and lies beyond the eight bytes that every quote has.
+2. A translator rewrites addresses and ports, and the checksum with them. On the way back Linux's conntrack puts the quote right,
+   addresses, ports and, where it rewrote them, the checksum inside: behind it nothing shows. Many others leave the checksum as it was
+   on their far side. So a quoted checksum that is not the one sent is a translator's fingerprint, its absence says nothing; the
+   difference (ones' complement) stays the same from the translator on. It is known for methods whose checksum is the ident (UDP,
+   UDP-Lite, DCCP) or constant in the flow (ICMP); TCP's is not sent ahead of time and lies beyond the eight bytes that every quote has.
 3. A clamped MSS can be seen only in quotes that hold TCP's options.
 """
 

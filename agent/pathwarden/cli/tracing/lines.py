@@ -31,11 +31,14 @@ class Printer:
         """Why AS numbers could not be looked up, '' if they could or were not asked for."""
         return self._origins.problem if self._origins else ""
 
-    def offer(self, hops: Iterable[Hop], af: int, mono_ns: int) -> None:
-        """Print of these hops what is new, as far as all that stands in their lines is known or was waited for long enough."""
+    def offer(self, hops: Iterable[Hop], af: int, mono_ns: int | None) -> None:
+        """Print of these hops what is new, as far as all that stands in their lines is known or was waited for long enough.
+
+        `mono_ns` None: at once, with what is known.
+        """
         for hop in hops:
             if hop.ttl > self._shown:
-                if not self._ready(hop.responders, mono_ns):
+                if mono_ns is not None and not self._ready(hop.responders, mono_ns):
                     return
                 self._print(hop, af, 0)
 
