@@ -31,7 +31,7 @@ gateway = "192.0.2.1"
 [routers]
 gw = { address4 = "192.0.2.1" }
 old = { address4 = "10.0.0.1" }
-new = { address4 = "10.0.0.2" }
+new = { address4 = "10.0.9.2" }
 site = {}
 [routes]
 first = ["gw", "old"]

@@ -5,7 +5,8 @@ Each e*.toml is a world (see pathwarden.sim.scenario) and:
              `ecn`; `may_traces` and `may_watch`: types of events that may be told besides what is expected, without and with the watch
 [noise]      what routers are like besides when there is noise; `each` stands for all of them
 [[expect]]   what must be told, for each target in this order: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also
-             where given `change` (the headline class) and `lost_after_ttl`; `also` is another type that would be right; `optional`
+             where given `change` (the headline class) and `fault_after`, the last responder before the
+             fault; `also` is another type that would be right; `optional`
 [[later]]    what will be expected when what tells it is there; not read here
 Nothing else may be told.
 """
@@ -49,8 +50,13 @@ def fits(told: Told, due: dict[str, Any]) -> bool:
         told.event.event_type in (due["type"], due.get("also"))
         and due["after_s"] <= told.at_s <= due["after_s"] + due["within_s"]
         and ("change" not in due or body["change"] == due["change"])
-        and ("lost_after_ttl" not in due or f"is {due['lost_after_ttl']}." in str(body["message"]))
+        and ("fault_after" not in due or due["fault_after"] in _near_side(body["location"]))
     )
+
+
+def _near_side(location: object) -> list[str]:
+    between = location["between"] if isinstance(location, dict) else None
+    return list(between[0]) if between else []
 
 
 def unexpected(told: list[Told], expected: list[dict[str, Any]], may: list[str]) -> list[str]:
