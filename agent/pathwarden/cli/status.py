@@ -95,8 +95,8 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
     """The same objects as a daemon would make them of its history at its start."""
     # Late: a daemon that answers makes them itself.
     from pathwarden.daemon.board import Board
-    from pathwarden.daemon.prober import remembered
-    from pathwarden.daemon.runtime import restore_detectors
+    from pathwarden.daemon.reporting import remembered
+    from pathwarden.daemon.runtime import restore_judges
     from pathwarden.net.clock import SystemClock
 
     settings = _with_targets_of(settings, reader)
@@ -120,8 +120,8 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         "notices": [],
     }
     board = Board(settings, SystemClock(), reader, lambda _tid: False, lambda: parts)
-    for tid, detector in restore_detectors(settings, reader).items():
-        board.restored(tid, remembered(detector, latest[tid]))
+    for tid, judge in restore_judges(settings, reader).items():
+        board.restored(tid, remembered(judge, latest[tid]))
     info = board.info() | dict.fromkeys(ONLY_THE_DAEMON_KNOWS)
     if running is False:
         # What was measured before the daemon ended says nothing about now.

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from pathwarden import __version__
 from pathwarden.detect.detector import Detector
+from pathwarden.model.change import NOWHERE, Location
 from pathwarden.model.history import Event, Route, StoredEvent
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.protocols import Clock, HistoryReader
@@ -33,6 +34,7 @@ class Fact(NamedTuple):
     answered: bool = False
     lost: bool = False
     learning: bool = True
+    location: Location = NOWHERE
 
 
 class Wishes(Protocol):
@@ -242,6 +244,7 @@ class Board:
             changes_total=changes_total,
             last_change=events[-1] if events else None,
             stability_pct_7d=self._stability(row, fact.usual, now),
+            location=fact.location,
         )
 
     def _stability(self, row: _Row, usual: Route | None, now: int) -> float | None:

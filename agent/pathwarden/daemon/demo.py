@@ -3,7 +3,6 @@
 Only the transport, the clock and the kernel's answers are simulated; schedule, detector, history, page and events are the real ones.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +14,9 @@ from pathwarden.config.load import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
-from pathwarden.daemon.prober import Prober, remembered
-from pathwarden.daemon.runtime import counters, restore_detectors
+from pathwarden.daemon.prober import Prober
+from pathwarden.daemon.reporting import Reporter, remembered
+from pathwarden.daemon.runtime import counters, restore_judges, restore_teller
 from pathwarden.daemon.sources import DeviceNames, NoBus
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -107,10 +107,11 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
     path = Path(settings.agent.db)
     writer = Writer(path, max_mb=DB_MB, boot_id="demo")
     with Reader(path) as reader:
-        detectors = restore_detectors(settings, reader)
+        judges = restore_judges(settings, reader)
         waiting: list[Record] = []
         sink = _Sink(waiting.append)
-        prober = Prober(settings, network, network, network, DeviceNames(), _Names(), driver, detectors, sink, os.urandom, random)
+        reporter = Reporter(judges, restore_teller(settings, judges, reader), network, sink)
+        prober = Prober(settings, network, network, network, DeviceNames(), _Names(), driver, judges, reporter, random)
         try:
             _write_week(prober, network, writer, waiting, progress)
         except BaseException:
@@ -138,9 +139,9 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
             }  # fmt: skip
 
         board = Board(settings, network, reader, prober.ask, parts)
-        for tid, detector in detectors.items():
-            board.restored(tid, remembered(detector, reader.latest(tid)))
-        prober.board = board
+        for tid, judge in judges.items():
+            board.restored(tid, remembered(judge, reader.latest(tid)))
+        board.wishes, reporter.board = prober, board
         _serve_until_interrupted(board, reader, settings, network, keeper, prober, say)
 
 

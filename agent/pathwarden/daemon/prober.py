@@ -1,42 +1,33 @@
-"""The prober's thread: starts due traces, drives them, judges them. It never waits for disk, names or broker."""
+"""The prober's thread: starts due traces and the watch's errands, drives them, has them judged. It waits for no disk, name or broker."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from random import Random
-from typing import Protocol
 
-from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.drive import LONGEST_WAIT_NS, Driver
+from pathwarden.daemon.reporting import Reporter
 from pathwarden.daemon.schedule import Schedule
 from pathwarden.daemon.started import Started
+from pathwarden.daemon.surroundings import Surroundings
 from pathwarden.daemon.watching import Watching, WayOut
-from pathwarden.detect.detector import RETRACE_AFTER_NS, Detector
+from pathwarden.detect.detector import RETRACE_AFTER_NS, Verdict
+from pathwarden.detect.judge import Judge
 from pathwarden.detect.watch.target import Outcome as WatchOutcome
+from pathwarden.detect.watch.values import Errand
 from pathwarden.detect.watch.watcher import Watcher
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
 from pathwarden.errors import ProbeError
-from pathwarden.model.change import Change
-from pathwarden.model.history import Event, Record, StoredTrace
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import PLAIN, Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, SourceResolver, Transport
 from pathwarden.model.settings import Settings, Source, Target
-from pathwarden.model.trace import Ending, Reason, Trace
-from pathwarden.present.events import event
+from pathwarden.model.trace import Answer, Ending, Reason, Trace
 
 WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
 NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
 NAME_RETRY_NS = 500_000_000
-
-
-class Entropy(Protocol):
-    """A source of random bytes, for event ids: `os.urandom` is one."""
-
-    def __call__(self, count: int, /) -> bytes:
-        """Give so many bytes."""
-        ...
 
 
 class Prober:
@@ -51,12 +42,11 @@ class Prober:
         sources: SourceResolver,
         resolver: Resolver,
         driver: Driver,
-        detectors: Mapping[str, Detector],
-        keep: Callable[[Record], None],
-        entropy: Entropy,
+        judges: Mapping[str, Judge],
+        reporter: Reporter,
         random: Random,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        self.board: Board | None = None
         self._agent = settings.agent
         self._spared = tuple(ip_network(network) for network in settings.agent.do_not_probe)
         self._named = {"": Source("", Binding()), **{source.name: source for source in settings.sources}}
@@ -68,12 +58,13 @@ class Prober:
         self._sources = sources
         self._resolver = resolver
         self._driver = driver
-        self._detectors = detectors
-        self._keep = keep
-        self._entropy = entropy
+        self._judges = judges
+        self._reporter = reporter
+        self._surroundings = surroundings
         self._random = random
         self._schedule = Schedule(settings.targets, random, clock.mono_ns())
         self._asked: deque[str] = deque()
+        self._wishes: deque[Callable[[], None]] = deque()
         self._shifts: deque[tuple[ClockShift, Callable[[ClockShift], None]]] = deque()
         self._running: dict[str, Started] = {}
         self._unresolved_ns: dict[str, int] = {}
@@ -86,6 +77,26 @@ class Prober:
         if tid not in self._tids:
             return False
         self._asked.append(tid)
+        self._transport.wake()
+        return True
+
+    def mute(self, tid: str, for_s: int) -> bool:
+        """Notify nothing of a target for so long; False if it is not watched."""
+        return self._wish(tid, lambda: self._reporter.mute(tid, for_s))
+
+    def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> bool:
+        """Notify nothing when a target goes from one of two routes to the other; False if it is not watched."""
+        return self._wish(tid, lambda: self._reporter.mute_pair(tid, one, other, muted=muted))
+
+    def accept_path(self, tid: str) -> bool:
+        """Make the route in force the usual one; False if the target is not watched, or has no route yet."""
+        judge = self._judges.get(tid)
+        return judge is not None and judge.detector.route is not None and self._wish(tid, lambda: self._reporter.accept(tid))
+
+    def _wish(self, tid: str, act: Callable[[], None]) -> bool:
+        if tid not in self._tids:
+            return False
+        self._wishes.append(act)
         self._transport.wake()
         return True
 
@@ -108,6 +119,7 @@ class Prober:
         """Probe until `stop` or `finish`."""
         while not self._stopping.is_set() and not (self._finishing.is_set() and not len(self._driver)):
             self.turn()
+        self._reporter.close()
 
     def turn(self, longest_ns: int = LONGEST_WAIT_NS) -> None:
         """Start what is due and drive what runs, until something happens or this much time has passed."""
@@ -115,6 +127,12 @@ class Prober:
             self._shift(*self._shifts.popleft())
         while self._asked:
             self._schedule.ask(self._asked.popleft())
+        while self._wishes:
+            self._wishes.popleft()()
+        self._reporter.tick()
+        planned_ns = self._reporter.wait_ns()
+        if planned_ns is not None:
+            longest_ns = min(longest_ns, planned_ns)
         if not self._finishing.is_set():
             longest_ns = min(longest_ns, self._start_due(), self._watch_due())
         self._driver.step(longest_ns)
@@ -128,10 +146,13 @@ class Prober:
 
     def _watch(self) -> Watching:
         """The watch between traces; from now on it is the one who clears suspicions."""
-        detectors = {tid: self._detectors[tid] for tid in self._tids}
+        detectors = {tid: self._judges[tid].detector for tid in self._tids}
         for detector in detectors.values():
             detector.alone = False
-        watcher = Watcher(detectors, self._agent.watch_pps, lambda _: True, self._clock.mono_ns())
+        watcher = Watcher(detectors, self._agent.watch_pps, self._reporter.is_green, self._clock.mono_ns())
+        for tid in self._tids:
+            watcher.restore(tid, self._judges[tid].watch)
+        self._reporter.watch_of = watcher.export
         return Watching(
             self._targets, detectors, watcher, self._driver, self._transport, self._clock, self._way_out, self._watched, self._again
         )
@@ -144,35 +165,36 @@ class Prober:
         return LONGEST_WAIT_NS if next_ns is None else max(next_ns - self._clock.mono_ns(), 0)
 
     def _able(self, tid: str) -> bool:
-        return tid not in self._running and self._detectors[tid].route is not None
+        return tid not in self._running and self._judges[tid].detector.route is not None
 
     def _again(self, tid: str, reason: Reason = Reason.CONFIRM) -> None:
         """The watch wants a whole trace."""
         self._schedule.again(tid, self._clock.mono_ns(), reason)
 
-    def _watched(self, target: Target, outcome: WatchOutcome, glimpse: Trace) -> None:
-        """Tell what the watch found."""
+    def _watched(self, target: Target, errand: Errand, answers: Sequence[Answer], outcome: WatchOutcome, glimpse: Trace) -> None:
+        """Judge and tell what the watch found."""
         if outcome.wants_trace or outcome.follow:
             self._again(target.tid, Reason.CONFIRM if outcome.wants_trace else Reason.WATCH)
-        if not outcome.changes:
-            return
-        detector = self._detectors[target.tid]
-        first_no = detector.state.change_no - len(outcome.changes) + 1
-        events = self._events(target, outcome.changes, glimpse, first_no)
-        if self.board is not None:
-            self.board.changed(target.tid, fact(detector, None, on_route=False), events)
-        self._keep(Record(None, detector.route, detector.export(), events, clock_synced=glimpse.clock_synced, target=target.tid))
+        self._heard_gateway(glimpse)
+        if self._surroundings is not None and self._judges[target.tid].detector.state.suspicion is not None:
+            self._surroundings.sample(glimpse.mono_ns)
+        changes = (*outcome.changes, *self._judges[target.tid].on_watch(errand, answers, glimpse))
+        if changes:
+            self._reporter.watched(target, changes, glimpse)
 
-    def _events(self, target: Target, changes: Sequence[Change], trace: Trace, first_no: int) -> tuple[Event, ...]:
-        return tuple(event(self._agent.name, target, change, trace, first_no + n, self._entropy(10)) for n, change in enumerate(changes))
+    def _heard_gateway(self, trace: Trace) -> None:
+        """Tell the surroundings whether the gateway answered a probe to the first hop, where it is known to be that."""
+        route, way = self._judges[trace.target].detector.route, trace.kernel_route
+        if self._surroundings is None or way is None or route is None or not route.hops or way.gateway not in route.hops[0]:
+            return
+        for hop in trace.hops[:1]:
+            for answer in hop.answers if hop.ttl == 1 else ():
+                self._surroundings.on_gateway(way, answer.responder is not None, trace.mono_ns)
 
     def _shift(self, shift: ClockShift, then: Callable[[ClockShift], None]) -> None:
-        for detector in self._detectors.values():
-            detector.shift(shift)
         for started in self._running.values():
             started.shift(shift)
-        if self.board is not None:
-            self.board.shift(shift, self._detectors)
+        self._reporter.shift(shift)
         then(shift)
 
     def _start(self, target: Target, reason: Reason) -> None:
@@ -186,7 +208,7 @@ class Prober:
         except ProbeError as error:
             self._finish(target, started, Outcome(Ending.ERROR, error.code, None, (), 0, 0, 0))
             return
-        route = self._detectors[target.tid].route
+        route = self._judges[target.tid].detector.route
         spec = TraceSpec(
             started.flow,
             target.first_ttl,
@@ -202,8 +224,7 @@ class Prober:
         self._driver.add(
             session, binding, lambda _: self._ended(target, started, session.outcome(), way_out), urgent=reason is not Reason.SCHEDULE
         )
-        if self.board is not None:
-            self.board.started(target.tid)
+        self._reporter.started(target.tid)
 
     def _address(self, target: Target, reason: Reason) -> str | None:
         """The target's address; None while its name is being resolved (the trace is put off, or told to have failed)."""
@@ -214,8 +235,7 @@ class Prober:
         now_ns = self._clock.mono_ns()
         since_ns = self._unresolved_ns.setdefault(target.tid, now_ns)
         if now_ns - since_ns < NAME_GRACE_NS:
-            if self.board is not None:
-                self.board.resolving(target.tid, True)
+            self._reporter.resolving(target.tid)
             self._schedule.put_off(target.tid, now_ns + NAME_RETRY_NS)
             return None
         started = self._started(target, "", reason)
@@ -248,38 +268,15 @@ class Prober:
             self._finish(target, started, outcome)
             return
         self._running.pop(target.tid, None)
-        detector, trace = self._detectors[target.tid], started.trace(outcome)
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), RETRACE_AFTER_NS)
-        self._shown(target, fact(detector, trace, on_route=False), ())
-        self._keep(Record(trace, None, detector.export()))
+        self._reporter.traced(target, started.trace(outcome), Verdict(None, (), None), self._schedule.next_run_ns(target.tid))
 
     def _finish(self, target: Target, started: Started, outcome: Outcome) -> None:
         self._running.pop(target.tid, None)
         trace = started.trace(outcome)
-        detector = self._detectors[target.tid]
-        first_no = detector.state.change_no + 1
-        verdict = detector.on_trace(trace)
-        events = self._events(target, verdict.changes, trace, first_no)
+        verdict = self._judges[target.tid].on_trace(trace)
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
         if self._watching is not None:
             self._watching.watcher.traced(trace, verdict.changes, self._clock.mono_ns())
-        self._shown(target, fact(detector, trace, on_route=verdict.route is not None), events)
-        self._keep(Record(trace, verdict.route, detector.export(), events))
-
-    def _shown(self, target: Target, known: Fact, events: tuple[Event, ...]) -> None:
-        if self.board is not None:
-            self.board.finished(target.tid, known, self._schedule.next_run_ns(target.tid), events)
-
-
-def fact(detector: Detector, trace: Trace | None, *, on_route: bool) -> Fact:
-    """What the board shows of a detector; `on_route` tells that this trace followed the route in force."""
-    state = detector.state
-    followed = trace if on_route else None
-    return Fact(
-        trace, followed, detector.route, detector.usual, state.route_since, state.reach.answered, state.reach.lost, detector.learning
-    )
-
-
-def remembered(detector: Detector, latest: StoredTrace | None) -> Fact:
-    """What the board shows of a detector and its newest trace as the history has them."""
-    return fact(detector, latest.trace if latest else None, on_route=latest is not None and latest.route_id is not None)
+        self._heard_gateway(trace)
+        self._reporter.traced(target, trace, verdict, self._schedule.next_run_ns(target.tid))

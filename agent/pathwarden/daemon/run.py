@@ -67,7 +67,7 @@ def run(load: Callable[[], Settings]) -> int:
     signal.signal(signal.SIGINT, life.on_stop)
     signal.signal(signal.SIGHUP, life.on_reload)
     threading.excepthook = life.on_fault
-    runtime = Runtime(load())
+    runtime = Runtime(load(), first=True)
     runtime.start()
     _say(runtime)
     supervisor = Notifier()

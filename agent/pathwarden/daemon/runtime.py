@@ -11,9 +11,14 @@ from pathwarden.config.load import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
-from pathwarden.daemon.prober import Prober, remembered
+from pathwarden.daemon.prober import Prober
+from pathwarden.daemon.reporting import REST, Reporter, remembered
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
+from pathwarden.daemon.surroundings import Surroundings
+from pathwarden.daemon.telling import Teller
 from pathwarden.detect.detector import Detector
+from pathwarden.detect.judge import Judge
+from pathwarden.detect.load import Load
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
@@ -24,6 +29,7 @@ from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.mqtt.topics import topics
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
+from pathwarden.net.counters import Counters
 from pathwarden.net.netlink import KernelRoutes
 from pathwarden.net.raw import RawTransport
 from pathwarden.net.resolver import ThreadResolver
@@ -41,10 +47,14 @@ IPV6_TARGET = "2606:4700:4700::1111"
 
 
 class Runtime:
-    """The agent with one configuration. `start` raises `OperatorError` and leaves nothing behind; `stop` writes what waits."""
+    """The agent with one configuration. `start` raises `OperatorError` and leaves nothing behind; `stop` writes what waits.
 
-    def __init__(self, settings: Settings) -> None:
+    The `first` one of a process tells that the agent has started.
+    """
+
+    def __init__(self, settings: Settings, *, first: bool = False) -> None:
         self.settings = settings
+        self._first = first
         self.pages: tuple[str, ...] = ()
         self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
         self._prober: Prober | None = None
@@ -92,9 +102,11 @@ class Runtime:
         random = Random()  # noqa: S311 - jitter and order, no secret
         correlator = Correlator(random.randint(1, LAST_IDENT))
         driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
-        detectors = restore_detectors(self.settings, reader)
+        judges = restore_judges(self.settings, reader)
         keeper = Keeper(writer)
-        prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, detectors, keeper.put, os.urandom, random)
+        surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, Load())
+        reporter = Reporter(judges, restore_teller(self.settings, judges, reader), clock, keeper.put, surroundings)
+        prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
         facts = {"name": transport.name, "detail": how}
 
         def parts() -> Mapping[str, object]:
@@ -108,19 +120,22 @@ class Runtime:
                 "mqtt": mqtt,
                 "db": {**db, "waiting": keeper.waiting(), "notice": trouble},
                 "ubus": about_bus,
-                "counters": counters(correlator, {**transport.counters(), **bus.counters(), "records_dropped": keeper.dropped}),
+                "counters": counters(
+                    correlator, {**transport.counters(), **bus.counters(), **surroundings.counters(), "records_dropped": keeper.dropped}
+                ),
                 "notices": notices(facts, mqtt, trouble, about_bus),
             }
 
         board = Board(self.settings, clock, reader, prober.ask, parts)
-        for tid, detector in detectors.items():
-            board.restored(tid, remembered(detector, reader.latest(tid)))
-        prober.board = board
+        for tid, judge in judges.items():
+            board.restored(tid, remembered(judge, reader.latest(tid)))
+        board.wishes, reporter.board = prober, board
         publisher = self._make_publisher(board, reader, keeper)
         self._serve(board, reader, clock)
         bus.start(board, reader, self.settings, clock)
-        self._begin(keeper, publisher, prober)
-        self._follow(clock, oracle, transport, prober, keeper)
+        self._begin(keeper, publisher, prober, reporter)
+        self._follow(clock, oracle, transport, prober, keeper, surroundings)
+        bus.on_happening(surroundings.note)
         self._follow_interfaces(bus, oracle, transport, prober)
 
     def _open_history(self) -> tuple[Writer, Reader]:
@@ -162,7 +177,7 @@ class Runtime:
         self._undo.append(("page", server.stop))
         self.pages = tuple(f"http://{address}/" for address in server.addresses)
 
-    def _begin(self, keeper: Keeper, publisher: MqttPublisher, prober: Prober) -> None:
+    def _begin(self, keeper: Keeper, publisher: MqttPublisher, prober: Prober, reporter: Reporter) -> None:
         """Start the threads; from here on the keeper closes the history."""
         if publisher.enabled:
             keeper.publisher = publisher
@@ -173,6 +188,8 @@ class Runtime:
         self._undo.append(("store", lambda: keeper.stop(STOP_S)))
         publisher.start()
         self._undo.append(("mqtt", publisher.stop))
+        if self._first:
+            reporter.begin()
         thread = threading.Thread(target=prober.run, name="prober", daemon=True)
         thread.start()
 
@@ -197,7 +214,13 @@ class Runtime:
         self._undo.append(("interfaces", bus.close))  # before the prober ends, which it asks
 
     def _follow(
-        self, clock: SystemClock, oracle: KernelRoutes, transport: RawTransport | RootlessTransport, prober: Prober, keeper: Keeper
+        self,
+        clock: SystemClock,
+        oracle: KernelRoutes,
+        transport: RawTransport | RootlessTransport,
+        prober: Prober,
+        keeper: Keeper,
+        surroundings: Surroundings,
     ) -> None:
         """Follow what changes around us: the kernel's routes and addresses, and the clock's becoming right."""
 
@@ -210,7 +233,7 @@ class Runtime:
                 log.info("the clock is right now; it was wrong by %.1f s", shift.by_ns / 1e9)
                 prober.clock_right(shift, keeper.correct)
 
-        oracle.watch(kernel_changed)
+        oracle.watch(kernel_changed, surroundings.note)
         self.tend = tend
 
 
@@ -229,6 +252,27 @@ def restore_detectors(settings: Settings, reader: HistoryReader) -> dict[str, De
             except (ValueError, TypeError, KeyError):
                 log.error("the state of target %s in the history is unreadable: its route is learned anew", target.tid)
     return detectors
+
+
+def restore_judges(settings: Settings, reader: HistoryReader) -> dict[str, Judge]:
+    """One judge per target, as it was when the history was last written."""
+    kept = reader.tellings()
+    judges = {tid: Judge(detector) for tid, detector in restore_detectors(settings, reader).items()}
+    for tid, judge in judges.items():
+        text = kept.get(f"{tid}{REST}")
+        if text is not None:
+            try:
+                judge.restore_rest(text)
+            except (ValueError, TypeError, KeyError):
+                log.error("what was noted about target %s is unreadable in the history: it is learned anew", tid)
+    return judges
+
+
+def restore_teller(settings: Settings, judges: Mapping[str, Judge], reader: HistoryReader) -> Teller:
+    """The teller, as it was when the history was last written."""
+    teller = Teller(settings.agent.name, settings.targets, os.urandom, lambda tid: judges[tid].detector.route)
+    teller.restore(reader.tellings(), reader.change_numbers())
+    return teller
 
 
 def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, object]:

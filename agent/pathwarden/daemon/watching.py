@@ -32,7 +32,7 @@ class WayOut(NamedTuple):
 class Found(Protocol):
     """Who is told what the watch found."""
 
-    def __call__(self, target: Target, outcome: Outcome, glimpse: Trace) -> None:
+    def __call__(self, target: Target, errand: Errand, answers: Sequence[Answer], outcome: Outcome, glimpse: Trace, /) -> None:
         """An errand led to this."""
         ...
 
@@ -132,7 +132,8 @@ class Watching:
             late=check.late,
             duplicates=check.duplicates,
         )
-        self._found(target, self.watcher.done(errand, check.answers, glimpse, now_ns), glimpse)
+        outcome = self.watcher.done(errand, check.answers, glimpse, now_ns)
+        self._found(target, errand, check.answers, outcome, glimpse)
 
     def _give_up(self, tid: str) -> None:
         self.watcher.reset(tid)

@@ -19,11 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from pathwarden.detect.classify import classify
 from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
 from pathwarden.detect.labels import label, number_of
+from pathwarden.detect.loops import clean
 from pathwarden.detect.reach import Reach, after_answer, after_silence
-from pathwarden.detect.routes import carried_over, classes_of, filled, new_route, shared_hops
+from pathwarden.detect.routes import carried_over, filled, new_route, shared_hops
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
+from pathwarden.detect.usual import NOT_ACCEPTED, Accepted, accept
 from pathwarden.detect.watch.values import Whole
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
@@ -50,7 +53,6 @@ class State(NamedTuple):
     address: str = ""
     epoch: str = ""
     route_id: str = ""
-    change_no: int = 0
     rounds: int = 0
     learned_s: int = 0
     route_since: int = 0
@@ -59,6 +61,7 @@ class State(NamedTuple):
     suspicion: Suspicion | None = None
     reach: Reach = Reach()
     other: bool = False
+    accepted: Accepted = NOT_ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ class Detector:
 
     @property
     def usual(self) -> Route | None:
-        """The route with most time to the present address."""
+        """The route with most time to the present address, or the one that the owner accepted as such (see `usual`)."""
         routes = [route for route in self.routes.values() if route.address == self.state.address]
-        return max(routes, key=lambda route: route.held_s, default=None)
+        return max(routes, key=self.state.accepted.weight, default=None)
 
     @property
     def learning(self) -> bool:
@@ -115,7 +118,6 @@ class Detector:
         if reach_change is not None:
             changes.append(reach_change)
         self._measure(trace)
-        self.state = self.state._replace(change_no=self.state.change_no + len(changes))
         return Verdict(self.route if self.state.suspicion is None else None, tuple(changes), self._retrace_after())
 
     def on_glimpse(self, glimpse: Trace, whole: Whole | None = None) -> Verdict:
@@ -127,8 +129,6 @@ class Detector:
         if self.route is None or (glimpse.address, epoch) != (self.state.address, self.state.epoch):
             return Verdict(None, (), None)
         settled = self._follow_route(glimpse, whole, partly=True)
-        if settled is not None:
-            self.state = self.state._replace(change_no=self.state.change_no + 1)
         return Verdict(self.route if self.state.suspicion is None else None, (settled,) if settled else (), None)
 
     def on_sibling(self, glimpse: Trace, whole: Whole) -> Change | None:
@@ -137,8 +137,18 @@ class Detector:
         epoch = glimpse.kernel_route.epoch if glimpse.kernel_route else ""
         if route is None or (glimpse.address, epoch) != (self.state.address, self.state.epoch):
             return None
-        self.state = self.state._replace(suspicion=None, change_no=self.state.change_no + 1)
+        self.state = self.state._replace(suspicion=None)
         return self._confirm(glimpse, route, Suspicion(glimpse.at, whole.hops, whole.length, (), 0, agreeing=1))
+
+    def attribute_change(
+        self, trace: Trace, cls: str, first_ttl: int, last_ttl: int, before: str, after: str, first_seen_at: int, confirmations: int
+    ) -> Change:
+        """A change of what the way does to probes, while the route stays."""
+        route = self.route
+        change = self._change(
+            ChangeKind.PATH_ATTRIBUTE_CHANGED, trace, first_seen_at, confirmations, route, route, self.state.route_since, (cls,)
+        )
+        return replace(change, first_ttl=first_ttl, last_ttl=last_ttl, before=before, after=after)
 
     def drop_suspicion(self) -> None:
         """Forget a suspicion that nothing confirmed."""
@@ -155,6 +165,12 @@ class Detector:
         """No balancer explains the strangers: what confirms them now is a change."""
         if self.state.suspicion is not None:
             self.state = self.state._replace(suspicion=replace(self.state.suspicion, cleared=True))
+
+    def accept(self) -> None:
+        """The owner takes the route in force for the usual one."""
+        route = self.route
+        if route is not None:
+            self.state = self.state._replace(accepted=accept(route, self.routes.values()))
 
     def answers_other(self, value: bool) -> None:
         """Whether it is another method than the traces' that the destination answers."""
@@ -173,10 +189,7 @@ class Detector:
 
     def _reached(self, glimpse: Trace, reach: Reach, last_ttl: int) -> Change | None:
         before, self.state = self.state, self.state._replace(reach=reach)
-        change = self._reach_change(glimpse, before.reach, reach, last_ttl)
-        if change is not None:
-            self.state = self.state._replace(change_no=self.state.change_no + 1)
-        return change
+        return self._reach_change(glimpse, before.reach, reach, last_ttl)
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
@@ -196,8 +209,10 @@ class Detector:
     def restore(cls, target: str, learn_s: int, text: str, routes: tuple[Route, ...]) -> "Detector":
         """A detector as it was when `export` wrote this text; raises ValueError, TypeError or KeyError on anything else."""
         values = json.loads(text)
+        values.pop("change_no", None)  # counted here once; whoever tells changes counts them
         values["reach"] = Reach(**values["reach"])
         values["steady"] = tuple(values["steady"])
+        values["accepted"] = Accepted(*values.get("accepted", NOT_ACCEPTED))
         if values["suspicion"] is not None:
             suspicion = values["suspicion"]
             suspicion["hops"] = tuple(tuple(hop) for hop in suspicion["hops"])
@@ -309,7 +324,10 @@ class Detector:
         old_since, steady = self.state.route_since, self.state.steady
         new, known = self._adopt(trace, suspicion.hops, suspicion.length)
         self.state = self.state._replace(steady=carried_over(steady, old, new, suspicion))
+        classes = classify(old, new, _no_as, _no_exchange)
         kind = ChangeKind.PATH_REVERTED if known else ChangeKind.PATH_CHANGED
+        if classes.attribute:
+            kind = ChangeKind.PATH_ATTRIBUTE_CHANGED
         returns = known and usual is not None and usual.route_id == new.route_id
         return self._change(
             kind,
@@ -319,7 +337,7 @@ class Detector:
             old,
             new,
             old_since,
-            classes_of(old, new),
+            classes.labels,
             known=known,
             returns_to_usual=returns,
         )
@@ -427,8 +445,16 @@ class Detector:
         )
 
 
+def _no_as(_address: str) -> int | None:
+    return None
+
+
+def _no_exchange(_address: str) -> bool:
+    return False
+
+
 def _sight(trace: Trace) -> Sight:
-    answers = {hop.ttl: tuple([answer.responder for answer in hop.answers]) for hop in trace.hops}
+    answers = {hop.ttl: tuple([answer.responder for answer in hop.answers]) for hop in clean(trace)}
     last = max((ttl for ttl, row in answers.items() if any(row)), default=0)
     return Sight(tuple([answers.get(ttl, ()) for ttl in range(1, last + 1)]), trace.reached_ttl)
 

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from pathwarden.detect.compare import Hop, difference, fill, hop_at, lengths_differ
+from pathwarden.detect.compare import Hop, fill, hop_at
 from pathwarden.detect.suspicion import Suspicion
 from pathwarden.model.history import Route
 from pathwarden.model.trace import Trace
@@ -13,18 +13,6 @@ def new_route(trace: Trace, target: str, label: str, epoch: str, hops: tuple[Hop
     seed = f"{target}|{label}|{trace.address}|{epoch}|{trace.at}|{hops}"
     route_id = sha256(seed.encode()).hexdigest()[:12]
     return Route(route_id, target, label, trace.address, epoch, hops, length, trace.at, trace.at, 0, 0, None, 0.0)
-
-
-def classes_of(old: Route, new: Route) -> tuple[str, ...]:
-    """The classes of a path change, headline first."""
-    differ = difference(old.hops, new.hops)
-    replaced = max(len(differ.added), len(differ.removed))
-    classes = []
-    if replaced:
-        classes.append("hop" if replaced == 1 else "reroute")
-    if lengths_differ(old.length, new.length):
-        classes.append("length")
-    return tuple(classes) or ("hop",)
 
 
 def filled(route: Route, hops: tuple[Hop, ...], length: int | None) -> Route:

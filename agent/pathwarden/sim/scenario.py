@@ -225,7 +225,7 @@ def _check(scenario: Scenario) -> None:
 
 def _check_hops(name: str, hops: tuple[tuple[str, ...], ...], names: set[str]) -> None:
     circle = int(hops[-1][0][1:]) if hops and hops[-1][0].startswith("@") else 0
-    if circle >= len(hops):
+    if circle and circle >= len(hops):
         raise ValueError(f"routes.{name}: {hops[-1][0]} is longer than the route")
     unknown = {router.lstrip("?") for choice in (hops[:-1] if circle else hops) for router in choice} - names
     if unknown:

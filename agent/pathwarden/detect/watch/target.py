@@ -36,7 +36,8 @@ SIBLING_EVERY_NS = 2 * SECOND_NS  # a router that everybody asks at once may ans
 RELIABLE = 10  # answers in a row after which one silence is worth a sentinel
 BURST = 6  # hops verified when the sentinel's answer looks different
 LONGEST_BACK_OFF = 64
-MOST_AUDITS = 4095  # flows of a base flow (see engine.flows.MOST)
+MOST_AUDITS = 3800  # flows of a base flow (see engine.flows.MOST) that audits take by turns,
+FRESH_FLOW = 3801  # and from where inquiries take theirs
 HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
 HOLD_EVERY_NS = 5 * SECOND_NS
 WORTH = 4  # a hop where another known route differs is asked five times as often, and so on
@@ -68,7 +69,7 @@ class Outcome:
 class TargetWatch:
     """One target. `steady` gives its next probe, `done` takes what an errand got."""
 
-    def __init__(self, tid: str, detector: Detector, gate: Callable[[int], bool]) -> None:
+    def __init__(self, tid: str, detector: Detector, gate: Callable[[str, int], bool]) -> None:
         self.tid = tid
         self.detector = detector
         self.can_vary = True
@@ -80,7 +81,7 @@ class TargetWatch:
         self._dues = dict.fromkeys(SHARES, 0.0)
         self._asked_ns: dict[int, int] = {}
         self._back_off: dict[int, int] = {}
-        self._audits = 0
+        self._audits: dict[int, int] = {}
         self._doubts: dict[int, str] = {}
         self._vigil = 0
         self._vigil_others = 0
@@ -98,16 +99,21 @@ class TargetWatch:
 
     def export(self) -> dict[str, object]:
         """What must survive a restart, JSON-ready."""
-        back_off = {str(ttl): value for ttl, value in self._back_off.items()}
-        return {"changes": round(self._changes, 3), "changes_at": self._changes_at, "audits": self._audits, "back_off": back_off}
+        audits, back_off = ({str(ttl): value for ttl, value in each.items()} for each in (self._audits, self._back_off))
+        return {"changes": round(self._changes, 3), "changes_at": self._changes_at, "audits": audits, "back_off": back_off}
 
     def restore(self, values: Mapping[str, object]) -> None:
         """Go on from what `export` gave. Raises ValueError, TypeError or KeyError on anything else."""
         changes, at, audits, back_off = (values[key] for key in ("changes", "changes_at", "audits", "back_off"))
-        if not isinstance(changes, float | int) or not isinstance(at, int) or not isinstance(audits, int) or not isinstance(back_off, dict):
+        if (
+            not isinstance(changes, float | int)
+            or not isinstance(at, int)
+            or not isinstance(audits, dict)
+            or not isinstance(back_off, dict)
+        ):
             raise TypeError("a watch has numbers")
-        self._changes, self._changes_at, self._audits = float(changes), at, audits % MOST_AUDITS
-        self._back_off = {int(ttl): int(value) for ttl, value in back_off.items()}
+        self._changes, self._changes_at = float(changes), at
+        self._audits, self._back_off = ({int(ttl): int(value) for ttl, value in each.items()} for each in (audits, back_off))
 
     def reset(self) -> None:
         """Its way out or its address moved: what was under way is void."""
@@ -196,8 +202,9 @@ class TargetWatch:
         if kind is Kind.AUDIT:
             if not self.can_vary:
                 return None
-            number = self._audits % MOST_AUDITS + 1
-            return Look(answering[number % len(answering)], number)
+            # Each hop has its own next flow: a balancer that hashes ports badly would show but one member to every n-th.
+            ttl = min(answering, key=lambda ttl: self._audits.get(ttl, 0))
+            return Look(ttl, self._audits.get(ttl, 0) % MOST_AUDITS + 1)
         return Look(max(answering, key=lambda ttl: (mono_ns - self._asked_ns.get(ttl, 0)) * self._worth(ttl)))
 
     def _worth(self, ttl: int) -> int:
@@ -254,7 +261,7 @@ class TargetWatch:
 
     def _audit_done(self, got: Got, out: Outcome) -> None:
         look, who = got.errand.looks[0], got.answers[0].responder
-        self._audits = look.flow_no
+        self._audits[look.ttl] = look.flow_no
         route = self.detector.route
         if who is None or route is None:
             return
@@ -311,7 +318,7 @@ class TargetWatch:
         needed = max(LEAST_SILENT, probes_needed(detector.state.reach.rate))
         if self._vigil_others or self._vigil < min(needed, MOST_SILENT):
             out.errands.append(self._next_vigil(got.mono_ns))
-        elif self._vigil < needed or not self._gate(got.mono_ns):
+        elif self._vigil < needed or not self._gate(self.tid, got.mono_ns):
             # Too few for so unsteady a target, or it is our own line: the next sentinel begins anew.
             self._vigil = 0
         else:
@@ -337,7 +344,7 @@ class TargetWatch:
         if route is None:
             return ()
         self._held_since_ns = 0
-        self.inquiry = Inquiry(route, ttl, can_vary=self.can_vary, first_flow=self._audits % MOST_AUDITS // 2 + 1)
+        self.inquiry = Inquiry(route, ttl, can_vary=self.can_vary, first_flow=FRESH_FLOW)
         looks, after_ns = self.inquiry.looks()
         return (Errand(self.tid, Kind.INQUIRY, looks, mono_ns + after_ns),)
 
@@ -348,7 +355,7 @@ class TargetWatch:
         inquiry.take(got.errand.looks, [answer.responder for answer in got.answers])
         if inquiry.cleared:
             detector.clear_suspicion()
-        green = self._gate(got.mono_ns)
+        green = self._gate(self.tid, got.mono_ns)
         if inquiry.stage is not Stage.REMAP or inquiry.met_stranger(got.errand.looks):
             # Known responders elsewhere tell nothing of the stranger, but would count as looks in vain.
             out.changes += detector.on_glimpse(got.glimpse, inquiry.whole if inquiry.stage is Stage.INSIST and green else None).changes

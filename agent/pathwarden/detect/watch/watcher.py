@@ -40,7 +40,7 @@ LOOK_NS = 1_000_000_000  # how often time alone is looked at
 class Watcher:
     """Not thread-safe: the prober's thread alone calls it. `pps` 0 follows up suspicions only."""
 
-    def __init__(self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[int], bool], mono_ns: int) -> None:
+    def __init__(self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[str, int], bool], mono_ns: int) -> None:
         self.targets = {tid: TargetWatch(tid, detector, gate) for tid, detector in detectors.items()}
         self._interval_ns = round(1e9 / pps) if pps else 0
         self._next_ns = mono_ns
@@ -95,6 +95,15 @@ class Watcher:
         """Something happened on our side: verify these targets' routes."""
         for tid in tids:
             self._queue(self.targets[tid].verify_burst(mono_ns))
+
+    def export(self, tid: str) -> dict[str, object]:
+        """What must survive a restart of one target's watch, JSON-ready; {} if it is not watched."""
+        return self.targets[tid].export() if tid in self.targets else {}
+
+    def restore(self, tid: str, values: Mapping[str, object]) -> None:
+        """Go on from what `export` gave; {} begins anew. Raises ValueError, TypeError or KeyError on anything else."""
+        if values:
+            self.targets[tid].restore(values)
 
     def reset(self, tid: str) -> None:
         """The target's way out moved: what was under way is void."""
