@@ -153,3 +153,20 @@ def test_as_json() -> None:
         "back_at": None,
         "text": "The probe's addresses or ports are translated before hop 2 (10.0.0.2).",
     }
+
+
+@pytest.mark.parametrize(
+    ("reached", "after", "end"),
+    [(True, 1, "the target is 1 hop behind it"), (False, None, "nothing behind it answered")],
+)
+def test_time_exceeded_from_the_targets_own_address_tells_of_a_translator(reached: bool, after: int | None, end: str) -> None:
+    plain = path(PLAIN, PLAIN, PLAIN)
+    first, second, last = plain.hops
+    answers = tuple(answer._replace(responder=plain.address) for answer in second.answers)
+    if not reached:
+        plain = replace(plain, ending=Ending.GAP, reached_ttl=None)
+        last = hop(3, None, None)
+    trace = replace(plain, hops=(first, second._replace(answers=answers), last))
+    assert told(trace) == [("dnat", 2, plain.address, None, after, None)]
+    expected = f"Hop 2 ({plain.address}) has the target's own address and passes probes on: it translates destinations, and {end}."
+    assert findings(trace)[0].sentence == expected

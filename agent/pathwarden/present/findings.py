@@ -5,7 +5,9 @@ Rules:
    there or before it, behind the last hop that saw nothing.
 2. A change counts from the first hop that shows it if the next hop that tells shows it, too, or if none does. If that one shows the
    value of before, a single router is odd (`back_at`): it quotes wrongly, or answers by another way.
-3. A hop without a quote (silent, or read without privilege) tells nothing, and neither does what no quote holds.
+3. Time Exceeded from the target's own address is no arrival: whoever has that address passes probes on. That is a router that
+   translates destinations (DNAT); the first such hop is named.
+4. A hop without a quote (silent, or read without privilege) tells nothing, and neither does what no quote holds.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,10 +26,10 @@ _STATES = {ReplyKind.OPEN: "open", ReplyKind.CLOSED: "closed", ReplyKind.UNREACH
 class Finding(NamedTuple):
     """One thing that a trace tells.
 
-    `kind` is `nat`, `dscp`, `ecn`, `length`, `mss`, `hidden_mpls`, `way_back`, `mtu` or `destination`. `ttl` and `responder` are the hop
+    `kind` is `nat`, `dscp`, `ecn`, `length`, `mss`, `hidden_mpls`, `way_back`, `dnat`, `mtu` or `destination`. `ttl` and `responder` are the hop
     that showed it first (None: nobody in particular), `before` and `after` the value up to there and from there on: for `nat` the
     difference of the checksums; for `hidden_mpls` the TTL that was left (1 is usual); for `way_back` how many hops longer than the way
-    there; for `mtu` bytes; for `destination` `after` is `open`, `closed`, `answered`, `unreachable` or `silent`, and `before` the mark
+    there; for `dnat` `after` is how far behind the target answered, None if it did not; for `mtu` bytes; for `destination` `after` is `open`, `closed`, `answered`, `unreachable` or `silent`, and `before` the mark
     of an unreachable (`!X`), else None. `back_at` is the ttl that shows the old value again, None if it stays changed.
     """
 
@@ -49,6 +51,7 @@ class Finding(NamedTuple):
 def findings(trace: Trace) -> tuple[Finding, ...]:
     """All findings of a trace: changes by kind and ttl, then sizes, then the destination's outcome (none if no probe could leave)."""
     result = [found for kind, (read, sent) in _CHANGES.items() for found in _changes(kind, trace, read, sent(trace))]
+    result.extend(_dnat(trace))
     result.extend(_mtu(trace))
     if trace.ending is not Ending.ERROR:
         result.append(_destination(trace))
@@ -143,6 +146,15 @@ def _told(hop: Hop, trace: Trace, read: _Reader) -> tuple[str, int] | None:
 # -- what was said
 
 
+def _dnat(trace: Trace) -> Iterator[Finding]:
+    """Who has the target's address and passes probes on."""
+    for hop in trace.hops:
+        if any(answer.responder == trace.address and answer.kind is ReplyKind.TIME_EXCEEDED for answer in hop.answers):
+            behind = None if trace.reached_ttl is None else trace.reached_ttl - hop.ttl
+            yield Finding("dnat", hop.ttl, trace.address, None, behind)
+            return
+
+
 def _mtu(trace: Trace) -> Iterator[Finding]:
     """The smallest size that somebody said he can pass on, or that a search found."""
     said = [(answer.marks.mtu, hop.ttl, answer) for hop in trace.hops for answer in hop.answers if answer.marks.mtu]
@@ -189,6 +201,13 @@ def _way_back_in_words(found: Finding, where: str) -> str:
     return f"From {where} the way back is {count} {'longer' if hops > 0 else 'shorter'} than the way there"
 
 
+def _dnat_in_words(found: Finding, where: str) -> str:
+    text = f"{where[0].upper()}{where[1:]} has the target's own address and passes probes on: it translates destinations"
+    if not isinstance(found.after, int):
+        return f"{text}, and nothing behind it answered"
+    return f"{text}, and the target is {'1 hop' if found.after == 1 else f'{found.after} hops'} behind it"
+
+
 def _mtu_in_words(found: Finding, where: str) -> str:
     return f"The path takes at most {found.after} bytes" + (f", says {where}" if found.responder else f" from hop {found.ttl} on")
 
@@ -207,6 +226,7 @@ _SENTENCES: dict[str, Callable[[Finding, str], str]] = {
         f"The probe came to {where} with a TTL of {found.after} left, so a hidden MPLS tunnel probably leads there"
     ),
     "way_back": _way_back_in_words,
+    "dnat": _dnat_in_words,
     "mtu": _mtu_in_words,
     "destination": _in_words,
 }
