@@ -26,11 +26,12 @@ _STATES = {ReplyKind.OPEN: "open", ReplyKind.CLOSED: "closed", ReplyKind.UNREACH
 class Finding(NamedTuple):
     """One thing that a trace tells.
 
-    `kind` is `nat`, `dscp`, `ecn`, `length`, `mss`, `hidden_mpls`, `way_back`, `dnat`, `mtu` or `destination`. `ttl` and `responder` are the hop
-    that showed it first (None: nobody in particular), `before` and `after` the value up to there and from there on: for `nat` the
-    difference of the checksums; for `hidden_mpls` the TTL that was left (1 is usual); for `way_back` how many hops longer than the way
-    there; for `dnat` `after` is how far behind the target answered, None if it did not; for `mtu` bytes; for `destination` `after` is `open`, `closed`, `answered`, `unreachable` or `silent`, and `before` the mark
-    of an unreachable (`!X`), else None. `back_at` is the ttl that shows the old value again, None if it stays changed.
+    `kind` is `nat`, `dscp`, `ecn`, `length`, `mss`, `hidden_mpls`, `way_back`, `dnat`, `mtu` or `destination`. `ttl` and `responder`
+    are the hop that showed it first (None: nobody in particular), `before` and `after` the value up to there and from there on: for
+    `nat` the difference of the checksums; for `hidden_mpls` the TTL that was left (1 is usual); for `way_back` how many hops longer
+    than the way there; for `dnat` `after` is how far behind the target answered, None if it did not; for `mtu` bytes; for
+    `destination` `after` is `open`, `closed`, `answered`, `unreachable` or `silent`, and `before` the mark of an unreachable (`!X`),
+    else None. `back_at` is the ttl that shows the old value again, None if it stays changed.
     """
 
     kind: str
