@@ -69,9 +69,13 @@ class Trigger:
         return None if self._settled < RUN else _median(self._baseline())
 
     @property
-    def band_ms(self) -> float | None:
-        """How far a reply may lie from the level without being beyond it; None before it is known."""
-        return None if self._settled < RUN else _band(self._baseline())
+    def reach_ms(self) -> float | None:
+        """How far from the level all but `VISITED` of the baseline lie, at least its band; None before it is known."""
+        if self._settled < RUN:
+            return None
+        baseline = self._baseline()
+        level, few = _median(baseline), int(VISITED * len(baseline))
+        return max(_band(baseline), sorted(abs(value - level) for value in baseline)[-1 - few])
 
     def push(self, sample_ms: float | None) -> Shift | None:
         """Take the next sample; the shift that it decided, else None."""
