@@ -5,6 +5,7 @@ base path for one of three others (a departure), and returns. Now and then a tru
 and then a target or the border of a network fails. Loss, silence and rate limits are there all the time and change nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import exp, log
@@ -16,6 +17,9 @@ from pathwarden.sim.scenario import Change, Destination, Router, Scenario
 
 DAY_S = 86_400.0
 NEAR_HOPS = 6  # gateway, two of the provider's, two of a trunk, a border
+SITE_HOPS = 2  # before the destination, in its own network
+GATEWAY = "192.168.1.1"
+ISP = "240.0"  # prefixes of 240.0.0.0/4, which nobody has: each network's own, as in the Internet
 Hops = tuple[tuple[str, ...], ...]
 
 
@@ -93,18 +97,19 @@ class _Maker:
         self.changes: list[Change] = [Change(0.0, hash=f"w{seed}")]  # balancers by name: see `Topology`
         self.happenings: list[Happening] = []
         self.causes = 0
+        self.addresses: Counter[str] = Counter()
 
     def world(self) -> World:
         targets = self._targets()
         routes = []
         for target in targets:
             routes += [(f"{target.name}.{number}", hops) for number, hops in enumerate((target.base, *target.detours))]
-        destinations = tuple(Destination(t.name, f"198.18.0.{n + 1}", f"{t.name}.0") for n, t in enumerate(targets))
+        destinations = tuple(Destination(t.name, self._address(_site(t.network)), f"{t.name}.0") for t in targets)
         for target in targets:
             self._depart(target)
         self._share(targets)
         self._fail(targets)
-        scenario = Scenario("192.0.2.10", "192.0.2.1", tuple(self.routers.values()), tuple(routes), destinations, tuple(self.changes))
+        scenario = Scenario("192.168.1.10", GATEWAY, tuple(self.routers.values()), tuple(routes), destinations, tuple(self.changes))
         self.happenings.sort(key=lambda each: each.at_s)
         names = tuple(target.name for target in targets)
         return World(self.seed, scenario, names, self.numbers.map_s, self.ends_s, self.happenings)
@@ -113,16 +118,17 @@ class _Maker:
 
     def _targets(self) -> list[_Target]:
         numbers, dice = self.numbers, self.dice
-        self.routers["gw"] = Router("gw", "192.0.2.1", adds_ms=0.4, jitter_ms=0.1)
-        near = [("gw",), self._hop(), self._hop()]
-        trunks = [[self._hop(answers=True), self._hop(answers=True)] for _ in range(numbers.trunks)]
+        self.routers["gw"] = Router("gw", GATEWAY, adds_ms=0.4, jitter_ms=0.1)
+        near = [("gw",), self._hop(ISP), self._hop(ISP)]
+        trunks = [[self._hop(ISP, answers=True), self._hop(ISP, answers=True)] for _ in range(numbers.trunks)]
         self.trunk_names = [[hop[0] for hop in trunk] for trunk in trunks]
         self.borders = []
         rates = [rate for rate, share in numbers.rates for _ in range(round(share * numbers.targets))]
         dice.shuffle(rates)
         targets = []
         for network in range(numbers.networks):
-            border, transit = self._hop(), [self._hop() for _ in range(dice.randint(*numbers.transit))]
+            carrier = _carrier(network)
+            border, transit = self._hop(carrier), [self._hop(carrier) for _ in range(dice.randint(*numbers.transit))]
             self.borders.append(border[0])
             trunk = network % numbers.trunks
             shared = [*near, *trunks[trunk], border, *transit]
@@ -133,18 +139,19 @@ class _Maker:
     def _target(self, number: int, network: int, trunk: int, shared: list[tuple[str, ...]], rate: float) -> _Target:
         numbers, dice = self.numbers, self.dice
         tail_length = max(dice.randint(*numbers.length) - len(shared) - 1, 1)
-        tail: list[tuple[str, ...]] = [self._hop() for _ in range(tail_length)]
+        prefixes = [_carrier(network)] * (tail_length - SITE_HOPS) + [_site(network)] * min(SITE_HOPS, tail_length)
+        tail: list[tuple[str, ...]] = [self._hop(prefix) for prefix in prefixes]
         if dice.random() < numbers.balanced:
             for place in dice.sample(range(tail_length), min(1 + (dice.random() < numbers.second_diamond), tail_length)):
-                tail[place] = self._hop(self._width())
+                tail[place] = self._hop(prefixes[place], self._width())
         base = (*shared, *tail)
         self.routers[f"t{number}"] = self._router(f"t{number}", "", answers=True)
-        detours = tuple(self._detour(base) for _ in range(numbers.detours))
+        detours = tuple(self._detour(base, network, len(shared)) for _ in range(numbers.detours))
         segments = ("lan", "wan", "isp", "isp", "isp", "border", *["transit"] * (len(base) - NEAR_HOPS))
-        last_two = max(len(base) - 2, len(shared))
-        return _Target(f"t{number}", network, trunk, rate, base, detours, (*segments[:last_two], *["destination"] * 9))
+        site = max(len(base) - SITE_HOPS, len(shared))
+        return _Target(f"t{number}", network, trunk, rate, base, detours, (*segments[:site], *["destination"] * 9))
 
-    def _detour(self, base: Hops) -> Hops:
+    def _detour(self, base: Hops, network: int, shared: int) -> Hops:
         """Another path: one hop, several hops, or a number of hops by one to three more or less replaced."""
         numbers, dice = self.numbers, self.dice
         shape = _drawn(dice, numbers.shapes)
@@ -155,18 +162,18 @@ class _Maker:
             more = dice.choice([-1, -2, 1, 1, 2, 3])
             # What does not fit, for too short a stretch or too long a path, becomes one hop less.
             size += more if size + more >= 0 and len(base) + more < numbers.length[1] else -1
-        new: list[tuple[str, ...]] = [self._hop() for _ in range(size)]
+        prefix = _site(network) if start >= max(len(base) - SITE_HOPS, shared) else _carrier(network)
+        new: list[tuple[str, ...]] = [self._hop(prefix) for _ in range(size)]
         if new and dice.random() < numbers.detour_balanced:
-            new[dice.randrange(size)] = self._hop(self._width())
+            new[dice.randrange(size)] = self._hop(prefix, self._width())
         return (*base[:start], *new, *base[stop:])
 
-    def _hop(self, width: int = 1, *, answers: bool = False) -> tuple[str, ...]:
+    def _hop(self, prefix: str, width: int = 1, *, answers: bool = False) -> tuple[str, ...]:
         silent = not answers and self.dice.random() < self.numbers.silent
         names = []
         for _ in range(width):
-            number = len(self.routers)
-            name = f"r{number}"
-            self.routers[name] = self._router(name, _address(number), answers=answers)._replace(silent=silent)
+            name = f"r{len(self.routers)}"
+            self.routers[name] = self._router(name, self._address(prefix), answers=answers)._replace(silent=silent)
             names.append(name)
         return tuple(names)
 
@@ -187,6 +194,12 @@ class _Maker:
             burst_s=burst_s,
             burst_every_s=every_s,
         )
+
+    def _address(self, prefix: str) -> str:
+        """The next address of a prefix; neighbours lie in different /24, so that none is taken for the other renumbered."""
+        self.addresses[prefix] += 1
+        number = self.addresses[prefix]
+        return f"{prefix}.{number % 250}.{number // 250 + 1}"
 
     def _width(self) -> int:
         return int(_drawn(self.dice, self.numbers.widths))
@@ -216,7 +229,7 @@ class _Maker:
         for trunk, names in enumerate(self.trunk_names):
             for at_s, back_s, next_s in self._times(numbers.shared_rate, short=False):
                 chosen = names if dice.random() < 0.5 else names[:1]
-                others = {name: _address(len(self.routers) + 60_000 + self.causes * 4 + n) for n, name in enumerate(chosen)}
+                others = {name: self._address(ISP) for name in chosen}
                 self.causes += 1
                 for name, address in others.items():
                     self.changes.append(Change(at_s, router=name, values=(("address4", address),)))
@@ -293,5 +306,11 @@ def _drawn(dice: Random, shares: "tuple[tuple[object, float], ...] | list[tuple[
     return dice.choices([each for each, _ in shares], [share for _, share in shares])[0]
 
 
-def _address(number: int) -> str:
-    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+def _carrier(network: int) -> str:
+    """The prefix of what carries traffic to a network."""
+    return f"240.{16 + network}"
+
+
+def _site(network: int) -> str:
+    """The prefix of the network's own routers and hosts."""
+    return f"240.{64 + network}"
