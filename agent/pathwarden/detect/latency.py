@@ -288,7 +288,6 @@ class Latency:
         after = _Level(least if middle > join.before.ms else middle, join.before.reach_ms)
         if not _far(join.before.ms, after.ms, JOINED_STEP) or abs(after.ms - join.before.ms) <= join.before.reach_ms:
             return None
-        self._trigger = Trigger()  # it may not have seen the step yet, and must not find it again
         return self._tell(join.before, after, self._ats[-LEAST_OF], at, joined=True)
 
     def _tell(self, before: _Level, after: _Level, since_at: int, at: int, *, joined: bool) -> LatencyShift:
