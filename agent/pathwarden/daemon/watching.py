@@ -64,6 +64,7 @@ class Watching:
         self._way_out = way_out
         self._found = found
         self._moved = moved
+        self._stuck: set[str] = set()  # targets to which no probe could leave
 
     def start_due(self, able: Callable[[str], bool]) -> int | None:
         """Start what is due; when (monotonic) something is due again, None for never."""
@@ -75,14 +76,17 @@ class Watching:
         target, state = self._targets[errand.tid], self._detectors[errand.tid].state
         try:
             way = self._way_out(target, state.address)
-            if way.kernel_route.epoch != state.epoch:
-                self._give_up(errand.tid)
-                return
-            self.watcher.targets[errand.tid].can_vary = varies(way.flow)
             asks = [self._ask(target, way, look) for look in errand.looks]
         except ProbeError:
+            # Traces tell why, at their own pace. One is due as soon as probes can leave again.
+            self.watcher.reset(errand.tid)
+            self._stuck.add(errand.tid)
+            return
+        if way.kernel_route.epoch != state.epoch or errand.tid in self._stuck:
+            self._stuck.discard(errand.tid)
             self._give_up(errand.tid)
             return
+        self.watcher.targets[errand.tid].can_vary = varies(way.flow)
         check = Check(asks, self._driver.correlator, self._wait_ns(errand.tid))
         at, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         self._driver.add(check, way.binding, lambda _: self._done(errand, check, way, at, mono_ns), urgent=True)

@@ -1,8 +1,8 @@
 """Other targets that the same change may have touched.
 
-Where a sibling's route had the same hops as the changed one (as far as they answer), from the hop before the change to the hop behind
-it, its new route is foreseen, and one answer of the expected stranger confirms it. Where it only led through a responder that is gone,
-it is verified there.
+Where a sibling's route had the same hops as the changed one (as far as they answer), from the hop before the change to its end, or to
+the hop behind it if the length changed, its new route is foreseen, and one answer of the expected stranger confirms it. Where it only
+led through a responder that is gone, it is verified there.
 """
 
 from pathwarden.detect.compare import Hop, hop_at
@@ -32,7 +32,8 @@ def foresee(route: Route, old: Route, new: Route, first_ttl: int, last_ttl: int)
     """What becomes of a route if the change from old to new, at `first_ttl..last_ttl` of the new one, is its own as well."""
     shift = len(new.hops) - len(old.hops)
     last_old = last_ttl - shift
-    around = range(max(first_ttl - 1, 1), last_old + 2)
+    # Where the length stays, it does not matter where the sibling goes on behind the change.
+    around = range(max(first_ttl - 1, 1), last_old + (2 if shift else 1))
     destination = old.length or len(old.hops)
     if not first_ttl or last_old >= destination or len(route.hops) < last_old:
         return None

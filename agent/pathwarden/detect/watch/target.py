@@ -12,7 +12,8 @@ Rules:
    probes still come. It is back after three answers of three.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import exp
 from typing import NamedTuple
 
 from pathwarden.detect.compare import hop_at
@@ -41,8 +42,8 @@ FRESH_FLOW = 3801  # and from where inquiries take theirs
 HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
 HOLD_EVERY_NS = 5 * SECOND_NS
 WORTH = 4  # a hop where another known route differs is asked five times as often, and so on
-MEMORY_S = 259_200.0  # changes fade from the estimate of how often a target changes within days
-PRIOR = 0.3  # changes in that time before anything is known
+MEMORY_NS = 259_200 * SECOND_NS  # changes fade within days from the estimate of how often a target changes
+PRIOR = 0.3  # changes in that time that any target is thought capable of
 
 
 class Got(NamedTuple):
@@ -88,19 +89,21 @@ class TargetWatch:
         self._held_since_ns = 0
         self._lost_since_ns = 0
         self._lost_asked_ns = 0
-        self._changes = PRIOR
-        self._changes_at = 0
-        self._worths: tuple[tuple[str, int], dict[int, int]] = (("", 0), {})
+        self._changes = 0.0
+        self._changes_ns: int | None = None
+        self._worths: tuple[object, tuple[tuple[int, int], ...]] = (None, ())
 
-    @property
-    def changes(self) -> float:
+    def changes(self, mono_ns: int) -> float:
         """How many changes it had lately, fading: what the share of a target in the probes is made of."""
-        return self._changes
+        if self._changes_ns is not None:
+            self._changes *= exp(-max(mono_ns - self._changes_ns, 0) / MEMORY_NS)
+        self._changes_ns = mono_ns
+        return self._changes + PRIOR
 
     def export(self) -> dict[str, object]:
         """What must survive a restart, JSON-ready."""
         audits, back_off = ({str(ttl): value for ttl, value in each.items()} for each in (self._audits, self._back_off))
-        return {"changes": round(self._changes, 3), "changes_at": self._changes_at, "audits": audits, "back_off": back_off}
+        return {"changes": round(self._changes, 3), "audits": audits, "back_off": back_off}
 
     def restore(self, values: Mapping[str, object]) -> None:
         """Go on from what `export` gave. Raises ValueError, TypeError or KeyError on anything else."""
@@ -155,16 +158,16 @@ class TargetWatch:
         self._dues[kind] -= sum(SHARES[kind] for kind in looks)
         return Errand(self.tid, kind, (looks[kind],), mono_ns)
 
-    def urgent(self, mono_ns: int) -> Iterator[Errand]:
+    def urgent(self, mono_ns: int) -> Errand | None:
         """What is due by time alone: asking a lost target whether it is back."""
-        if self.detector.state.reach.lost:
-            self._lost_since_ns = self._lost_since_ns or mono_ns
-            quick = mono_ns - self._lost_since_ns < LOST_QUICK_NS
-            if quick and mono_ns - self._lost_asked_ns >= LOST_EVERY_NS:
-                self._lost_asked_ns = mono_ns
-                yield Errand(self.tid, Kind.SENTINEL, (self._sentinel(),), mono_ns)
-        else:
+        if not self.detector.state.reach.lost:
             self._lost_since_ns = 0
+            return None
+        self._lost_since_ns = self._lost_since_ns or mono_ns
+        if mono_ns - self._lost_since_ns >= LOST_QUICK_NS or mono_ns - self._lost_asked_ns < LOST_EVERY_NS:
+            return None
+        self._lost_asked_ns = mono_ns
+        return Errand(self.tid, Kind.SENTINEL, (self._sentinel(),), mono_ns)
 
     def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
         """Take what an errand got: `answers` in the order of its looks, `glimpse` with those of the monitored flow by hop."""
@@ -179,8 +182,8 @@ class TargetWatch:
             Kind.SIBLING: self._sibling_done,
             Kind.INQUIRY: self._inquiry_done,
         }[errand.kind](Got(errand, answers, glimpse, mono_ns), out)
-        for change in out.changes:
-            self.count_change(change.at)
+        for _ in out.changes:
+            self.count_change(mono_ns)
         return out
 
     def _look(self, kind: Kind, mono_ns: int) -> Look | None:
@@ -205,14 +208,10 @@ class TargetWatch:
             # Each hop has its own next flow: a balancer that hashes ports badly would show but one member to every n-th.
             ttl = min(answering, key=lambda ttl: self._audits.get(ttl, 0))
             return Look(ttl, self._audits.get(ttl, 0) % MOST_AUDITS + 1)
-        return Look(max(answering, key=lambda ttl: (mono_ns - self._asked_ns.get(ttl, 0)) * self._worth(ttl)))
-
-    def _worth(self, ttl: int) -> int:
-        """How much a look at this ttl tells: more where it tells for others too, and where other known routes have somebody else."""
-        if self._worths[0] != (key := (self.detector.state.route_id, len(self.detector.routes))):
-            self._worths = key, _worths(self.detector)
-        route = self.detector.route
-        return self._worths[1].get(ttl, 1) * self.served.get((ttl, hop_at(route.hops, ttl)[0]) if route else (0, ""), 1)
+        key = (self.detector.state.route_id, route.hops, len(self.detector.routes), id(self.served))
+        if self._worths[0] != key:
+            self._worths = key, _worths(self.detector, self.served)
+        return Look(max(self._worths[1], key=lambda each: (mono_ns - self._asked_ns.get(each[0], 0)) * each[1])[0])
 
     def _learning(self, ttl: int, look: Look) -> Look | None:
         """A look at what never answered, in every n-th turn: n doubles with each silence."""
@@ -377,21 +376,21 @@ class TargetWatch:
             detector.drop_suspicion()
             detector.join(inquiry.members)
 
-    def count_change(self, at: int) -> None:
-        """A change at this instant was told."""
-        faded = max(at - self._changes_at, 0) / 1e9 / MEMORY_S
-        self._changes = self._changes * max(1.0 - faded, 0.0) + 1
-        self._changes_at = at
+    def count_change(self, mono_ns: int) -> None:
+        """A change was told."""
+        self.changes(mono_ns)
+        self._changes += 1
 
 
-def _worths(detector: Detector) -> dict[int, int]:
-    """By ttl, 1 and one more for each other route of this epoch that has somebody else there."""
+def _worths(detector: Detector, served: Mapping[tuple[int, str], int]) -> tuple[tuple[int, int], ...]:
+    """The answering ttls, each with how much a look there tells: for how many targets, and where other known routes have somebody else."""
     route = detector.route
     if route is None:
-        return {}
+        return ()
     others = [r for r in detector.routes.values() if (r.address, r.epoch) == (route.address, route.epoch) and r is not route]
-    worths = {}
-    for ttl, hop in enumerate(route.hops, 1):
-        differing = sum(bool(there) and not set(hop) & set(there) for there in (hop_at(other.hops, ttl) for other in others))
-        worths[ttl] = 1 + WORTH * differing
-    return worths
+    worths = []
+    for ttl, hop in enumerate(route.hops[: route.length or None], 1):
+        if hop:
+            differing = sum(bool(there) and not set(hop) & set(there) for there in (hop_at(other.hops, ttl) for other in others))
+            worths.append((ttl, (1 + WORTH * differing) * served.get((ttl, hop[0]), 1)))
+    return tuple(worths)

@@ -50,6 +50,7 @@ class Watcher:
         self._urgent: list[tuple[int, int, Errand]] = []
         self._count = 0
         self._spaced: dict[str, int] = {}
+        self._served: Mapping[tuple[int, str], int] = {}
 
     def next_ns(self) -> int | None:
         """When to look again."""
@@ -62,8 +63,7 @@ class Watcher:
         """The errands to run now, for targets that are `able` to (no trace is under way)."""
         if self._interval_ns and mono_ns >= self._look_ns:
             self._look_ns = mono_ns + LOOK_NS
-            for watch in self.targets.values():
-                self._queue(watch.urgent(mono_ns))
+            self._queue(errand for watch in self.targets.values() if (errand := watch.urgent(mono_ns)))
         found = self._due_urgent(mono_ns, able)
         if self._interval_ns and mono_ns >= self._next_ns and (errand := self._steady(mono_ns, able)):
             found.append(errand)
@@ -88,7 +88,7 @@ class Watcher:
         if watch.inquiry is None:
             self._queue(watch.follow_up(mono_ns))
         for change in changes:
-            watch.count_change(change.at)
+            watch.count_change(mono_ns)
             self._siblings(watch, change, mono_ns)
 
     def alert(self, tids: Iterable[str], mono_ns: int) -> None:
@@ -157,7 +157,7 @@ class Watcher:
     def _steady(self, mono_ns: int, able: Callable[[str], bool]) -> Errand | None:
         if mono_ns >= self._weigh_ns:
             self._weigh_ns = mono_ns + WEIGH_EVERY_NS
-            self._weigh()
+            self._weigh(mono_ns)
         watches = self.targets
         for tid, weight in self._weights.items():
             watches[tid].credit += weight
@@ -170,8 +170,8 @@ class Watcher:
         self._next_ns = mono_ns + LOOK_NS
         return None
 
-    def _weigh(self) -> None:
-        roots = {tid: sqrt(watch.changes) for tid, watch in self.targets.items()}
+    def _weigh(self, mono_ns: int) -> None:
+        roots = {tid: sqrt(watch.changes(mono_ns)) for tid, watch in self.targets.items()}
         mean = sum(roots.values()) / len(roots)
         limited = {tid: min(max(root / mean, LEAST_WEIGHT), MOST_WEIGHT) for tid, root in roots.items()}
         whole = sum(limited.values()) / len(limited)
@@ -183,8 +183,10 @@ class Watcher:
             for ttl, hop in enumerate(route.hops[:SHARED_TTLS], 1)
             if len(hop) == 1
         )
-        for watch in self.targets.values():
-            watch.served = served
+        if served != self._served:
+            self._served = served
+            for watch in self.targets.values():
+                watch.served = served
 
     def _share(self, errand: Errand, answers: Sequence[Answer], mono_ns: int) -> None:
         for look, answer in zip(errand.looks, answers, strict=True):
