@@ -2,11 +2,12 @@
 
 Each e*.toml is a world (see pathwarden.sim.scenario) and:
 [run]        `hours`; `interval_s` of scheduled traces without the watch (60); `watch_pps` (0.5); `names` (targets are names), `dscp`,
-             `ecn`; `may_traces` and `may_watch`: types of events that may be told besides what is expected, without and with the watch
+             `ecn`; `incidents`, how many the events belong to; `may_traces` and `may_watch`: types of events that may be told besides
+             what is expected, without and with the watch
 [noise]      what routers are like besides when there is noise; `each` stands for all of them
-[[expect]]   what must be told, for each target in this order: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also
-             where given `change` (the headline class) and `fault_after`, the last responder before the
-             fault; `also` is another type that would be right; `optional`
+[[expect]]   what must be told: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also where given `change` (the
+             headline class), `segment`, `fault_after` (the last responder before the fault), `mode` (only with the watch, or without);
+             `also` is another type that would be right; `optional`
 [[later]]    what will be expected when what tells it is there; not read here
 Nothing else may be told.
 """
@@ -50,6 +51,7 @@ def fits(told: Told, due: dict[str, Any]) -> bool:
         told.event.event_type in (due["type"], due.get("also"))
         and due["after_s"] <= told.at_s <= due["after_s"] + due["within_s"]
         and ("change" not in due or body["change"] == due["change"])
+        and ("segment" not in due or body["location"]["segment"] == due["segment"])
         and ("fault_after" not in due or due["fault_after"] in _near_side(body["location"]))
     )
 
@@ -63,10 +65,9 @@ def unexpected(told: list[Told], expected: list[dict[str, Any]], may: list[str])
     """What is wrong with a target's events: told but not due, or due but not told."""
     wrong, left = [], list(expected)
     for each in told:
-        while left and not fits(each, left[0]) and left[0].get("optional"):
-            left.pop(0)
-        if left and fits(each, left[0]):
-            left.pop(0)
+        due = next((due for due in left if fits(each, due)), None)
+        if due is not None:
+            left.remove(due)
         elif each.event.event_type not in may:
             wrong.append(f"told: {each}")
     return wrong + [f"not told: {due}" for due in left if not due.get("optional")]
@@ -85,8 +86,10 @@ def test_what_happened_is_told_and_nothing_else(path: Path, mode: str, noise: bo
     campaign.run_until(run["hours"] * 3600)
     for target in targets:
         told = [each for each in campaign.told if each.event.target == target.tid]
-        due = [each for each in expected if each["target"] == target.tid]
+        due = [each for each in expected if each["target"] == target.tid and each.get("mode", mode) == mode]
         assert unexpected(told, due, run.get(f"may_{mode}", [])) == []
+    if "incidents" in run:
+        assert len({told.event.body["group_id"] for told in campaign.told}) == run["incidents"]
     assert campaign.traces >= 0.9 * len(targets) * run["hours"] * 3600 / interval_s
 
 
