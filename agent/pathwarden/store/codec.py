@@ -66,6 +66,8 @@ _KINDS = (
     ReplyKind.CLOSED,
     ReplyKind.ANSWER,
 )
+_KIND_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_LIKE = slice(3, None)  # an answer's fields behind query, responder and time
 
 _SYNCED, _COUNTS, _REACHED = 32, 64, 128
 _QUERY, _RESPONDER, _KIND, _REPLY_TTL, _QUOTED_TTL, _MPLS, _MARKS = 1, 2, 4, 8, 16, 32, 64
@@ -222,8 +224,12 @@ def _put_answers(form: bytearray, out: bytearray, hops: tuple[Hop, ...], path: P
     for hop in hops:
         usual, usual_query, first_reply = _start_of_hop(shape), first_query, True
         first_query = hop.answers[0].query if hop.answers else first_query
+        before: Answer | None = None
         for answer in hop.answers:
-            shape = _shape(answer, hop.ttl, path) or usual
+            # Of nearly all hops the answers differ in query and time alone, and then have one shape.
+            if before is None or answer.responder != before.responder or answer[_LIKE] != before[_LIKE]:
+                shape = _shape(answer, hop.ttl, path) or usual
+            before = answer
             if answer.rtt_ns is not None and first_reply:
                 first_reply = False
                 _put_shape(form, usual, shape, usual_query, answer.query)
@@ -250,7 +256,7 @@ def _shape(answer: Answer, ttl: int, path: Path) -> _Shape | None:
         marks = marks._replace(extensions=())
     return _Shape(
         responder=path.hops[ttl - 1].index(answer.responder),
-        kind=(_KINDS.index(answer.kind), answer.icmp_type, answer.icmp_code),
+        kind=(_KIND_NUMBERS[answer.kind], answer.icmp_type, answer.icmp_code),
         reply_ttl=answer.reply_ttl,
         quoted_ttl=answer.quoted_ttl,
         mpls=alone,
