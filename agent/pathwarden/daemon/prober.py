@@ -178,7 +178,7 @@ class Prober:
         self._heard_gateway(glimpse)
         if self._surroundings is not None and self._judges[target.tid].detector.state.suspicion is not None:
             self._surroundings.sample(glimpse.mono_ns)
-        changes = (*outcome.changes, *self._judges[target.tid].on_watch(errand, answers, glimpse))
+        changes = (*outcome.changes, *self._judges[target.tid].on_watch(errand, answers, glimpse, outcome.changes))
         if changes:
             self._reporter.watched(target, changes, glimpse)
 

@@ -14,19 +14,18 @@ Rules:
    that is not `alone` leaves it to the watch to clear a suspicion of balancers (see `watch.inquiry`), and confirms none before.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from pathwarden.detect.classify import classify
 from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
 from pathwarden.detect.labels import label, number_of
-from pathwarden.detect.loops import clean
 from pathwarden.detect.reach import Reach, after_answer, after_silence
 from pathwarden.detect.routes import carried_over, filled, new_route, shared_hops
+from pathwarden.detect.sights import sight_of, silent_at_destination
+from pathwarden.detect.state import State, decode, encode
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
-from pathwarden.detect.usual import NOT_ACCEPTED, Accepted, accept
+from pathwarden.detect.usual import accept
 from pathwarden.detect.watch.values import Whole
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
@@ -41,27 +40,6 @@ MOST_QUICK_RETRACES = 12  # re-traces of one suspicion, likewise: enough for a r
 LONGEST_STEP_NS = 172_800_000_000_000  # the longest interval is a day; a longer pause (suspended) is not time on the route
 MOST_STEADY = 1000  # answers in a row beyond this make no judgement surer
 SMOOTHING = 0.2
-
-
-class State(NamedTuple):
-    """All that must survive a restart, besides the routes themselves.
-
-    `steady` counts, by ttl of the route in force, the answers in a row that came from known responders. `labels` is how many routes
-    were named so far. `other`: the destination answers another method than the traces', which find it silent for no reason of interest.
-    """
-
-    address: str = ""
-    epoch: str = ""
-    route_id: str = ""
-    rounds: int = 0
-    learned_s: int = 0
-    route_since: int = 0
-    labels: int = 0
-    steady: tuple[int, ...] = ()
-    suspicion: Suspicion | None = None
-    reach: Reach = Reach()
-    other: bool = False
-    accepted: Accepted = NOT_ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +118,6 @@ class Detector:
         self.state = self.state._replace(suspicion=None)
         return self._confirm(glimpse, route, Suspicion(glimpse.at, whole.hops, whole.length, (), 0, agreeing=1))
 
-    def attribute_change(
-        self, trace: Trace, cls: str, first_ttl: int, last_ttl: int, before: str, after: str, first_seen_at: int, confirmations: int
-    ) -> Change:
-        """A change of what the way does to probes, while the route stays."""
-        route = self.route
-        change = self._change(
-            ChangeKind.PATH_ATTRIBUTE_CHANGED, trace, first_seen_at, confirmations, route, route, self.state.route_since, (cls,)
-        )
-        return replace(change, first_ttl=first_ttl, last_ttl=last_ttl, before=before, after=after)
-
     def drop_suspicion(self) -> None:
         """Forget a suspicion that nothing confirmed."""
         self.state = self.state._replace(suspicion=None)
@@ -202,24 +170,13 @@ class Detector:
 
     def export(self) -> str:
         """The state as JSON text, for `restore`."""
-        # Not dataclasses.asdict: it copies every value, and this runs for each trace.
-        return _ENCODER.encode(self.state._asdict())
+        return encode(self.state)
 
     @classmethod
     def restore(cls, target: str, learn_s: int, text: str, routes: tuple[Route, ...]) -> "Detector":
         """A detector as it was when `export` wrote this text; raises ValueError, TypeError or KeyError on anything else."""
-        values = json.loads(text)
-        values.pop("change_no", None)  # counted here once; whoever tells changes counts them
-        values["reach"] = Reach(**values["reach"])
-        values["steady"] = tuple(values["steady"])
-        values["accepted"] = Accepted(*values.get("accepted", NOT_ACCEPTED))
-        if values["suspicion"] is not None:
-            suspicion = values["suspicion"]
-            suspicion["hops"] = tuple(tuple(hop) for hop in suspicion["hops"])
-            suspicion["rows"] = tuple(suspicion["rows"])
-            values["suspicion"] = Suspicion(**suspicion)
         newest_first = sorted(routes, key=lambda route: route.last_at, reverse=True)
-        return cls(target, learn_s, State(**values), tuple(newest_first))
+        return cls(target, learn_s, decode(text), tuple(newest_first))
 
     def _pass_time(self, trace: Trace) -> None:
         """Credit the time since the last trace to the route and to learning."""
@@ -243,10 +200,10 @@ class Detector:
         self.state = self.state._replace(address=trace.address, epoch=epoch, route_id="", suspicion=None)
         if not old_address or old_address == trace.address:
             return None
-        return self._change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
+        return self.change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
 
     def _follow_route(self, trace: Trace, whole: Whole | None = None, *, partly: bool = False) -> Change | None:
-        sight = _sight(trace)
+        sight = sight_of(trace)
         if not sight.answers:
             return None
         route = self.route
@@ -329,7 +286,7 @@ class Detector:
         if classes.attribute:
             kind = ChangeKind.PATH_ATTRIBUTE_CHANGED
         returns = known and usual is not None and usual.route_id == new.route_id
-        return self._change(
+        return self.change(
             kind,
             trace,
             suspicion.first_seen_at,
@@ -354,7 +311,7 @@ class Detector:
     def _follow_reach(self, trace: Trace) -> Change | None:
         if self.state.other and trace.reached_ttl is None:
             return None
-        reach, silent = self.state.reach, _silent_at_destination(trace, self.route)
+        reach, silent = self.state.reach, silent_at_destination(trace, self.route)
         if trace.reached_ttl is not None:
             now = after_answer(reach, len(trace.destination_rtts_ns) + silent, silent)
         else:
@@ -368,8 +325,8 @@ class Detector:
         route, since = self.route, self.state.route_since
         if now.lost:
             at, seen = now.first_missed_at, now.missed_traces
-            return self._change(ChangeKind.TARGET_UNREACHABLE, trace, at, seen, route, route, since, ("lost",), lost_after_ttl=last_ttl)
-        return self._change(ChangeKind.TARGET_REACHABLE, trace, trace.at, before.back_traces + 1, route, route, since, ("lost",))
+            return self.change(ChangeKind.TARGET_UNREACHABLE, trace, at, seen, route, route, since, ("lost",), lost_after_ttl=last_ttl)
+        return self.change(ChangeKind.TARGET_REACHABLE, trace, trace.at, before.back_traces + 1, route, route, since, ("lost",))
 
     def _measure(self, trace: Trace) -> None:
         """Book the trace's RTT and loss on the route it followed."""
@@ -400,7 +357,7 @@ class Detector:
             others = [r for r in self.routes.values() if r.route_id not in (route.route_id, self.state.route_id)]
             del self.routes[min(others, key=lambda r: r.last_at).route_id]
 
-    def _change(
+    def change(
         self,
         kind: ChangeKind,
         trace: Trace,
@@ -416,6 +373,7 @@ class Detector:
         returns_to_usual: bool = False,
         lost_after_ttl: int | None = None,
     ) -> Change:
+        """A change of this target that `trace` confirms, with what the two routes differ in."""
         differ = difference(old.hops, new.hops) if old and new and old is not new else None
         rtts = sorted(trace.destination_rtts_ns)
         delta_ms = None
@@ -451,23 +409,3 @@ def _no_as(_address: str) -> int | None:
 
 def _no_exchange(_address: str) -> bool:
     return False
-
-
-def _sight(trace: Trace) -> Sight:
-    answers = {hop.ttl: tuple([answer.responder for answer in hop.answers]) for hop in clean(trace)}
-    last = max((ttl for ttl, row in answers.items() if any(row)), default=0)
-    return Sight(tuple([answers.get(ttl, ()) for ttl in range(1, last + 1)]), trace.reached_ttl)
-
-
-def _silent_at_destination(trace: Trace, route: Route | None) -> int:
-    """How many silent probes should have met the destination: from its known distance on, or from where it answered."""
-    distances = [ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None]
-    hops = [hop for hop in trace.hops if distances and hop.ttl >= min(distances)]
-    return sum(answer.responder is None for hop in hops for answer in hop.answers)
-
-
-def _fields(value: Suspicion | Reach) -> dict[str, object]:
-    return {name: getattr(value, name) for name in value.__slots__}
-
-
-_ENCODER = json.JSONEncoder(default=_fields, separators=(",", ":"))

@@ -34,7 +34,7 @@ SPACING_NS = 250_000_000
 MOST_SPACED = 1024
 MOST_URGENT = 512
 MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
-LOOK_NS = 1_000_000_000  # how often time alone is looked at
+LOOK_NS = 1_000_000_000  # how often time alone is looked at, at most; a watch with fewer probes than that has no more to ask
 
 
 class Watcher:
@@ -62,7 +62,7 @@ class Watcher:
     def due(self, mono_ns: int, able: Callable[[str], bool]) -> list[Errand]:
         """The errands to run now, for targets that are `able` to (no trace is under way)."""
         if self._interval_ns and mono_ns >= self._look_ns:
-            self._look_ns = mono_ns + LOOK_NS
+            self._look_ns = mono_ns + max(LOOK_NS, self._interval_ns)
             self._queue(errand for watch in self.targets.values() if (errand := watch.urgent(mono_ns)))
         found = self._due_urgent(mono_ns, able)
         if self._interval_ns and mono_ns >= self._next_ns and (errand := self._steady(mono_ns, able)):

@@ -1,0 +1,20 @@
+"""What a trace says that a detector wants to know."""
+
+from pathwarden.detect.loops import clean
+from pathwarden.detect.suspicion import Sight
+from pathwarden.model.history import Route
+from pathwarden.model.trace import Trace
+
+
+def sight_of(trace: Trace) -> Sight:
+    """Who answered at each ttl, in the order of queries, and where the destination was."""
+    answers = {hop.ttl: tuple([answer.responder for answer in hop.answers]) for hop in clean(trace)}
+    last = max((ttl for ttl, row in answers.items() if any(row)), default=0)
+    return Sight(tuple([answers.get(ttl, ()) for ttl in range(1, last + 1)]), trace.reached_ttl)
+
+
+def silent_at_destination(trace: Trace, route: Route | None) -> int:
+    """How many silent probes should have met the destination: from its known distance on, or from where it answered."""
+    distances = [ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None]
+    hops = [hop for hop in trace.hops if distances and hop.ttl >= min(distances)]
+    return sum(answer.responder is None for hop in hops for answer in hop.answers)
