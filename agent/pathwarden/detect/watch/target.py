@@ -26,7 +26,7 @@ from pathwarden.model.change import Change
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
-SHARES = {Kind.SENTINEL: 0.15, Kind.VERIFY: 0.75, Kind.AUDIT: 0.05, Kind.LEARN: 0.05}
+SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.65, Kind.AUDIT: 0.05, Kind.LEARN: 0.05}
 LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
 MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
@@ -34,7 +34,7 @@ LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is
 LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
 SIBLING_TRIES = 3
 SIBLING_EVERY_NS = 2 * SECOND_NS  # a router that everybody asks at once may answer one a second
-RELIABLE = 10  # answers in a row after which one silence is worth a sentinel
+RELIABLE = 1  # answers after which one silence is worth a sentinel: it costs one probe, and an outage is seen hops before its place
 BURST = 6  # hops verified when the sentinel's answer looks different
 LONGEST_BACK_OFF = 64
 MOST_AUDITS = 3800  # flows of a base flow (see engine.flows.MOST) that audits take by turns,
@@ -107,15 +107,10 @@ class TargetWatch:
 
     def restore(self, values: Mapping[str, object]) -> None:
         """Go on from what `export` gave. Raises ValueError, TypeError or KeyError on anything else."""
-        changes, at, audits, back_off = (values[key] for key in ("changes", "changes_at", "audits", "back_off"))
-        if (
-            not isinstance(changes, float | int)
-            or not isinstance(at, int)
-            or not isinstance(audits, dict)
-            or not isinstance(back_off, dict)
-        ):
+        changes, audits, back_off = (values[key] for key in ("changes", "audits", "back_off"))
+        if not isinstance(changes, float | int) or not isinstance(audits, dict) or not isinstance(back_off, dict):
             raise TypeError("a watch has numbers")
-        self._changes, self._changes_at = float(changes), at
+        self._changes = float(changes)
         self._audits, self._back_off = ({int(ttl): int(value) for ttl, value in each.items()} for each in (audits, back_off))
 
     def reset(self) -> None:
@@ -211,6 +206,8 @@ class TargetWatch:
         key = (self.detector.state.route_id, route.hops, len(self.detector.routes), id(self.served))
         if self._worths[0] != key:
             self._worths = key, _worths(self.detector, self.served)
+        if not self._worths[1]:
+            return None
         return Look(max(self._worths[1], key=lambda each: (mono_ns - self._asked_ns.get(each[0], 0)) * each[1])[0])
 
     def _learning(self, ttl: int, look: Look) -> Look | None:
@@ -389,7 +386,9 @@ def _worths(detector: Detector, served: Mapping[tuple[int, str], int]) -> tuple[
         return ()
     others = [r for r in detector.routes.values() if (r.address, r.epoch) == (route.address, route.epoch) and r is not route]
     worths = []
-    for ttl, hop in enumerate(route.hops[: route.length or None], 1):
+    # The destination itself is the sentinel's.
+    last = route.length - 1 if route.length is not None and detector.state.reach.answered and route.length > 1 else None
+    for ttl, hop in enumerate(route.hops[:last], 1):
         if hop:
             differing = sum(bool(there) and not set(hop) & set(there) for there in (hop_at(other.hops, ttl) for other in others))
             worths.append((ttl, (1 + WORTH * differing) * served.get((ttl, hop[0]), 1)))
