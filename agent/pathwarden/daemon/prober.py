@@ -1,5 +1,6 @@
 """The prober's thread: starts due traces and the watch's errands, drives them, has them judged. It waits for no disk, name or broker."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,8 @@ from pathwarden.model.probe import PLAIN, Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, SourceResolver, Transport
 from pathwarden.model.settings import Settings, Source, Target
 from pathwarden.model.trace import Answer, Ending, Reason, Trace
+
+log = logging.getLogger(__name__)
 
 WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
 NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
@@ -151,7 +154,10 @@ class Prober:
             detector.alone = False
         watcher = Watcher(detectors, self._agent.watch_pps, self._reporter.is_green, self._clock.mono_ns())
         for tid in self._tids:
-            watcher.restore(tid, self._judges[tid].watch)
+            try:
+                watcher.restore(tid, self._judges[tid].watch)
+            except (ValueError, TypeError, KeyError):
+                log.error("what the watch kept of target %s is unreadable in the history: it begins anew", tid)
         self._reporter.watch_of = watcher.export
         return Watching(
             self._targets, detectors, watcher, self._driver, self._transport, self._clock, self._way_out, self._watched, self._again
