@@ -114,9 +114,18 @@ def test_an_alarm_may_come_until_half_a_minute_after_the_end(at_s: float, delay_
 
 
 def test_one_alarm_serves_one_event() -> None:
-    score = judge([departure(1000, 2000), departure(2010, 9000, what=What.RETURN)], [Alarm("t", 2020.0)])
+    score = judge([departure(1000, 2000), departure(2000, 9000, what=What.RETURN)], [Alarm("t", 2020.0)])
     assert [match.alarm is not None for match in score.paths] == [True]
     assert [match.alarm for match in score.returns] == [None]
+    both = judge([departure(1000, 2000), departure(2000, 9000, what=What.RETURN)], [Alarm("t", 2020.0), Alarm("t", 2025.0)])
+    assert [match.delay_s for match in both.paths + both.returns] == [1020.0, 25.0]
+
+
+def test_an_alarm_is_not_taken_for_an_older_event_that_nobody_saw() -> None:
+    events = [departure(1000, 9000), departure(5000, 9000, cause=2, what=What.SHARED)]
+    assert [match.delay_s for match in judge(events, [Alarm("t", 5010.0)]).paths] == [MISSED, 10.0]
+    missed = [departure(1000, 1050), departure(1050, 9000, what=What.RETURN), departure(5000, 9000, cause=2, what=What.SHARED)]
+    assert [match.delay_s for match in judge(missed, [Alarm("t", 5010.0)]).paths] == [MISSED, 10.0]
 
 
 def test_the_return_from_what_was_missed_counts_nowhere() -> None:

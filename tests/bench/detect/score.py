@@ -2,9 +2,10 @@
 
 Rules:
 1. Departures and shared changes are the events. Each target's own alarm is wanted for each. Returns are told apart: their alarms are
-   right, but a tool that missed a departure has nothing to tell when it ends, so returns count for neither recall nor delay.
-2. One-to-one: an event takes the earliest alarm of its kind that no earlier event took, told between its beginning and 30 s after its
-   end. Its delay runs from its beginning.
+   right, but a tool that missed a departure has nothing to tell when it ends, so returns count for neither recall nor delay, and the
+   return from what was missed is no event at all.
+2. One-to-one: an alarm belongs to the event of its kind that began last before it, has no earlier alarm and did not end more than 30 s
+   ago. So each event has its earliest alarm, and none is taken for an older one that nobody saw. The delay runs from the beginning.
 3. Unobservable events are listed, not counted; an alarm near one of them is neither right nor false.
 4. An alarm that no event took is extra; it is false if no event of its target began or ended within 600 s of it.
 5. A missed event has no delay: it stands in the distribution beyond every delay (censored), and medians run over all events.
@@ -124,7 +125,7 @@ def median(delays: Sequence[float]) -> float | None:
 def _judge_paths(score: Score, events: list[Happening], alarms: list[Alarm]) -> None:
     matches, left = _match([each for each in events if each.observable], alarms)
     score.paths += [match for match in matches if match.event.what in EVENTS]
-    score.returns += _fair_returns(matches)
+    score.returns += [match for match in matches if match.event.what in RETURNS]
     score.unobservable += sum(not each.observable for each in events if each.what in EVENTS)
     score.right += sum(match.alarm is not None for match in matches)
     _sort_left(left, events, score, score.false)
@@ -133,8 +134,10 @@ def _judge_paths(score: Score, events: list[Happening], alarms: list[Alarm]) -> 
 def _judge_losses(score: Score, events: list[Happening], alarms: list[Alarm]) -> None:
     left: list[Alarm] = []
     for lost in (True, False):
+        concerned = [each for each in events if (each.what is What.LOST) is lost]
+        # Who was lost unnoticed cannot be told to be back, but that is no path: each kind by itself.
         matches, unmatched = _match(
-            [each for each in events if (each.what is What.LOST) is lost], [alarm for alarm in alarms if alarm.lost is lost]
+            [each._replace(what=What.LOST) for each in concerned], [alarm for alarm in alarms if alarm.lost is lost]
         )
         score.losses += [match for match in matches if lost]
         left += unmatched
@@ -142,20 +145,26 @@ def _judge_losses(score: Score, events: list[Happening], alarms: list[Alarm]) ->
 
 
 def _match(events: list[Happening], alarms: list[Alarm]) -> tuple[list[Match], list[Alarm]]:
-    """Rule 2."""
-    left, matches = list(alarms), []
-    for event in sorted(events, key=lambda each: each.at_s):
-        alarm = next((each for each in left if event.at_s <= each.at_s <= event.until_s + GRACE_S), None)
-        if alarm is not None:
-            left.remove(alarm)
-        matches.append(Match(event, alarm))
-    return matches, left
+    """Rule 2; the returns from what was not told are left out."""
+    ordered = sorted(events, key=lambda each: each.at_s, reverse=True)
+    taken: dict[Happening, Alarm] = {}
+    told: set[tuple[int, What]] = set()
+    left = []
+    for alarm in alarms:
+        event = next((each for each in ordered if each not in taken and _may_take(each, alarm, told)), None)
+        if event is None:
+            left.append(alarm)
+        else:
+            taken[event] = alarm
+            told.add((event.cause, event.what))
+    counted = [each for each in reversed(ordered) if each.what not in RETURNS or (each.cause, RETURNS[each.what]) in told]
+    return [Match(event, taken.get(event)) for event in counted], left
 
 
-def _fair_returns(matches: list[Match]) -> list[Match]:
-    """The returns from what was told."""
-    told = {match.event.cause: match.alarm is not None for match in matches if match.event.what in EVENTS}
-    return [match for match in matches if match.event.what in RETURNS and told.get(match.event.cause)]
+def _may_take(event: Happening, alarm: Alarm, told: set[tuple[int, What]]) -> bool:
+    if not event.at_s <= alarm.at_s <= event.until_s + GRACE_S:
+        return False
+    return event.what not in RETURNS or (event.cause, RETURNS[event.what]) in told
 
 
 def _sort_left(left: list[Alarm], events: list[Happening], score: Score, false: list[Alarm]) -> None:
