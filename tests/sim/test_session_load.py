@@ -3,6 +3,7 @@
 import gc
 import random
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,7 @@ from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.engine.session import TraceSession, TraceSpec
 from pathwarden.engine.waits import Waits
-from pathwarden.model.probe import Binding, Flow, Method
+from pathwarden.model.probe import Binding, Flow, Method, Probe
 from pathwarden.sim.network import SimNetwork
 from pathwarden.sim.scenario import parse
 
@@ -89,6 +90,32 @@ def test_alone_a_trace_does_not_wait_for_each_hop() -> None:
     sessions, _, took_s = trace_all(world(1, 12, 120.0), 1, 10_000)
     assert sessions[0].outcome().reached_ttl == 12
     assert took_s < 0.6  # five round trips; one hop after another would take 0.78 s for the first queries alone
+
+
+class Logging(SimNetwork):
+    """Notes when each ttl was asked."""
+
+    def __init__(self, network: SimNetwork) -> None:
+        self.__dict__ = network.__dict__
+        self.asked: dict[int, list[int]] = {}
+
+    def send(self, probe: Probe, binding: Binding) -> int:
+        self.asked.setdefault(probe.ttl, []).append(self.now_ns)
+        return super().send(probe, binding)
+
+
+@pytest.mark.parametrize("expected_ttl", [0, 12])
+def test_at_the_shipped_pace_no_router_of_a_trace_is_asked_twice_within_a_quarter_of_a_second(expected_ttl: int) -> None:
+    for seed in range(50):
+        network, correlator = Logging(world(1, 12, 24.0)), Correlator()
+        driver = Driver(network, network, correlator, TokenBucket(10))
+        spec = TraceSpec(flows(network, 1)[0], 1, 30, QUERIES, 5_000_000_000, 5, 16, expected_ttl)
+        driver.add(TraceSession(spec, correlator, random.Random(seed)), Binding(), lambda _: None)
+        start_ns = network.now_ns
+        while len(driver):
+            driver.step()
+        assert all(second - first >= 250_000_000 for times in network.asked.values() for first, second in pairwise(times))
+        assert network.now_ns - start_ns <= 12 * QUERIES * 100_000_000  # and not a probe's time is lost
 
 
 def test_a_trace_takes_at_most_20_kb() -> None:

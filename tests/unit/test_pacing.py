@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.pacing import APART, TokenBucket, apart
 
 SECOND = 1_000_000_000
 
@@ -54,3 +54,17 @@ def test_waiting_for_the_next_probe_keeps_the_rate() -> None:
         bucket.take(bucket.available(now_ns), now_ns)
         now_ns = bucket.next_ns()
     assert probes == 600
+
+
+@given(st.data(), st.integers(1, 40))
+def test_who_was_asked_just_now_is_not_among_the_first(data: st.DataObject, count: int) -> None:
+    before = data.draw(st.permutations(range(count)))
+    drawn = data.draw(st.permutations(range(count)))
+    late = before[1 - APART :]
+    after = apart(list(drawn), late)
+    assert sorted(after) == sorted(drawn)
+    if count >= 2 * (APART - 1):
+        asked = [*before, *after]
+        assert all(second - first >= APART for each in drawn for first, second in [[n for n, other in enumerate(asked) if other == each]])
+    if not set(drawn[: APART - 1]) & set(late):
+        assert after == list(drawn)

@@ -4,8 +4,8 @@ Rules:
 1. Climb: the first query goes to ttl after ttl, never further than `gap_limit` beyond the last hop that answered, never past the
    destination. When the length is expected, its ttls go first, in random order: a router's rate limit then does not always hit
    the same hop.
-2. Then each further query goes once over all ttls up to the end, again in random order. With `by_hop` all queries of a ttl go
-   together, in order, as a reader of traceroute's lines expects.
+2. Then each further query goes once over all ttls up to the end, again in random order, but whoever was asked just now is not among the
+   first (decision 7). With `by_hop` all queries of a ttl go together, in order, as a reader of traceroute's lines expects.
 3. Where the pace leaves a session waiting for its turn longer than the largest RTT so far, the climb does not run ahead of its
    answers: it stands while the probe before is unanswered and younger than 1.5 times that RTT (or 100 ms), and further queries to ttls that
    answered fill the turn meanwhile. So no probe passes the destination, and none that could leave waits.
@@ -28,6 +28,7 @@ from typing import Protocol
 from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.engine.distance import pull_back
 from pathwarden.engine.marks import marks_of
+from pathwarden.engine.pacing import APART, apart
 from pathwarden.engine.waits import Waits, scaled_ns
 from pathwarden.model.probe import Flow, Method, Reply, ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop
@@ -100,6 +101,7 @@ class TraceSession:
         "_front",
         "_hold_ns",
         "_in_flight",
+        "_late",
         "_limit",
         "_longest_rtt_ns",
         "_next_query",
@@ -137,6 +139,7 @@ class TraceSession:
         self._open = 0
         self._next_ttl = spec.first_ttl
         self._next_query = spec.queries if spec.by_hop else 1
+        self._late: list[int] = []  # ttls that the round before asked last
         self._spare: list[int] = []  # ttls that answered and may be asked again before the climb ends
         self._asked: dict[int, int] = {}  # how many queries went to a ttl ahead of their round
         self._front: Slot | None = None  # the latest first query
@@ -408,6 +411,7 @@ class TraceSession:
             self._queue.extend((ttl, query) for query in range(self.spec.queries - 1, -1, -1))
         else:
             self._queue.append((ttl, 0))
+            self._late = [ttl - 1, ttl]
 
     def _enqueue_round(self, query: int, last_ttl: int) -> None:
         # Ttls between the gap and the last probe were never asked, and are not asked now.
@@ -415,5 +419,7 @@ class TraceSession:
         asked = self._asked
         ttls = [ttl for ttl in range(self.spec.first_ttl, below) if query == 0 or (ttl in self._cells and asked.get(ttl, 0) < query)]
         self._shuffler.shuffle(ttls)
-        self._queue.extend((ttl, query) for ttl in ttls)
+        ttls = apart(ttls, self._late)
+        self._late = ttls[1 - APART :]
+        self._queue.extend((ttl, query) for ttl in reversed(ttls))
         self._next_ttl = max(self._next_ttl, last_ttl + 1)
