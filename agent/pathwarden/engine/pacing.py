@@ -31,7 +31,7 @@ class TokenBucket:
 
 
 def apart(order: list[int], late: Collection[int]) -> list[int]:
-    """The order (first come, first asked), with what was asked last before it moved behind its first `APART` - 1 places, if it is so long."""
+    """The order (first come, first asked), with what was asked last before it moved behind its first `APART` - 1 places if it can be."""
     head = APART - 1
     places = [place for place, each in enumerate(order) if place >= head and each not in late]
     for place, each in enumerate(order[:head]):
