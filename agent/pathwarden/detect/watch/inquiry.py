@@ -5,7 +5,8 @@ Rules:
 2. Remap: when a stranger answered again, the new route is pieced together (see `remap`). What does not fit together wants a trace.
 3. Balance: fresh flows are sent to the first strange hop, whether or not the whole is known. If one of them meets a responder known
    there, a balancer has merely moved our flow: whoever answered joins the known responders, and nothing is told. Flows are sent until
-   one member more can be ruled out (the stopping rule of MDA, at `MISS`): eleven where all meet the same responder.
+   one member more can be ruled out (the stopping rule of MDA, at `MISS`): eleven where all meet the same responder. Silence counts
+   for nothing: a router that limits its answers is asked more slowly, and after `MOST_SILENT` flows in vain the next strange hop is.
 4. Insist: the strange hops are asked again until the detector is sure, or `MOST_INSISTED` times in vain.
 5. The detector judges every answer as it comes (`Detector.on_glimpse`); once it has dropped the suspicion, the inquiry is over.
 """
@@ -24,7 +25,9 @@ RECHECK_NS = (300_000_000, 1_000_000_000, 3_000_000_000)
 REMAP_NS = 250_000_000  # a router that is asked again in a remap has so much time
 MISS = 1e-3  # how likely one more member of a balancer may go unseen; each flow costs a probe, and this comes with a real change only
 FLOWS_AT_ONCE = 4
-MOST_FLOWS = 160  # rules out a seventeenth member
+SLOW_NS = 1_000_000_000  # between two flows where one stayed without an answer: the usual limit is one answer a second
+MOST_FLOWS = 160  # answered ones: rules out a seventeenth member
+MOST_SILENT = 48  # one answer in five is enough
 MOST_INSISTED = 12
 STRANGE_AT_ONCE = 4
 
@@ -53,7 +56,9 @@ class Inquiry:
         self._can_vary = can_vary
         self._rows: dict[int, list[str | None]] = {}
         self._fresh: list[str | None] = []
-        self._next_flow = first_flow
+        self._hasty = True
+        self._unheard: set[int] = set()  # strange hops that answer too little
+        self._first_flow = self._next_flow = first_flow
         self._rechecks = 0
         self._insisted = 0
 
@@ -74,8 +79,8 @@ class Inquiry:
                 return tuple(map(Look, found)), REMAP_NS
             self._mapped(found if isinstance(found, Whole) else None)
         if self.stage is Stage.BALANCE:
-            flows = range(self._next_flow, self._next_flow + FLOWS_AT_ONCE)
-            return tuple(Look(self._ttl, flow) for flow in flows), REMAP_NS
+            flows = range(self._next_flow, self._next_flow + (FLOWS_AT_ONCE if self._hasty else 1))
+            return tuple(Look(self._ttl, flow) for flow in flows), REMAP_NS if self._hasty else SLOW_NS
         if self.stage is Stage.INSIST:
             return tuple(Look(ttl) for ttl in self._strange()[:STRANGE_AT_ONCE]), REMAP_NS if self._insisted else 0
         return (), 0
@@ -90,7 +95,8 @@ class Inquiry:
         if self.stage is Stage.RECHECK:
             self._rechecked()
         elif self.stage is Stage.BALANCE:
-            self._next_flow += FLOWS_AT_ONCE
+            self._next_flow += len(looks)
+            self._hasty = None not in responders
             self._balanced()
         elif self.stage is Stage.INSIST:
             self._insisted += 1
@@ -125,14 +131,28 @@ class Inquiry:
         if not self._can_vary:
             self._clear()
 
+    def _next_strange(self) -> None:
+        """Ask the next strange hop: this one answers too little. Without another one nobody can tell."""
+        self._unheard.add(self._ttl)
+        others = [ttl for ttl in self._strange() if ttl not in self._unheard]
+        if not others:
+            self._end()
+            return
+        self._ttl, self._next_flow, self._hasty = others[0], self._first_flow, True
+        self._fresh.clear()
+
     def _balanced(self) -> None:
         known, met = hop_at(self.route.hops, self._ttl), {who for who in self._fresh if who is not None}
         if met & set(known):
             self.members = {ttl: seen(self._rows, ttl) for ttl in self._strange()}
             self.members[self._ttl] = tuple(sorted(met | set(self.members[self._ttl])))
             self._end()
-        elif len(self._fresh) >= min(_flows_needed(len(met | set(seen(self._rows, self._ttl)))), MOST_FLOWS):
+            return
+        answered = sum(who is not None for who in self._fresh)
+        if answered >= min(_flows_needed(len(met | set(seen(self._rows, self._ttl)))), MOST_FLOWS):
             self._clear()
+        elif len(self._fresh) - answered >= MOST_SILENT:
+            self._next_strange()
 
     def _clear(self) -> None:
         self.cleared = True

@@ -13,7 +13,7 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import exp
+from math import exp, inf
 from typing import NamedTuple
 
 from pathwarden.detect.compare import hop_at
@@ -26,7 +26,7 @@ from pathwarden.model.change import Change
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
-SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.65, Kind.AUDIT: 0.05, Kind.LEARN: 0.05}
+SHARES = {Kind.SENTINEL: 0.18, Kind.VERIFY: 0.74, Kind.AUDIT: 0.04, Kind.LEARN: 0.04}
 LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
 MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
@@ -83,9 +83,11 @@ class TargetWatch:
         self._asked_ns: dict[int, int] = {}
         self._back_off: dict[int, int] = {}
         self._audits: dict[int, int] = {}
-        self._doubts: dict[int, str] = {}
-        self._vigil = 0
-        self._vigil_others = 0
+        self._doubts: dict[int, tuple[str, str]] = {}  # by ttl, who answered a fresh flow, and on which route
+        self._inquiries = 0
+        self._vigil = 0  # silences of a sentinel in a row,
+        self._vigil_row = 0  # of those, since any method was answered,
+        self._vigil_others = 0  # and how often another method was
         self._held_since_ns = 0
         self._lost_since_ns = 0
         self._lost_asked_ns = 0
@@ -110,8 +112,10 @@ class TargetWatch:
         changes, audits, back_off = (values[key] for key in ("changes", "audits", "back_off"))
         if not isinstance(changes, float | int) or not isinstance(audits, dict) or not isinstance(back_off, dict):
             raise TypeError("a watch has numbers")
-        self._changes = float(changes)
-        self._audits, self._back_off = ({int(ttl): int(value) for ttl, value in each.items()} for each in (audits, back_off))
+        if not 0 <= changes < inf:
+            raise ValueError("nothing changes so often")
+        audits, back_off = ({int(ttl): int(value) for ttl, value in each.items()} for each in (audits, back_off))
+        self._changes, self._audits, self._back_off = float(changes), audits, back_off
 
     def reset(self) -> None:
         """Its way out or its address moved: what was under way is void."""
@@ -162,7 +166,7 @@ class TargetWatch:
         if mono_ns - self._lost_since_ns >= LOST_QUICK_NS or mono_ns - self._lost_asked_ns < LOST_EVERY_NS:
             return None
         self._lost_asked_ns = mono_ns
-        return Errand(self.tid, Kind.SENTINEL, (self._sentinel(),), mono_ns)
+        return Errand(self.tid, Kind.SENTINEL, (self.sentinel(),), mono_ns)
 
     def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
         """Take what an errand got: `answers` in the order of its looks, `glimpse` with those of the monitored flow by hop."""
@@ -186,7 +190,7 @@ class TargetWatch:
         if route is None:
             return None
         if kind is Kind.SENTINEL:
-            return self._sentinel() if self.detector.state.reach.answered else None
+            return self.sentinel() if self.detector.state.reach.answered else None
         hops = route.hops[: route.length or None]
         if kind is Kind.LEARN:
             if not self.detector.state.reach.answered:
@@ -215,22 +219,31 @@ class TargetWatch:
         self._back_off[ttl] = wait = self._back_off.get(ttl, 1) + 1
         return look if wait & (wait - 1) == 0 or wait % LONGEST_BACK_OFF == 0 else None
 
-    def _sentinel(self) -> Look:
+    def sentinel(self) -> Look:
+        """How the destination is asked: by a method that it answers."""
         return OTHER_SENTINEL if self.detector.state.other else SENTINEL
 
     def _verify_done(self, got: Got, out: Outcome) -> None:
         route, steady = self.detector.route, self.detector.state.steady
-        self.detector.on_glimpse(got.glimpse)
+        if self.inquiry is None or self._confirms(got):
+            self.detector.on_glimpse(got.glimpse)
         for look, answer in zip(got.errand.looks, got.answers, strict=True):
             self._asked_ns[look.ttl] = got.mono_ns
             doubt = self._doubts.pop(look.ttl, None)
             if answer.responder is None:
                 count = steady[look.ttl - 1] if look.ttl <= len(steady) else 0
                 if count >= RELIABLE and not self._vigil and self.detector.state.reach.answered and not self.detector.state.reach.lost:
-                    out.errands.append(Errand(self.tid, Kind.SENTINEL, (self._sentinel(),), got.mono_ns))
-            elif doubt and route is not None and answer.responder in hop_at(route.hops, look.ttl):
-                self.detector.join({look.ttl: (doubt,)})
+                    out.errands.append(Errand(self.tid, Kind.SENTINEL, (self.sentinel(),), got.mono_ns))
+            elif doubt and route is not None and doubt[1] == route.route_id and answer.responder in hop_at(route.hops, look.ttl):
+                self.detector.join({look.ttl: (doubt[0],)})
         self._take_up(got.errand.looks[0].ttl, got.mono_ns, out)
+
+    def _confirms(self, got: Got) -> bool:
+        """Whether what was seen beside an inquiry is a stranger: known responders elsewhere would count as looks in vain."""
+        route = self.detector.route
+        known = route.hops if route else ()
+        pairs = zip(got.errand.looks, got.answers, strict=True)
+        return any(answer.responder not in (None, *hop_at(known, look.ttl)) for look, answer in pairs)
 
     def _sibling_done(self, got: Got, out: Outcome) -> None:
         errand, look, who, route = got.errand, got.errand.looks[0], got.answers[0].responder, self.detector.route
@@ -263,14 +276,14 @@ class TargetWatch:
             return
         known = hop_at(route.hops, look.ttl)
         if known and who not in known:
-            self._doubts[look.ttl] = who
+            self._doubts[look.ttl] = who, route.route_id
             out.errands.append(Errand(self.tid, Kind.VERIFY, (Look(look.ttl),), got.mono_ns))
 
     def _sentinel_done(self, got: Got, out: Outcome) -> None:
         answer, lost = got.answers[0], self.detector.state.reach.lost
         if answer.responder != got.glimpse.address:
             if not lost and not self._vigil and self.detector.state.reach.answered:
-                self._vigil, self._vigil_others = 1, 0
+                self._vigil, self._vigil_row, self._vigil_others = 1, 1, 0
                 out.errands.append(self._next_vigil(got.mono_ns))
         elif lost:
             out.errands.append(Errand(self.tid, Kind.VIGIL, (got.errand.looks[0],) * 2, got.mono_ns))
@@ -291,12 +304,13 @@ class TargetWatch:
         return [Errand(self.tid, Kind.VERIFY, (Look(ttl),), mono_ns) for ttl in sorted(answering[:BURST], reverse=True)]
 
     def _next_vigil(self, mono_ns: int) -> Errand:
-        looks = (self._sentinel(),) if self._vigil < OTHER_FROM or self.detector.state.other else (SENTINEL, OTHER_SENTINEL)
+        looks = (self.sentinel(),) if self._vigil < OTHER_FROM or self.detector.state.other else (SENTINEL, OTHER_SENTINEL)
         return Errand(self.tid, Kind.VIGIL, looks, mono_ns + SECOND_NS)
 
     def _vigil_done(self, got: Got, out: Outcome) -> None:
         detector, there = self.detector, [answer.responder == got.glimpse.address for answer in got.answers]
         if detector.state.reach.lost:
+            self._vigil = 0  # a trace may have told it first
             if all(there):
                 out.changes += filter(None, [detector.on_answers(got.glimpse, len(there) + 1, 0)])
                 out.wants_trace = True
@@ -304,6 +318,7 @@ class TargetWatch:
         if not self._vigil:
             return
         self._vigil += not there[0]
+        self._vigil_row = 0 if any(there) else self._vigil_row + 1
         self._vigil_others += any(there[1:])
         if there[0] or self._vigil_others >= LEAST_SILENT:
             if not there[0]:
@@ -312,7 +327,7 @@ class TargetWatch:
             self._vigil = 0
             return
         needed = max(LEAST_SILENT, probes_needed(detector.state.reach.rate))
-        if self._vigil_others or self._vigil < min(needed, MOST_SILENT):
+        if self._vigil_row < LEAST_SILENT or self._vigil < min(needed, MOST_SILENT):
             out.errands.append(self._next_vigil(got.mono_ns))
         elif self._vigil < needed or not self._gate(self.tid, got.mono_ns):
             # Too few for so unsteady a target, or it is our own line: the next sentinel begins anew.
@@ -340,13 +355,14 @@ class TargetWatch:
         if route is None:
             return ()
         self._held_since_ns = 0
+        self._inquiries += 1
         self.inquiry = Inquiry(route, ttl, can_vary=self.can_vary, first_flow=FRESH_FLOW)
         looks, after_ns = self.inquiry.looks()
-        return (Errand(self.tid, Kind.INQUIRY, looks, mono_ns + after_ns),)
+        return (Errand(self.tid, Kind.INQUIRY, looks, mono_ns + after_ns, number=self._inquiries),)
 
     def _inquiry_done(self, got: Got, out: Outcome) -> None:
         inquiry, detector = self.inquiry, self.detector
-        if inquiry is None:
+        if inquiry is None or got.errand.number != self._inquiries:
             return
         inquiry.take(got.errand.looks, [answer.responder for answer in got.answers])
         if inquiry.cleared:
@@ -364,7 +380,7 @@ class TargetWatch:
             after_ns = HOLD_EVERY_NS
             looks = looks if got.mono_ns - self._held_since_ns < HOLD_NS else ()
         if looks:
-            out.errands.append(Errand(self.tid, Kind.INQUIRY, looks, got.mono_ns + after_ns))
+            out.errands.append(Errand(self.tid, Kind.INQUIRY, looks, got.mono_ns + after_ns, number=self._inquiries))
             return
         self.inquiry = None
         out.wants_trace = inquiry.wants_trace

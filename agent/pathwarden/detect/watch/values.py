@@ -39,7 +39,10 @@ class Whole(NamedTuple):
 
 
 class Errand(NamedTuple):
-    """Looks that go together, not before this instant. `whole` is what a sibling's route would be, `tries` how often it was silent."""
+    """Looks that go together, not before this instant. `whole` is what a sibling's route would be, `tries` how often it was silent.
+
+    `number` tells which of its target's inquiries it belongs to: an errand outlives its inquiry while it is under way.
+    """
 
     tid: str
     kind: Kind
@@ -47,6 +50,7 @@ class Errand(NamedTuple):
     not_before_ns: int = 0
     whole: Whole | None = None
     tries: int = 0
+    number: int = 0
 
 
 SENTINEL = Look(sentinel=True)

@@ -21,7 +21,7 @@ from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
 from pathwarden.detect.watch.siblings import sibling
 from pathwarden.detect.watch.target import Outcome, TargetWatch
-from pathwarden.detect.watch.values import SENTINEL, Errand, Kind, Look
+from pathwarden.detect.watch.values import Errand, Kind, Look
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.trace import Answer, Reason, Trace
 
@@ -33,6 +33,7 @@ SHARED_TTLS = 5
 SPACING_NS = 250_000_000
 MOST_SPACED = 1024
 MOST_URGENT = 512
+FOLLOWING = frozenset({Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP})  # what takes steps that follow each other
 MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
 LOOK_NS = 1_000_000_000  # how often time alone is looked at, at most; a watch with fewer probes than that has no more to ask
 
@@ -42,7 +43,7 @@ class Watcher:
 
     def __init__(self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[str, int], bool], mono_ns: int) -> None:
         self.targets = {tid: TargetWatch(tid, detector, gate) for tid, detector in detectors.items()}
-        self._interval_ns = round(1e9 / pps) if pps else 0
+        self._interval_ns = round(1e9 / pps) if pps and detectors else 0
         self._next_ns = mono_ns
         self._look_ns = mono_ns
         self._weigh_ns = mono_ns
@@ -113,7 +114,8 @@ class Watcher:
 
     def _queue(self, errands: Iterable[Errand]) -> None:
         for errand in errands:
-            if len(self._urgent) < MOST_URGENT:
+            # A target has one inquiry and one vigil at most, and would wait for ever for a step that was dropped.
+            if len(self._urgent) < MOST_URGENT or errand.kind in FOLLOWING:
                 self._count += 1
                 heapq.heappush(self._urgent, (errand.not_before_ns, self._count, errand))
 
@@ -133,7 +135,7 @@ class Watcher:
 
     def _wait_ns(self, errand: Errand, mono_ns: int) -> int:
         """How long an urgent errand must wait, for its debt or for a responder."""
-        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * (2 if errand.kind in (Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP) else 1)
+        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * (2 if errand.kind in FOLLOWING else 1)
         if self._interval_ns and debt_ns > 0 and errand.kind is not Kind.SIBLING:
             return debt_ns
         ready = [self._spaced.get(who, 0) for look in errand.looks if (who := self._expected(errand.tid, look))]
@@ -198,8 +200,8 @@ class Watcher:
     def _siblings(self, changed: TargetWatch, change: Change, mono_ns: int) -> None:
         """Ask the targets that the same cause may have touched."""
         if change.kind is ChangeKind.TARGET_UNREACHABLE:
-            others = [tid for tid, watch in self.targets.items() if watch is not changed and watch.detector.state.reach.answered]
-            self._queue(Errand(tid, Kind.SENTINEL, (SENTINEL,), mono_ns) for tid in others[:MOST_PROVING])
+            others = [watch for watch in self.targets.values() if watch is not changed and watch.detector.state.reach.answered]
+            self._queue(Errand(watch.tid, Kind.SENTINEL, (watch.sentinel(),), mono_ns) for watch in others[:MOST_PROVING])
             return
         for number, (tid, watch) in enumerate(self.targets.items()):
             if watch is not changed and (errand := sibling(tid, watch.detector.route, change, number, mono_ns)):
