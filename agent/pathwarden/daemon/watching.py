@@ -78,12 +78,9 @@ class Watching:
             way = self._way_out(target, state.address)
             asks = [self._ask(target, way, look) for look in errand.looks]
         except ProbeError:
-            # Traces tell why, at their own pace. One is due as soon as probes can leave again.
-            self.watcher.reset(errand.tid)
-            self._stuck.add(errand.tid)
+            self._stick(errand.tid)
             return
-        if way.kernel_route.epoch != state.epoch or errand.tid in self._stuck:
-            self._stuck.discard(errand.tid)
+        if way.kernel_route.epoch != state.epoch:
             self._give_up(errand.tid)
             return
         self.watcher.targets[errand.tid].can_vary = varies(way.flow)
@@ -106,13 +103,19 @@ class Watching:
         return min(max(3 * usual_ns + WAIT_MARGIN_NS, SHORTEST_WAIT_NS), LONGEST_WAIT_NS)
 
     def _done(self, errand: Errand, check: Check, way: WayOut, at: int, mono_ns: int) -> None:
-        target = self._targets[errand.tid]
+        target, state = self._targets[errand.tid], self._detectors[errand.tid].state
         try:
-            moved = bool(check.error) or self._way_out(target, way.flow.dst) != way
+            moved = self._way_out(target, way.flow.dst) != way
         except ProbeError:
             moved = True
-        if moved:
+        if check.error and not moved:
+            self._stick(errand.tid)
+            return
+        if moved or errand.tid in self._stuck:
             self._give_up(errand.tid)
+            return
+        if (way.flow.dst, way.kernel_route.epoch) != (state.address, state.epoch):
+            self.watcher.reset(errand.tid)  # a trace went there meanwhile: what this check saw is the past
             return
         now_ns = self._clock.mono_ns()
         hops, reached = _hops(errand, check.answers, way.flow.dst)
@@ -139,7 +142,13 @@ class Watching:
         outcome = self.watcher.done(errand, check.answers, glimpse, now_ns)
         self._found(target, errand, check.answers, outcome, glimpse)
 
+    def _stick(self, tid: str) -> None:
+        """No probe can leave. Traces tell why, at their own pace; one is due as soon as probes leave again."""
+        self.watcher.reset(tid)
+        self._stuck.add(tid)
+
     def _give_up(self, tid: str) -> None:
+        self._stuck.discard(tid)
         self.watcher.reset(tid)
         self._moved(tid)
 
