@@ -59,14 +59,26 @@ def is_our_module(path: str) -> bool:
 
 
 def meaning(source: bytes) -> list[str]:
-    """What a module does, with the line of each statement: its tree without docstrings."""
+    """What a module does, with the line of each statement: its tree without docstrings, and without annotations that nobody reads."""
     tree = ast.parse(source)
+    tree.body = [plain(each) for each in tree.body]
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node) is not None:
                 del node.body[0]
             node.body = [each for each in node.body if not isinstance(each, ast.Pass)]
     return [ast.dump(tree), *(f"{node.lineno} {type(node)}" for node in ast.walk(tree) if isinstance(node, ast.stmt))]
+
+
+def plain(statement: ast.stmt) -> ast.stmt:
+    """An assignment at a module's level without its annotation."""
+    if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+        return statement
+    return ast.copy_location(ast.Assign([statement.target], statement.value), statement)
 
 
 def test_the_ipk_is_what_opkg_unpacks() -> None:
@@ -126,9 +138,19 @@ def test_the_packaged_modules_do_what_those_of_the_checkout_do() -> None:
         ),
         (b'async def f(): "Doc."\n', b'async def f(): "Doc."\n'),
         (b"", b""),
+        (
+            b"async def f(a: int = 1, *b: str, c: 'C', **d: object) -> None:\n    e: int = a\n",
+            b"async def f(a = 1, *b, c, **d) :\n    e: int = a\n",
+        ),
+        (
+            b"def f(\n    a: dict[\n        str, int],\n    b: int,\n) -> int: ...\n",
+            b"def f(\n    a: dict[\n        str, int],\n    b,\n) : ...\n",
+        ),
+        (b"A: int = 1\nB: int\nclass C:\n    d: int = 2\n", b"A = 1\nB: int\nclass C:\n    d: int = 2\n"),
+        ("def \u53f0(\u53f0: int) -> str: ...\n".encode(), "def \u53f0(\u53f0) : ...\n".encode()),
     ],
 )
-def test_slimming_takes_comments_and_docstrings_and_no_line(whole: bytes, left: bytes) -> None:
+def test_slimming_takes_comments_docstrings_and_annotations_and_no_line(whole: bytes, left: bytes) -> None:
     assert slim(whole) == left
 
 
