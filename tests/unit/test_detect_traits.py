@@ -149,7 +149,7 @@ def test_a_searched_mtu_is_told() -> None:
 def test_a_hop_that_falls_quiet_is_told_and_so_is_its_return() -> None:
     line = settled()
     line.world.silent = {3, 4}
-    assert line.rounds(3) == []
+    assert line.rounds(70) == [], "two targets may take a slow router's answers from each other for hours"
     quiet = line.rounds(10)
     assert quiet == [("filtered", 3, 4, "answers", "quiet")]
     assert line.rounds(50) == []
@@ -499,7 +499,7 @@ def test_every_instant_is_corrected_when_the_clock_becomes_right() -> None:
     line.sentinels(52, 1)
     line.traits.shift(wrong)
     line.now_s += 10**9
-    line.rounds(20)
+    line.rounds(80)
     assert told(line.changes) == [("mpls", 5, 5, "off", "on"), ("filtered", 2, 2, "answers", "quiet")]
     assert [each.first_seen_at for each in line.changes] == [seen_at + 10**18] * 2
 

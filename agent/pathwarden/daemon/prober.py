@@ -258,6 +258,17 @@ class Prober:
         for network in self._spared:
             if ip_address(address) in network:
                 raise ProbeError("do_not_probe", str(network))
+        try:
+            way = self._way_now(target, address, af)
+        except ProbeError:
+            if self._surroundings is not None:
+                self._surroundings.uses(target.source, address, None)
+            raise
+        if self._surroundings is not None:
+            self._surroundings.uses(target.source, address, way.kernel_route)
+        return way
+
+    def _way_now(self, target: Target, address: str, af: int) -> WayOut:
         binding = self._oracle.effective(self._sources.binding(self._named[target.source], af), af)
         # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
         tos, extra = target.dscp << 2 | target.ecn, PLAIN._replace(protocol=target.protocol)

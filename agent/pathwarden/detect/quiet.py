@@ -6,7 +6,8 @@ Rules:
    one hang together (a rate limit, a burst of loss).
 2. A hop that answered `LEAST_HITS` traces is quiet after at least `LEAST_MISSES` in a row, if that its share of hits is what it was
    explains them by less than `CHANCE` (likelihoods; about the last `MEMORY` traces count). Where the share p is known well, that
-   is (1-p)^m < `CHANCE` for m misses; where it is not, it takes more.
+   is (1-p)^m < `CHANCE` for m misses; where it is not, it takes more. It also takes `LEAST_NS`: two targets whose traces fall together
+   may take a slow router's answers from each other for hours.
 3. It answers again when it answers two traces in a row by at least two answers. Its silence meanwhile is no habit and does not count.
 """
 
@@ -20,6 +21,7 @@ from pathwarden.model.instants import ClockShift
 CHANCE = 1e-6
 LEAST_HITS = 3
 LEAST_MISSES = 3  # two may be one burst
+LEAST_NS = 6 * 3_600 * 10**9  # a filter that somebody set stays for longer
 MEMORY = 200
 BACK = 2
 
@@ -57,7 +59,9 @@ class Quiet:
             return None
         self._at = self._at or at
         self._row = min(self._row + 1, MEMORY)
-        if self._hits < LEAST_HITS or self._row < LEAST_MISSES or log_chance(self._hits, self._tries, 0, self._row) > log(CHANCE):
+        if self._hits < LEAST_HITS or self._row < LEAST_MISSES or at - self._at < LEAST_NS:
+            return None
+        if log_chance(self._hits, self._tries, 0, self._row) > log(CHANCE):
             return None
         fell = Fell(quiet=True, first_seen_at=self._at, confirmations=self._row)
         self.quiet, self._row, self._at = True, 0, 0
