@@ -86,7 +86,8 @@ class Keeper:
             self._records.append(record)
             if len(self._records) > MOST_WAITING:
                 self._drop_one()
-            self._condition.notify()
+            if record.events or len(self._records) == 1:
+                self._condition.notify()  # others gather anyway, and each waking up costs as much as a probe
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
         """The broker has these events."""
