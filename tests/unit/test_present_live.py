@@ -156,6 +156,8 @@ def test_jitter_is_the_mean_step_from_one_time_to_the_next() -> None:
         (view(trace_of("gw", reached=False), answered=False), "unknown"),
         (view(trace_of("gw", reached=False)), "ok"),  # not yet called lost
         (view(trace_of(*GOOD), ROUTE._replace(loss_pct=10.0)), "degraded"),
+        (view(trace_of(*GOOD), ROUTE._replace(loss_pct=10.0), unstable=True), "unstable"),
+        (view(trace_of(*GOOD), unstable=True, lost=True), "unreachable"),
         (view(trace_of(*GOOD), ROUTE._replace(loss_pct=9.9)), "ok"),
         (view(trace_of(*GOOD), None), "ok"),
     ],
@@ -243,6 +245,7 @@ PAUSED: dict[str, object] = {"state": "paused", "verdict": "unknown"}
         ([NEW, NEW], "unknown", "Measuring: the first results come within seconds."),
         ([OK], "ok", "The target answers."),
         ([OK, OK, PAUSED], "ok", "All 2 targets answer."),
+        ([OK, {"state": "unstable"}], "ok", "All 2 targets answer."),
         ([OK, NEW, NEW], "unknown", "1 of 3 targets answers; the others are not measured yet."),
         ([OK, OK, NEW], "unknown", "2 of 3 targets answer; the others are not measured yet."),
         ([DOWN, NEW], "destination", "T0 does not answer; the others are not measured yet."),

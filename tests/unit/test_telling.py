@@ -132,12 +132,12 @@ def test_flapping_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
     assert kinds.count("path_unstable") == 1
     assert kinds.index("path_unstable") == 4
     assert len(kinds) == 11
-    assert world.teller.unstable("site")
+    assert world.teller.heard("site", START_AT).unstable
     assert world.notified() == ["path_changed", "path_unstable"]
     made = world.run(START_AT + 5 * HOUR)
     assert [(event.event_type, event.notify) for event in made] == [("path_stable", True)]
     assert made[0].body["message"] == "It stays on path B."
-    assert not world.teller.unstable("site")
+    assert not world.teller.heard("site", START_AT).unstable
     assert len(world.stored) == 1
 
 
@@ -178,13 +178,13 @@ def test_learning_holds_back_paths_and_never_reachability() -> None:
 def test_a_muted_target_is_recorded_and_silent() -> None:
     world = World()
     world.teller.mute("site", START_AT, START_AT + HOUR)
-    assert world.teller.muted_until("site", START_AT) == START_AT + HOUR
+    assert world.teller.heard("site", START_AT).muted_until == START_AT + HOUR
     assert world.keep(world.teller.tick(START_AT, True)) == []
     world.restart()
     world.tell(lost())
     world.tell(back(START_AT + HOUR + MINUTE))
     assert [event.notify for event in world.events] == [False, True]
-    assert world.teller.muted_until("site", START_AT + HOUR) is None
+    assert world.teller.heard("site", START_AT + HOUR).muted_until is None
 
 
 def test_a_muted_pair_is_no_news_and_no_flapping() -> None:

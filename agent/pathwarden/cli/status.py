@@ -96,7 +96,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
     # Late: a daemon that answers makes them itself.
     from pathwarden.daemon.board import Board
     from pathwarden.daemon.reporting import remembered
-    from pathwarden.daemon.runtime import restore_judges
+    from pathwarden.daemon.runtime import restore_judges, restore_teller
     from pathwarden.net.clock import SystemClock
 
     settings = _with_targets_of(settings, reader)
@@ -120,8 +120,10 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         "notices": [],
     }
     board = Board(settings, SystemClock(), reader, lambda _tid: False, lambda: parts)
-    for tid, judge in restore_judges(settings, reader).items():
-        board.restored(tid, remembered(judge, latest[tid]))
+    judges = restore_judges(settings, reader)
+    teller = restore_teller(settings, judges, reader)
+    for tid, judge in judges.items():
+        board.restored(tid, remembered(judge, latest[tid], teller.heard(tid, time.time_ns())))
     info = board.info() | dict.fromkeys(ONLY_THE_DAEMON_KNOWS)
     if running is False:
         # What was measured before the daemon ended says nothing about now.

@@ -35,6 +35,9 @@ class Fact(NamedTuple):
     lost: bool = False
     learning: bool = True
     location: Location = NOWHERE
+    unstable: bool = False
+    muted_until: int | None = None
+    muted_pairs: tuple[tuple[str, str], ...] = ()
 
 
 class Wishes(Protocol):
@@ -79,6 +82,7 @@ class Board:
         parts: Callable[[], Mapping[str, object]],
     ) -> None:
         self.wishes: Wishes | None = None
+        self.resolver_silent: Callable[[], bool] = lambda: False
         self._name = settings.agent.name
         self._clock = clock
         self._reader = reader
@@ -155,7 +159,7 @@ class Board:
         """The `info` topic, and the API's status."""
         parts = dict(self._parts())
         states = self.target_states()
-        verdict, sentence = live.overall(states)
+        verdict, sentence = live.overall(states, resolver_silent=self.resolver_silent())
         now = self._clock.wall_ns()
         uptime_ns = self._clock.mono_ns() - self._started_mono_ns
         next_runs = [str(s["next_run_at"]) for s in states if s["next_run_at"]]
@@ -245,6 +249,9 @@ class Board:
             last_change=events[-1] if events else None,
             stability_pct_7d=self._stability(row, fact.usual, now),
             location=fact.location,
+            unstable=fact.unstable,
+            muted_until=fact.muted_until if fact.muted_until is not None and fact.muted_until > now else None,
+            muted_pairs=fact.muted_pairs,
         )
 
     def _stability(self, row: _Row, usual: Route | None, now: int) -> float | None:

@@ -4,12 +4,13 @@ A change that a detector found gets its cause (what happened on this machine jus
 events, and goes with the states that led to it into one record, so that the history has all of it or nothing.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.surroundings import Surroundings
-from pathwarden.daemon.telling import NOTHING, Teller, Told
+from pathwarden.daemon.telling import NOTHING, Heard, Teller, Told
 from pathwarden.detect.detector import Verdict
 from pathwarden.detect.gate import GateState
 from pathwarden.detect.judge import Judge
@@ -24,7 +25,9 @@ from pathwarden.model.trace import KernelRoute, Trace
 from pathwarden.present.incidents import Announcement
 
 BY_LOAD = frozenset({ChangeKind.LATENCY_SHIFT, ChangeKind.TARGET_UNREACHABLE})  # what a full line of our own could explain
+TICK_NS = 100_000_000
 REST = "/rest"  # after a target's id: where its traits and its watch are kept
+LOAD = "/load"  # and what is known of the lines' speeds
 
 
 class Reporter:
@@ -45,6 +48,7 @@ class Reporter:
         self._clock = clock
         self._keep = keep
         self._surroundings = surroundings
+        self._tick_ns = clock.mono_ns()
 
     def started(self, tid: str) -> None:
         """A trace of this target runs."""
@@ -62,7 +66,10 @@ class Reporter:
         told = self._tell(target, verdict.changes, trace)
         if self.board is not None:
             self.board.finished(
-                target.tid, fact(judge, trace, on_route=verdict.route is not None), next_run_ns, self._own(target.tid, told)
+                target.tid,
+                fact(judge, trace, self._heard(target.tid), on_route=verdict.route is not None),
+                next_run_ns,
+                self._own(target.tid, told),
             )
         telling = self._rest(target.tid) if verdict.changes or judge.rest_is_due() else {}
         self._keep(_with(told, telling).record(trace, verdict.route, judge.export()))
@@ -72,15 +79,19 @@ class Reporter:
         judge = self._judges[target.tid]
         told = self._tell(target, changes, glimpse)
         if self.board is not None:
-            self.board.changed(target.tid, fact(judge, None, on_route=False), self._own(target.tid, told))
+            self.board.changed(target.tid, fact(judge, None, self._heard(target.tid), on_route=False), self._own(target.tid, told))
         record = _with(told, self._rest(target.tid)).record(None, judge.detector.route, judge.export(), synced=glimpse.clock_synced)
         self._keep(replace(record, target=target.tid))
 
     def tick(self) -> None:
-        """What became due by time, and what happened on this machine."""
+        """What became due by time, and what happened on this machine; looked at now and then, since this runs for every reply."""
+        mono_ns = self._clock.mono_ns()
+        if mono_ns < self._tick_ns:
+            return
+        self._tick_ns = mono_ns + TICK_NS
         at, synced = self._clock.wall_ns(), self._clock.synced()
         if self._surroundings is not None:
-            for notice in self._surroundings.tick(self._clock.mono_ns()):
+            for notice in self._surroundings.tick(mono_ns):
                 self._put(self._teller.notice(notice, synced), synced)
         self._put(self._teller.tick(at, synced), synced)
 
@@ -91,11 +102,13 @@ class Reporter:
             waits.append(self._teller.next_due_at - self._clock.wall_ns())
         if self._surroundings is not None:
             waits.append(self._surroundings.next_ns() - self._clock.mono_ns())
-        return max(min(waits), 0) if waits else None
+        return max(min(waits), self._tick_ns - self._clock.mono_ns(), 0) if waits else None
 
     def close(self) -> None:
         """Keep what is kept only now and then."""
         telling = {name: text for tid in self._judges for name, text in self._rest(tid).items()}
+        if self._surroundings is not None:
+            telling[LOAD] = json.dumps(self._surroundings.load.export())
         self._keep(Record(None, None, "", telling=telling, clock_synced=self._clock.synced()))
 
     def is_green(self, tid: str, mono_ns: int) -> bool:
@@ -108,15 +121,18 @@ class Reporter:
         """The owner accepts the route in force as usual."""
         self._judges[tid].detector.accept()
         self._teller.accept(tid)
+        self._show(tid)
 
     def mute(self, tid: str, for_s: int) -> None:
         """Notify nothing of a target for so long."""
         at = self._clock.wall_ns()
         self._teller.mute(tid, at, at + for_s * 10**9)
+        self._show(tid)
 
     def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> None:
         """Notify nothing when a target goes from one of two routes to the other."""
         self._teller.mute_pair(tid, one, other, muted=muted)
+        self._show(tid)
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
@@ -125,6 +141,8 @@ class Reporter:
         self._teller.shift(shift)
         if self.board is not None:
             self.board.shift(shift, {tid: judge.detector for tid, judge in self._judges.items()})
+            for tid in self._judges:
+                self._show(tid)
 
     def _tell(self, target: Target, changes: Sequence[Change], trace: Trace) -> Told:
         if not changes:
@@ -141,15 +159,27 @@ class Reporter:
 
     def _put(self, told: Told, synced: bool) -> None:
         if told:
-            if self.board is not None:
-                self.board.told(told.events)
+            self._tell_board(told.events)
             self._keep(told.record(None, None, "", synced=synced))
 
     def _own(self, tid: str, told: Told) -> tuple[Event, ...]:
         """The target's own events; time may have brought about some of others meanwhile, which the board is told as well."""
-        if self.board is not None:
-            self.board.told(tuple(event for event in told.events if event.target != tid))
+        self._tell_board(tuple(event for event in told.events if event.target != tid))
         return tuple(event for event in told.events if event.target == tid)
+
+    def _tell_board(self, events: tuple[Event, ...]) -> None:
+        if self.board is not None:
+            self.board.told(events)
+            for tid in {event.target for event in events}:
+                self._show(tid)
+
+    def _show(self, tid: str) -> None:
+        """Something about a target is another without anything having been measured."""
+        if self.board is not None:
+            self.board.changed(tid, fact(self._judges[tid], None, self._heard(tid), on_route=False), ())
+
+    def _heard(self, tid: str) -> Heard:
+        return self._teller.heard(tid, self._clock.wall_ns())
 
     def _rest(self, tid: str) -> dict[str, str]:
         return {f"{tid}{REST}": self._judges[tid].export_rest(self.watch_of(tid))}
@@ -207,7 +237,7 @@ def _sighting(tid: str, judge: Judge, change: Change | None) -> Sighting | None:
     return Sighting(tid, route.address, route.hops, route.length, verified=verified, answered_at=answered_at)
 
 
-def fact(judge: Judge, trace: Trace | None, *, on_route: bool) -> Fact:
+def fact(judge: Judge, trace: Trace | None, heard: Heard, *, on_route: bool) -> Fact:
     """What the board shows of a target; `on_route` tells that this trace followed the route in force."""
     detector, state = judge.detector, judge.detector.state
     return Fact(
@@ -220,9 +250,10 @@ def fact(judge: Judge, trace: Trace | None, *, on_route: bool) -> Fact:
         state.reach.lost,
         detector.learning,
         judge.location,
+        *heard,
     )
 
 
-def remembered(judge: Judge, latest: StoredTrace | None) -> Fact:
+def remembered(judge: Judge, latest: StoredTrace | None, heard: Heard) -> Fact:
     """What the board shows of a target and its newest trace as the history has them."""
-    return fact(judge, latest.trace if latest else None, on_route=latest is not None and latest.route_id is not None)
+    return fact(judge, latest.trace if latest else None, heard, on_route=latest is not None and latest.route_id is not None)

@@ -1,5 +1,6 @@
 """Everything that runs for one configuration, wired together; a reload makes a new one."""
 
+import json
 import logging
 import os
 import threading
@@ -12,10 +13,10 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
-from pathwarden.daemon.reporting import REST, Reporter, remembered
+from pathwarden.daemon.reporting import LOAD, REST, Reporter, remembered
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
 from pathwarden.daemon.surroundings import Surroundings
-from pathwarden.daemon.telling import Teller
+from pathwarden.daemon.telling import Entropy, Teller
 from pathwarden.detect.detector import Detector
 from pathwarden.detect.judge import Judge
 from pathwarden.detect.load import Load
@@ -104,8 +105,9 @@ class Runtime:
         driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
         judges = restore_judges(self.settings, reader)
         keeper = Keeper(writer)
-        surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, Load())
-        reporter = Reporter(judges, restore_teller(self.settings, judges, reader), clock, keeper.put, surroundings)
+        surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, restore_load(reader, clock))
+        teller = restore_teller(self.settings, judges, reader)
+        reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
         prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
         facts = {"name": transport.name, "detail": how}
 
@@ -128,8 +130,9 @@ class Runtime:
 
         board = Board(self.settings, clock, reader, prober.ask, parts)
         for tid, judge in judges.items():
-            board.restored(tid, remembered(judge, reader.latest(tid)))
+            board.restored(tid, remembered(judge, reader.latest(tid), teller.heard(tid, clock.wall_ns())))
         board.wishes, reporter.board = prober, board
+        board.resolver_silent = lambda: surroundings.resolver_silent
         publisher = self._make_publisher(board, reader, keeper)
         self._serve(board, reader, clock)
         bus.start(board, reader, self.settings, clock)
@@ -268,11 +271,21 @@ def restore_judges(settings: Settings, reader: HistoryReader) -> dict[str, Judge
     return judges
 
 
-def restore_teller(settings: Settings, judges: Mapping[str, Judge], reader: HistoryReader) -> Teller:
-    """The teller, as it was when the history was last written."""
-    teller = Teller(settings.agent.name, settings.targets, os.urandom, lambda tid: judges[tid].detector.route)
+def restore_teller(settings: Settings, judges: Mapping[str, Judge], reader: HistoryReader, entropy: Entropy = os.urandom) -> Teller:
+    """The teller, as it was when the history was last written; `entropy` gives the events' ids."""
+    teller = Teller(settings.agent.name, settings.targets, entropy, lambda tid: judges[tid].detector.route)
     teller.restore(reader.tellings(), reader.change_numbers())
     return teller
+
+
+def restore_load(reader: HistoryReader, clock: SystemClock) -> Load:
+    """What is known of the lines' speeds."""
+    text = reader.tellings().get(LOAD)
+    try:
+        return Load() if text is None else Load.restore(json.loads(text), clock.mono_ns())
+    except (ValueError, TypeError, KeyError):
+        log.error("the lines' speeds are unreadable in the history: they are learned anew")
+        return Load()
 
 
 def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, object]:

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pathwarden.detect.damping import Damper, Turn
 from pathwarden.detect.incident import MOVES, Incident, News, line_mark, marks_of
@@ -66,6 +66,14 @@ class Told:
 
 
 NOTHING = Told()
+
+
+class Heard(NamedTuple):
+    """What the owner hears of a target: whether its path is unstable, until when (an instant) it is muted, and which pairs of paths are."""
+
+    unstable: bool = False
+    muted_until: int | None = None
+    muted_pairs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -199,14 +207,10 @@ class Teller:
         self._dirty[AGENT] = None
         self._plan()
 
-    def muted_until(self, tid: str, at: int) -> int | None:
-        """Until when a target is muted; None if it is not."""
-        mute = self._of[tid].mute
-        return mute.until_at if mute.covers(at) else None
-
-    def unstable(self, tid: str) -> bool:
-        """Whether a target's path is unstable."""
-        return self._of[tid].damper.unstable
+    def heard(self, tid: str, at: int) -> Heard:
+        """What the owner hears of a target now."""
+        of = self._of[tid]
+        return Heard(of.damper.unstable, of.mute.until_at if of.mute.covers(at) else None, of.mute.pairs)
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""

@@ -15,6 +15,7 @@ from pathwarden.present.instants import rfc3339
 
 DEGRADED_LOSS_PCT = 10.0  # smoothed; calls and games suffer from there on
 STALE_INTERVALS = 3
+ANSWERING = ("ok", "degraded", "unstable")
 # Who can mend it: its border is the ISP's, too.
 VERDICTS = {
     Segment.LAN: "local",
@@ -31,7 +32,8 @@ class TargetView:
     """What the agent knows of a target: its newest trace, the newest that followed the route in force, that route and the usual one.
 
     `answered` tells whether the destination ever did, `lost` that it is now called unreachable, `location` where the fault is then.
-    Instants are wall-clock ns.
+    `muted_until` is None for a target that is not muted; going between the two paths of one of `muted_pairs` notifies nobody. Instants are
+    wall-clock ns.
     """
 
     target: Target
@@ -51,6 +53,9 @@ class TargetView:
     last_change: StoredEvent | None
     stability_pct_7d: float | None
     location: Location = NOWHERE
+    unstable: bool = False
+    muted_until: int | None = None
+    muted_pairs: tuple[tuple[str, str], ...] = ()
 
 
 def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object]:
@@ -97,13 +102,15 @@ def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[st
         "next_run_at": rfc3339(view.next_run_at) if view.next_run_at else None,
         "stale_after_s": STALE_INTERVALS * target.interval_s,
         "learning": view.learning,
+        "muted_until": rfc3339(view.muted_until) if view.muted_until else None,
+        "muted_pairs": [list(pair) for pair in view.muted_pairs],
         "running": view.running,
         "resolving": view.resolving,
     }
 
 
 def state_word(view: TargetView) -> str:
-    """One of the closed set: ok degraded unreachable paused error unknown."""
+    """One of the closed set: ok degraded unstable unreachable paused error unknown."""
     if not view.target.enabled:
         return "paused"
     if view.trace is None:
@@ -114,12 +121,14 @@ def state_word(view: TargetView) -> str:
         return "unreachable"
     if not view.answered:
         return "unknown"
+    if view.unstable:
+        return "unstable"
     return "degraded" if view.route and view.route.loss_pct >= DEGRADED_LOSS_PCT else "ok"
 
 
 def verdict(view: TargetView, word: str) -> str:
     """Where the fault is: ok local isp transit destination unknown. Without a location, as far as the newest trace tells."""
-    if word in ("ok", "degraded"):
+    if word in ANSWERING:
         return "ok"
     if word == "unreachable" and view.location.segment is not Segment.UNKNOWN:
         return VERDICTS[view.location.segment]
@@ -176,7 +185,7 @@ def overall(states: Sequence[Mapping[str, object]], *, resolver_silent: bool = F
     failing = [s for s in active if s["state"] in ("unreachable", "error") or (s["state"] == "unknown" and s["measured_at"])]
     if all(s["measured_at"] is None for s in active):
         return "unknown", "Measuring: the first results come within seconds."
-    answering = sum(s["state"] in ("ok", "degraded") for s in active)
+    answering = sum(s["state"] in ANSWERING for s in active)
     if resolver_silent and all(s["error"] == "unknown_host" for s in failing):
         return "resolver", _resolver_silent(answering, len(active))
     if not failing:
