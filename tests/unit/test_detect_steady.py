@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathwarden.detect.members import Members, needed
-from pathwarden.detect.quiet import Fell, Quiet
+from pathwarden.detect.quiet import LEAST_NS, Fell, Quiet
 from pathwarden.detect.steady import CALM, ENOUGH, Rule, Steady, Turn, Value, differ, fill, log_chance
 
 PLAIN = Rule(sightings=2, by_chance=False)
@@ -90,18 +90,25 @@ def test_chance_is_at_most_what_any_one_share_makes_of_it(known: int, strange: i
 @pytest.mark.parametrize(("hits", "row"), [(200, 3), (30, 5), (10, 10), (3, 109)])
 def test_a_hop_known_well_is_quiet_sooner(hits: int, row: int) -> None:
     quiet = Quiet()
-    assert [quiet.see(3, at) for at in range(1, hits + 1)] == [None] * hits
-    found = [quiet.see(0, 1000 + number) for number in range(row)]
-    assert found == [*[None] * (row - 1), Fell(quiet=True, first_seen_at=1000, confirmations=row)]
+    assert [quiet.see(3, at * LEAST_NS) for at in range(1, hits + 1)] == [None] * hits
+    found = [quiet.see(0, (1000 + number) * LEAST_NS) for number in range(row)]
+    assert found == [*[None] * (row - 1), Fell(quiet=True, first_seen_at=1000 * LEAST_NS, confirmations=row)]
+
+
+def test_a_hop_is_not_called_quiet_within_hours() -> None:
+    quiet, step = Quiet(), LEAST_NS // 50
+    assert [quiet.see(3, at * step) for at in range(1, 201)] == [None] * 200
+    silent = [quiet.see(0, (300 + number) * step) for number in range(51)]
+    assert silent == [*[None] * 50, Fell(quiet=True, first_seen_at=300 * step, confirmations=51)]
 
 
 def test_a_quiet_hop_answers_again_when_it_does_twice() -> None:
     quiet = Quiet()
     for at in range(1, 300):
-        quiet.see(3 if at < 200 else 0, at)
+        quiet.see(3 if at < 200 else 0, at * LEAST_NS)
     assert quiet.quiet
-    assert [quiet.see(answers, at) for at, answers in ((300, 1), (301, 0), (302, 1))] == [None] * 3
-    assert quiet.see(1, 303) == Fell(quiet=False, first_seen_at=302, confirmations=2)
+    assert [quiet.see(answers, at * LEAST_NS) for at, answers in ((300, 1), (301, 0), (302, 1))] == [None] * 3
+    assert quiet.see(1, 303 * LEAST_NS) == Fell(quiet=False, first_seen_at=302 * LEAST_NS, confirmations=2)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.8, 0.95, 0.99])
@@ -110,7 +117,7 @@ def test_a_hop_of_any_habit_is_seldom_called_quiet(share: float) -> None:
     print(f"seed {seed}")
     chosen = random.Random(seed)
     quiet = Quiet()
-    fell = sum(quiet.see(int(chosen.random() < share), at) is not None for at in range(1, 60_001))
+    fell = sum(quiet.see(int(chosen.random() < share), at * 300 * 10**9) is not None for at in range(1, 60_001))
     # Two hundred days of a trace every five minutes: a quiet hop and its return are two.
     assert fell <= 2
 
