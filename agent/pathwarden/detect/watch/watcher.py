@@ -5,7 +5,8 @@ Rules:
    of how often it changes, 0.3 to 4 times the mean: who changes often is looked at more often.
 2. What follows up a finding goes at once, and the steady watch waits until it is paid for. A debt of `DEBT_S` seconds' worth stops all
    but inquiries, twice as much stops those too. Siblings never wait for that: they are few, and spare whole inquiries.
-3. No responder is asked twice within `SPACING_NS`.
+3. What is urgent asks no responder that was asked within `SPACING_NS`. While it waits for one, the steady watch leaves its responders
+   alone: with many probes a second some of them would always have been asked just now, and a sweep would never begin.
 4. After a confirmed change every target whose route leads through a lost responder is asked there once (see `siblings`), and a target
    that was lost makes the others prove that they still answer: so one incident is seen as one.
 5. An answer of a known responder within the first `SHARED_TTLS` hops counts for every target that it serves; such a hop is asked the
@@ -51,6 +52,7 @@ class Watcher:
         self._urgent: list[tuple[int, int, Errand]] = []
         self._count = 0
         self._spaced: dict[str, int] = {}
+        self._kept: dict[str, int] = {}  # until when the steady watch leaves a responder alone
         self._served: Mapping[tuple[int, str], int] = {}
 
     def next_ns(self) -> int | None:
@@ -138,13 +140,18 @@ class Watcher:
         debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * (2 if errand.kind in FOLLOWING else 1)
         if self._interval_ns and debt_ns > 0 and errand.kind is not Kind.SIBLING:
             return debt_ns
-        ready = [self._spaced.get(who, 0) for look in errand.looks if (who := self._expected(errand.tid, look))]
-        return max(max(ready, default=0) - mono_ns, 0)
+        responders = [who for look in errand.looks if (who := self._expected(errand.tid, look))]
+        ready_ns = max((self._spaced.get(who, 0) for who in responders), default=0)
+        if ready_ns <= mono_ns:
+            return 0
+        self._kept.update(dict.fromkeys(responders, ready_ns))
+        return ready_ns - mono_ns
 
     def _pay(self, errand: Errand, mono_ns: int) -> None:
         self._next_ns = max(self._next_ns, mono_ns) + self._interval_ns * len(errand.looks)
         if len(self._spaced) > MOST_SPACED:
             self._spaced = {who: ready_ns for who, ready_ns in self._spaced.items() if ready_ns > mono_ns}
+            self._kept = {who: until_ns for who, until_ns in self._kept.items() if until_ns > mono_ns}
         for look in errand.looks:
             if who := self._expected(errand.tid, look):
                 self._spaced[who] = mono_ns + SPACING_NS
@@ -165,7 +172,7 @@ class Watcher:
             watches[tid].credit += weight
         for watch in sorted(watches.values(), key=lambda watch: -watch.credit):
             errand = watch.steady(mono_ns) if able(watch.tid) else None
-            if errand is not None:
+            if errand is not None and self._kept.get(self._expected(errand.tid, errand.looks[0]), 0) <= mono_ns:
                 watch.credit = min(watch.credit - len(watches), len(watches))
                 self._pay(errand, mono_ns)
                 return errand
