@@ -72,12 +72,15 @@ def _expected(lab: StandardLab, tid: str, *, moved: bool) -> tuple[frozenset[str
 
 
 def as_in_the_lab(lab: StandardLab, hops: Hops, tid: str, *, moved: bool) -> None:
-    """Assert that the hops are the laboratory's: one responder each, none at the silent one, perhaps none at the rate-limited one."""
+    """Assert that the hops are the laboratory's: all responders can be there, none is at the silent hop, perhaps none at the rate-limited.
+
+    Of the diamond the flow meets one member; the watch comes to know the other one.
+    """
     expected = _expected(lab, tid, moved=moved)
     assert len(hops) == len(expected) == 8, hops
     for ttl, (seen, may) in enumerate(zip(hops, expected, strict=True), 1):
         least = 0 if may is None or ttl == lab.limited_ttl else 1
-        assert least <= len(seen) <= (0 if may is None else 1), f"ttl {ttl}: {seen}"
+        assert least <= len(seen), f"ttl {ttl}: {seen}"
         assert set(seen) <= (may or set()), f"ttl {ttl}: {seen}, not of {may}"
 
 
@@ -124,7 +127,8 @@ def test_the_event_says_what_changed(net: Net, quiet: Stage, moved: Stage, name:
     assert sorted(event["hops_removed"]) == sorted(r for hop in before["hops"][at - 1 : last] for r in hop)
     assert sorted(event["hops_added"]) == sorted(r for hop in _expected(net.lab, tid, moved=True)[at - 1 : last] for r in hop or ())
     assert event["change"] == ("hop" if tid.endswith("4") else "reroute")
-    assert (event["agent"], event["delayed"], event["new_path_known"], event["confirmations"]) == (name, False, False, 3)
+    assert (event["agent"], event["delayed"], event["new_path_known"]) == (name, False, False)
+    assert event["confirmations"] >= 2
     assert event["name"] == ("Zürich" if tid == "udp4" else event["address"])
 
 
@@ -132,15 +136,23 @@ def test_the_event_says_what_changed(net: Net, quiet: Stage, moved: Stage, name:
 def test_events_are_acknowledged_messages_that_are_not_kept(net: Net, moved: Stage, name: str) -> None:
     assert moved.told[name]
     messages = net.told(name)
+    of_agent = net.told_of_agent(name)
+    assert {m.json["event_type"] for m in of_agent} == {"agent_started", "incident"}
+    assert all(m.qos == 1 and not m.retain for m in of_agent)
     assert all(m.qos == 1 and not m.retain for m in messages)
     assert all(m.topic == f"pathwarden/{name}/target/{m.json['target']}/event" for m in messages)
     with net.agents[name].reader() as reader:
         assert reader.outbox(0, 10) == []
 
 
-def test_after_learning_a_change_notifies(net: Net, moved: Stage) -> None:
+def test_after_learning_a_change_notifies_once_for_all_that_it_touched(net: Net, moved: Stage) -> None:
     assert moved.told["raw"]
-    assert [event["notify"] for event in net.events("raw", "path_changed").values()] == [True] * len(TARGETS)
+    events = net.events("raw", "path_changed").values()
+    # A router answers IPv4 and IPv6 from different addresses: nothing tells that it is the same one.
+    for family in (4, 6):
+        told = sorted((event for event in events if event["af"] == family), key=lambda event: event["seq"])
+        assert [event["notify"] for event in told] == [True, False]
+        assert {event["group_id"] for event in told} == {told[0]["event_id"]}
 
 
 @each_agent

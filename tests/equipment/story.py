@@ -14,6 +14,7 @@ from equipment.broker import Broker, Message, Subscriber
 from netlab import StandardLab, standard_lab
 
 INTERVAL_S = 1
+WATCH_PPS = 20  # at the default one change would still be paid for when the next one comes
 ROUNDS_AFTER = 2  # in which nothing more may be told
 PATIENCE_S = 120  # for rounds
 AGENTS = ("raw", "rootless")
@@ -32,7 +33,11 @@ class Net:
 
     def told(self, name: str) -> list[Message]:
         """What the subscriber got of an agent's paths and reachability."""
-        return [m for m in self.subscriber.messages("/event") if m.topic.startswith(f"pathwarden/{name}/")]
+        return [m for m in self.subscriber.messages("/event") if m.topic.startswith(f"pathwarden/{name}/target/")]
+
+    def told_of_agent(self, name: str) -> list[Message]:
+        """What the subscriber got of an agent itself, incidents among it."""
+        return self.subscriber.messages(f"pathwarden/{name}/event")
 
     def told_types(self, name: str) -> list[tuple[str, str]]:
         """Target and type of each event, by target."""
@@ -55,7 +60,7 @@ class Net:
             {(name, s["target"]): s for name, agent in agents for s in agent.get("/api/v1/targets")["targets"]},
             {(name, tid): agent.get(f"/api/v1/targets/{tid}/paths")["paths"] for name, agent in agents for tid in TARGETS},
             {name: self.told_types(name) for name in AGENTS},
-            {name: [event.event_type for event in _stored(agent)] for name, agent in agents},
+            {name: [event.event_type for event in _stored(agent) if event.target] for name, agent in agents},
         )
 
 
@@ -101,6 +106,7 @@ def story(folder: Path) -> Iterator[Net]:
                 section("target", "icmp6", host=lab.target6, method="icmp"),
                 section("target", HOME, host=lab.gateway4),
                 section("mqtt", "mqtt", host=broker.bind, port=broker.port),
+                watch_pps=WATCH_PPS,
             )
         with agents["raw"], agents["rootless"]:
             yield Net(lab, subscriber, agents, root)

@@ -55,10 +55,11 @@ class StandardLab(Lab):
             raise
         return self
 
-    def move(self) -> None:
+    def move(self, families: Sequence[int] = (4, 6)) -> None:
         """Move r2's kernel routes away from the diamond: hop 3 is x3 from now on, all else stays."""
-        for prefix, gateways in self._branches.items():
-            self.move_route("r2", prefix, gateways[_SPARE])
+        for family, (prefix, gateways) in zip((4, 6), self._branches.items(), strict=True):
+            if family in families:
+                self.move_route("r2", prefix, gateways[_SPARE])
 
     def move_back(self) -> None:
         """Let r2 share the flows between r3a and r3b again."""
