@@ -65,6 +65,7 @@ class Watching:
         self._found = found
         self._moved = moved
         self._stuck: set[str] = set()  # targets to which no probe could leave
+        self._busy: set[str] = set()  # targets with a check under way whose flow bears one probe in flight
 
     def start_due(self, able: Callable[[str], bool]) -> int | None:
         """Start what is due; when (monotonic) something is due again, None for never."""
@@ -74,6 +75,9 @@ class Watching:
 
     def _start(self, errand: Errand) -> None:
         target, state = self._targets[errand.tid], self._detectors[errand.tid].state
+        if errand.tid in self._busy:
+            self.watcher.put_off(errand, self._clock.mono_ns())
+            return
         try:
             way = self._way_out(target, state.address)
             asks = [self._ask(target, way, look) for look in errand.looks]
@@ -84,7 +88,10 @@ class Watching:
             self._give_up(errand.tid)
             return
         self.watcher.targets[errand.tid].can_vary = varies(way.flow)
-        check = Check(asks, self._driver.correlator, self._wait_ns(errand.tid))
+        window = self._transport.window(way.flow)
+        if window == 1:
+            self._busy.add(errand.tid)
+        check = Check(asks, self._driver.correlator, self._wait_ns(errand.tid), window)
         at, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         self._driver.add(check, way.binding, lambda _: self._done(errand, check, way, at, mono_ns), urgent=True)
 
@@ -103,6 +110,7 @@ class Watching:
         return min(max(3 * usual_ns + WAIT_MARGIN_NS, SHORTEST_WAIT_NS), LONGEST_WAIT_NS)
 
     def _done(self, errand: Errand, check: Check, way: WayOut, at: int, mono_ns: int) -> None:
+        self._busy.discard(errand.tid)
         target, state = self._targets[errand.tid], self._detectors[errand.tid].state
         try:
             moved = self._way_out(target, way.flow.dst) != way

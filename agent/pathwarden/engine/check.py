@@ -1,7 +1,8 @@
 """A check: a few probes to chosen hops, and what each of them got.
 
 Rules:
-1. Every ask is sent once, in order, and waits its own `wait_ns`. A check never asks again: who wants that makes another check.
+1. Every ask is sent once, in order, at most `window` at a time, and waits `wait_ns`. A check never asks again: who wants that makes another
+   check.
 2. What a reply tells is booked as in a trace (see `session`); an unreachable from our own address is silence.
 3. An administrative prohibition is reported like any answer: it is for the asker to heed.
 """
@@ -25,9 +26,9 @@ class Ask(NamedTuple):
 class Check:
     """A session (see `engine.correlator.Session`). When `done`, `answers` holds one answer per ask, in their order."""
 
-    __slots__ = ("_asks", "_in_flight", "_next", "_wait_ns", "answers", "correlator", "done", "duplicates", "error", "late")
+    __slots__ = ("_asks", "_in_flight", "_next", "_wait_ns", "_window", "answers", "correlator", "done", "duplicates", "error", "late")
 
-    def __init__(self, asks: Sequence[Ask], correlator: Correlator, wait_ns: int) -> None:
+    def __init__(self, asks: Sequence[Ask], correlator: Correlator, wait_ns: int, window: int = 1000) -> None:
         self.correlator = correlator
         self.done = False
         self.error = ""
@@ -37,6 +38,7 @@ class Check:
         self._asks = asks
         self._next = 0
         self._wait_ns = wait_ns
+        self._window = window
         self._in_flight: list[Slot] = []
 
     def poll(self, mono_ns: int, budget: int) -> list[Slot]:
@@ -46,7 +48,8 @@ class Check:
             slot = in_flight.pop(0)
             slot.timed_out = not slot.answered
         slots: list[Slot] = []
-        while len(slots) < budget and self._next < len(self._asks):
+        most = min(budget, self._window - sum(not slot.answered for slot in in_flight))
+        while len(slots) < most and self._next < len(self._asks):
             flow, ttl = self._asks[self._next]
             slot_or_none = self.correlator.issue(self, flow, ttl, self._next, mono_ns)
             if slot_or_none is None:

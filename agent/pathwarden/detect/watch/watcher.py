@@ -108,6 +108,10 @@ class Watcher:
         if values:
             self.targets[tid].restore(values)
 
+    def put_off(self, errand: Errand, mono_ns: int) -> None:
+        """This errand could not begin now: offer it again in a moment."""
+        self._queue([errand._replace(not_before_ns=mono_ns + LOOK_NS)])
+
     def reset(self, tid: str) -> None:
         """The target's way out moved: what was under way is void."""
         self.targets[tid].reset()
