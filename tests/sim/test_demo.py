@@ -83,5 +83,3 @@ def test_an_incident_of_the_week_holds_two_targets_and_has_a_place(written):
     assert sorted(lost["targets"]) == ["office", "video"]
     assert (lost["location"]["segment"], lost["location"]["between"]) == ("transit", [["203.0.113.9"], ["203.0.113.13"]])
     assert any(story["closed_at"] for story in stories if story["id"] == lost["id"])
-    moved = [story for story in stories if story["kind"] == "path_changed" and story["target_count"] == 2]
-    assert moved
