@@ -42,10 +42,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """The agent itself. `max_pps` is the ceiling over all probes, `watch_pps` how many a second watch the paths between
-    traces (0: none), `concurrency` how many traces may run side by side.
+    """The agent itself.
 
-    `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
+    `max_pps` is the ceiling over all probes, `watch_pps` how many a second watch the paths between traces (0: none), `concurrency` how many
+    traces may run side by side. `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
     """
 
     name: str

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from pathwarden.config.load import default_target
 from pathwarden.detect.detector import Detector, Verdict
+from pathwarden.detect.judge import Judge
 from pathwarden.export.reading.recorded import Recorded, Stream
 from pathwarden.model.change import Change
 from pathwarden.model.history import Event
@@ -30,7 +31,7 @@ TOGETHER_NS = 600_000_000_000  # as long as events of one target are one inciden
 _ENTROPY = 10  # bytes of an event's id
 
 
-class Judge(Protocol):
+class TakesTraces(Protocol):
     """What takes a target's traces one after the other, and says what changed."""
 
     def on_trace(self, trace: Trace) -> Verdict:
@@ -38,7 +39,12 @@ class Judge(Protocol):
         ...
 
 
-NewJudge = Callable[[str, int], Judge]  # a target's id, and for how many seconds it is being learned
+NewJudge = Callable[[str, int], TakesTraces]  # a target's id, and for how many seconds it is being learned
+
+
+def judge_of(target: str, learn_s: int) -> Judge:
+    """A judge as the agent has them; it confirms by traces alone, since nobody watches the past between them."""
+    return Judge(Detector(target, learn_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Group:
 
 @dataclass(slots=True)
 class _Watched:
-    judge: Judge
+    judge: TakesTraces
     target: Target
     events: int = 0
     routes: set[str] = field(default_factory=set)
@@ -78,7 +84,7 @@ class _Watched:
 class Judging:
     """All streams, and what they told so far."""
 
-    def __init__(self, learn_s: int, new_judge: NewJudge = Detector) -> None:
+    def __init__(self, learn_s: int, new_judge: NewJudge = judge_of) -> None:
         self.kinds: Counter[str] = Counter()
         self._learn_s = learn_s
         self._new_judge = new_judge
