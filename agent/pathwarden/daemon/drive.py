@@ -20,7 +20,7 @@ from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding
 from pathwarden.model.protocols import Clock, Transport
 
-TURN = 4  # probes a session may send before the next one's turn: more would climb past its end, fewer cost more turns
+TURN = 16  # probes a session may send before the next one's turn: a whole window, since each turn costs as much as several probes
 FULL_QUEUE_NS = 10_000_000  # a full queue drains in milliseconds; a stalled link must not make us spin
 LONGEST_PAUSE_NS = 200_000_000  # a receive stamp older than a second is not believed
 LONGEST_WAIT_NS = 3_600_000_000_000
