@@ -177,7 +177,8 @@ class Watcher:
         for watch in sorted(watches.values(), key=lambda watch: -watch.credit):
             errand = watch.steady(mono_ns) if able(watch.tid) else None
             if errand is not None and self._kept.get(self._expected(errand.tid, errand.looks[0]), 0) <= mono_ns:
-                watch.credit = min(watch.credit - len(watches), len(watches))
+                # Within bounds: while some cannot be asked the others fall behind, and would wait for long when those return.
+                watch.credit = max(min(watch.credit - len(watches), len(watches)), -len(watches))
                 self._pay(errand, mono_ns)
                 return errand
         self._next_ns = mono_ns + LOOK_NS
