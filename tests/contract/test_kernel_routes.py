@@ -289,6 +289,20 @@ def test_many_changes_are_told_once(lab, news):
     assert len(told) <= 6
 
 
+def test_who_else_remembers_is_told_before_it_is_quiet(lab, routes):
+    told = queue.SimpleQueue()
+    with lab.enter("agent"):
+        routes.watch(told.put, at_once=lambda: told.put(routes.lookup(lab.target4, ANYWHERE).gateway))
+    assert routes.lookup(lab.target4, ANYWHERE).gateway == lab.gateway4
+    lab.route("agent", f"{lab.target4}/32", lab.gateway_wanb4)
+    try:
+        heard_in_order = [told.get(timeout=5) for _ in range(3)]
+    finally:
+        lab.ip("agent", f"route del {lab.target4}/32")
+    # First of all, while the old answer is still remembered here; once more when it is quiet; then what kind of change it was.
+    assert heard_in_order == [lab.gateway4, lab.gateway_wanb4, "route"]
+
+
 def test_close_ends_the_thread_and_watching_may_begin_again(lab, routes, news):
     routes.close()
     assert "kernel-events" not in {thread.name for thread in threading.enumerate()}

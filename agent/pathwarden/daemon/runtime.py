@@ -228,7 +228,6 @@ class Runtime:
         """Follow what changes around us: the kernel's routes and addresses, and the clock's becoming right."""
 
         def kernel_changed(_kind: str) -> None:
-            transport.forget()
             transport.wake()
 
         def tend() -> None:
@@ -236,7 +235,7 @@ class Runtime:
                 log.info("the clock is right now; it was wrong by %.1f s", shift.by_ns / 1e9)
                 prober.clock_right(shift, keeper.correct)
 
-        oracle.watch(kernel_changed, surroundings.note)
+        oracle.watch(kernel_changed, surroundings.note, transport.forget)
         self.tend = tend
 
 

@@ -51,12 +51,23 @@ class KernelRoutes:
         self._known: dict[tuple[str, Binding], KernelRoute] = {}
         self._effective: dict[tuple[Binding, int], Binding] = {}
 
-    def watch(self, on_change: Callable[[str], None], on_happening: Callable[[Happening], None] = lambda _: None) -> None:
+    def watch(
+        self,
+        on_change: Callable[[str], None],
+        on_happening: Callable[[Happening], None] = lambda _: None,
+        at_once: Callable[[], None] = lambda: None,
+    ) -> None:
         """Begin to remember answers, and tell of changes: 'link', 'address', 'route' or 'rule', from a thread of its own.
 
-        `on_happening` is told at once, and in detail, what it was.
+        `on_happening` is told at once, and in detail, what it was. `at_once` is for those who remember what else the kernel said, and
+        is called whenever answers are dropped here: a new kernel route and an old source address would make a way that never was.
         """
-        self._events = KernelEvents(self.forget, on_change, on_happening)
+
+        def moved() -> None:
+            at_once()
+            self.forget()
+
+        self._events = KernelEvents(moved, on_change, on_happening)
 
     def close(self) -> None:
         """Release every socket and end the thread."""
