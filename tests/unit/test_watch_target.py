@@ -410,3 +410,14 @@ def test_a_lost_sweep_after_a_reset_is_no_loss() -> None:
     of.reset()
     take(of, Errand("site", Kind.SWEEP, (Look(1), Look(2))), None, None)
     assert not of.detector.state.reach.lost
+
+
+@pytest.mark.parametrize(("late_s", "lost"), [(1, True), (60, False)])
+def test_a_sweep_that_the_budget_held_up_is_no_loss(late_s: int, lost: bool) -> None:
+    of, at_s = watch(), 0
+    (errand,) = take(of, Errand("site", Kind.SENTINEL, (SENTINEL,)), None)
+    while errand.kind is Kind.VIGIL:
+        at_s += 1
+        (errand,) = take(of, errand, *[None] * len(errand.looks), at_s=at_s)
+    take(of, errand, *[None] * len(errand.looks), at_s=at_s + late_s)
+    assert of.detector.state.reach.lost is lost

@@ -41,6 +41,7 @@ MOST_AUDITS = 3800  # flows of a base flow (see engine.flows.MOST) that audits t
 FRESH_FLOW = 3801  # and from where inquiries take theirs
 HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
 HOLD_EVERY_NS = 5 * SECOND_NS
+SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follows silences of the past
 WORTH = 4  # a hop where another known route differs is asked five times as often, and so on
 MEMORY_NS = 259_200 * SECOND_NS  # changes fade within days from the estimate of how often a target changes
 PRIOR = 0.3  # changes in that time that any target is thought capable of
@@ -88,6 +89,7 @@ class TargetWatch:
         self._vigil = 0  # silences of a sentinel in a row,
         self._vigil_row = 0  # of those, since any method was answered,
         self._vigil_others = 0  # and how often another method was
+        self._silent_ns = 0  # when the last of them was
         self._held_since_ns = 0
         self._lost_since_ns = 0
         self._lost_asked_ns = 0
@@ -335,6 +337,7 @@ class TargetWatch:
         else:
             route = detector.route
             ttls = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop][:-1] if route else []
+            self._silent_ns = got.mono_ns
             out.errands.append(Errand(self.tid, Kind.SWEEP, tuple(map(Look, ttls)), got.mono_ns))
 
     def _sweep_done(self, got: Got, out: Outcome) -> None:
@@ -342,6 +345,8 @@ class TargetWatch:
             (look.ttl for look, answer in zip(got.errand.looks, got.answers, strict=True) if answer.responder is not None), default=0
         )
         silent, self._vigil = self._vigil, 0
+        if got.mono_ns - self._silent_ns > SWEEP_NS:
+            return  # it may have come back long since: the next sentinel tells
         self._lost_asked_ns = got.mono_ns
         out.changes += filter(None, [self.detector.on_silence(got.glimpse, silent, last)])
 
