@@ -26,7 +26,7 @@ from pathwarden.model.change import Change
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
-SHARES = {Kind.SENTINEL: 0.18, Kind.VERIFY: 0.74, Kind.AUDIT: 0.04, Kind.LEARN: 0.04}
+SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.67, Kind.AUDIT: 0.04, Kind.LEARN: 0.04}
 LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
 MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
@@ -96,6 +96,7 @@ class TargetWatch:
         self._changes = 0.0
         self._changes_ns: int | None = None
         self._worths: tuple[object, tuple[tuple[int, int], ...]] = (None, ())
+        self._weighed = self.served  # as it was then: held, since another one may be made where it lay
 
     def changes(self, mono_ns: int) -> float:
         """How many changes it had lately, fading: what the share of a target in the probes is made of."""
@@ -209,9 +210,9 @@ class TargetWatch:
             # Each hop has its own next flow: a balancer that hashes ports badly would show but one member to every n-th.
             ttl = min(answering, key=lambda ttl: self._audits.get(ttl, 0))
             return Look(ttl, self._audits.get(ttl, 0) % MOST_AUDITS + 1)
-        key = (self.detector.state.route_id, route.hops, len(self.detector.routes), id(self.served))
-        if self._worths[0] != key:
-            self._worths = key, _worths(self.detector, self.served)
+        key = (self.detector.state.route_id, route.hops, len(self.detector.routes))
+        if self._worths[0] != key or self._weighed is not self.served:
+            self._worths, self._weighed = (key, _worths(self.detector, self.served)), self.served
         if not self._worths[1]:
             return None
         return Look(max(self._worths[1], key=lambda each: (mono_ns - self._asked_ns.get(each[0], 0)) * each[1])[0])
