@@ -96,7 +96,7 @@ class TargetWatch:
         self._changes = 0.0
         self._changes_ns: int | None = None
         self._worths: tuple[object, tuple[tuple[int, int], ...]] = (None, ())
-        self._weighed = self.served  # as it was then: held, since another one may be made where it lay
+        self._weighed: Mapping[tuple[int, str], int] = self.served  # as it was then: held, since another one may be made where it lay
 
     def changes(self, mono_ns: int) -> float:
         """How many changes it had lately, fading: what the share of a target in the probes is made of."""
