@@ -44,6 +44,14 @@ def nth(flow: Flow, number: int) -> Flow:
     return flow._replace(dport=dport, label=label)
 
 
+def risen(flow: Flow, number: int) -> Flow:
+    """The flow of a trace's probe of this number (0..), when each has its own as in the classic traceroute: ports rise and go round."""
+    if flow.method is Method.UDP:
+        return flow._replace(dport=(flow.dport - 1 + number) % _LAST_PORT + 1)
+    # An echo request's checksum falls by one as its sequence rises by one.
+    return flow._replace(dport=(flow.dport - 1 - number) % _CHECKSUMS + 1)
+
+
 def _port(base: int, number: int) -> int:
     """Upwards from the base; from a service's port, and beyond the last one, on from traceroute's."""
     if base < _FIRST_FREE_PORT:

@@ -27,6 +27,7 @@ from typing import Protocol
 
 from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.engine.distance import pull_back
+from pathwarden.engine.flows import risen
 from pathwarden.engine.marks import marks_of
 from pathwarden.engine.pacing import APART, apart
 from pathwarden.engine.waits import Waits, scaled_ns
@@ -36,8 +37,6 @@ from pathwarden.model.trace import Answer, Ending, Hop
 SHORTEST_WAIT_NS = 800_000_000  # a router's slow path alone may take half a second
 WAIT_MARGIN_NS = 200_000_000
 _SHORTEST_HOLD_NS = 100_000_000  # twice what a quick pace gathers: the answer is in by the next turn, and nobody wakes up for it
-_LAST_PORT = 0xFFFF
-_LAST_CHECKSUM = 0xFFFE  # as an ICMP flow's may be
 # From a router these say that the way ends there; whatever the destination says is an arrival.
 ENDS = frozenset({ReplyKind.PORT_UNREACHABLE, ReplyKind.UNREACHABLE, ReplyKind.PACKET_TOO_BIG, ReplyKind.PARAMETER_PROBLEM})
 _RISING = frozenset({Method.UDP, Method.ICMP})
@@ -179,7 +178,7 @@ class TraceSession:
                 if not queue:
                     break
             ttl, query = queue.pop()
-            slot = issue(self, self._risen() if self._rising else spec.flow, ttl, query, mono_ns)
+            slot = issue(self, risen(spec.flow, self.probes) if self._rising else spec.flow, ttl, query, mono_ns)
             if slot is None:
                 queue.append((ttl, query))
                 break
@@ -279,14 +278,6 @@ class TraceSession:
             for ttl in sorted(self._cells)
             if ttl <= end and any(a is not None for a in self._cells[ttl])
         )
-
-    def _risen(self) -> Flow:
-        """The flow of the next probe, when each has its own."""
-        flow, number = self.spec.flow, self.probes
-        if flow.method is Method.UDP:
-            return flow._replace(dport=(flow.dport - 1 + number) % _LAST_PORT + 1)
-        # An echo request's checksum falls by one as its sequence rises by one.
-        return flow._replace(dport=(flow.dport - 1 - number) % _LAST_CHECKSUM + 1)
 
     def _heed(self, ttl: int, flow: Flow, reply: Reply) -> None:
         """Take in what is no Time Exceeded."""
