@@ -87,7 +87,8 @@ def test_a_flood_of_strangers_costs_no_more_than_the_debt() -> None:
     desk = Desk(town(12), lambda _tid, _look, _now_s: f"s{next(names)}")
     desk.run(3000)
     assert spent(desk, 0, 3000) <= 3000 + 3 * DEBT_S
-    assert not desk.changes
+    # Nobody answers as the destination either, so it is lost in truth.
+    assert {change.kind for _, change in desk.changes} <= {ChangeKind.TARGET_UNREACHABLE}
 
 
 def test_traces_that_the_watch_wanted_are_paid_for() -> None:
@@ -230,7 +231,24 @@ def test_an_answer_near_us_counts_for_all_that_it_serves() -> None:
         errand, now_ns = Errand("t1", Kind.VERIFY, (Look(ttl),)), (10 + ttl) * SECOND
         answers = [answer_by(who, final=False)]
         watcher.done(errand, answers, glimpse_of(errand, answers, 10), now_ns)
-        assert {int(tid[1:]) for tid, watch in watcher.targets.items() if watch._asked_ns.get(ttl) == now_ns} == served
+        assert {
+            int(tid[1:]) for tid, watch in watcher.targets.items() if now_ns in (watch._asked_ns.get(ttl), watch._seen_ns.get(ttl))
+        } == served
+
+
+@pytest.mark.parametrize("count", [2, 3, 12, 40])
+def test_an_answer_to_another_target_is_no_answer_to_ours(count: int) -> None:
+    """Where others keep asking a shared hop it is our turn all the same: a change may be ours alone."""
+    detectors = {f"t{number}": known("gw", "isp", "core", "edge", SITE, tid=f"t{number}") for number in range(count)}
+    desk = Desk(detectors, lambda _tid, look, _now_s: ("gw", "isp", "core", "edge", SITE)[4 if look.sentinel else min(look.ttl, 5) - 1])
+    desk.run(300 * count)
+    asked_s: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for at_s, tid, look in desk.looks(Kind.VERIFY):
+        asked_s[tid, look.ttl].append(at_s)
+    for tid in detectors:
+        for ttl in (1, 2, 3, 4):
+            times = [0.0, *asked_s[tid, ttl], desk.now_s]
+            assert max(b - a for a, b in pairwise(times)) <= 40 * count, "in forty turns of its own"
 
 
 def test_a_router_that_serves_many_is_asked_more_often() -> None:

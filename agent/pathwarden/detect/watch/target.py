@@ -22,6 +22,7 @@ from pathwarden.detect.reach import probes_needed
 from pathwarden.detect.watch.inquiry import Inquiry, Stage
 from pathwarden.detect.watch.pulse import Pulse
 from pathwarden.detect.watch.values import OTHER_SENTINEL, SENTINEL, Errand, Kind, Look
+from pathwarden.detect.watch.worths import Worth, worths
 from pathwarden.model.change import Change
 from pathwarden.model.trace import Answer, Trace
 
@@ -42,7 +43,6 @@ FRESH_FLOW = 3801  # and from where inquiries take theirs
 HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
 HOLD_EVERY_NS = 5 * SECOND_NS
 SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follows silences of the past
-WORTH = 4  # a hop where another known route differs is asked five times as often, and so on
 MEMORY_NS = 259_200 * SECOND_NS  # changes fade within days from the estimate of how often a target changes
 PRIOR = 0.3  # changes in that time that any target is thought capable of
 
@@ -82,6 +82,7 @@ class TargetWatch:
         self._pulse = Pulse()
         self._dues = dict.fromkeys(SHARES, 0.0)
         self._asked_ns: dict[int, int] = {}
+        self._seen_ns: dict[int, int] = {}  # by ttl, when another target's probe was answered there
         self._back_off: dict[int, int] = {}
         self._audits: dict[int, int] = {}
         self._doubts: dict[int, tuple[str, str]] = {}  # by ttl, who answered a fresh flow, and on which route
@@ -95,7 +96,7 @@ class TargetWatch:
         self._lost_asked_ns = 0
         self._changes = 0.0
         self._changes_ns: int | None = None
-        self._worths: tuple[object, tuple[tuple[int, int], ...]] = (None, ())
+        self._worths: tuple[object, tuple[Worth, ...]] = (None, ())
         self._weighed: Mapping[tuple[int, str], int] = self.served  # as it was then: held, since another one may be made where it lay
 
     def changes(self, mono_ns: int) -> float:
@@ -126,6 +127,7 @@ class TargetWatch:
         self._vigil = 0
         self._doubts.clear()
         self._asked_ns.clear()
+        self._seen_ns.clear()
         self._pulse = Pulse()
         if self.detector.state.suspicion is not None:
             self.detector.drop_suspicion()
@@ -134,7 +136,7 @@ class TargetWatch:
         """Another target's probe was answered by this responder at this ttl: shared, it need not be asked again so soon."""
         route = self.detector.route
         if route is not None and hop_at(route.hops, ttl) == (responder,):
-            self._asked_ns[ttl] = mono_ns
+            self._seen_ns[ttl] = mono_ns
 
     def follow_up(self, mono_ns: int) -> tuple[Errand, ...]:
         """What a trace that ended just now leaves to the watch: its suspicion."""
@@ -212,10 +214,11 @@ class TargetWatch:
             return Look(ttl, self._audits.get(ttl, 0) % MOST_AUDITS + 1)
         key = (self.detector.state.route_id, route.hops, len(self.detector.routes))
         if self._worths[0] != key or self._weighed is not self.served:
-            self._worths, self._weighed = (key, _worths(self.detector, self.served)), self.served
+            self._worths, self._weighed = (key, worths(self.detector, self.served)), self.served
         if not self._worths[1]:
             return None
-        return Look(max(self._worths[1], key=lambda each: (mono_ns - self._asked_ns.get(each[0], 0)) * each[1])[0])
+        asked_ns, seen_ns = self._asked_ns, self._seen_ns
+        return Look(max(self._worths[1], key=lambda each: each.due(mono_ns, asked_ns.get(each.ttl, 0), seen_ns.get(each.ttl, 0))).ttl)
 
     def _learning(self, ttl: int, look: Look) -> Look | None:
         """A look at what never answered, in every n-th turn: n doubles with each silence."""
@@ -399,19 +402,3 @@ class TargetWatch:
         """A change was told."""
         self.changes(mono_ns)
         self._changes += 1
-
-
-def _worths(detector: Detector, served: Mapping[tuple[int, str], int]) -> tuple[tuple[int, int], ...]:
-    """The answering ttls, each with how much a look there tells: for how many targets, and where other known routes have somebody else."""
-    route = detector.route
-    if route is None:
-        return ()
-    others = [r for r in detector.routes.values() if (r.address, r.epoch) == (route.address, route.epoch) and r is not route]
-    worths = []
-    # The destination itself is the sentinel's.
-    last = route.length - 1 if route.length is not None and detector.state.reach.answered and route.length > 1 else None
-    for ttl, hop in enumerate(route.hops[:last], 1):
-        if hop:
-            differing = sum(bool(there) and not set(hop) & set(there) for there in (hop_at(other.hops, ttl) for other in others))
-            worths.append((ttl, (1 + WORTH * differing) * served.get((ttl, hop[0]), 1)))
-    return tuple(worths)

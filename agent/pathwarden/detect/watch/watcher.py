@@ -212,9 +212,19 @@ class Watcher:
     def _siblings(self, changed: TargetWatch, change: Change, mono_ns: int) -> None:
         """Ask the targets that the same cause may have touched."""
         if change.kind is ChangeKind.TARGET_UNREACHABLE:
-            others = [watch for watch in self.targets.values() if watch is not changed and watch.detector.state.reach.answered]
-            self._queue(Errand(watch.tid, Kind.SENTINEL, (watch.sentinel(),), mono_ns) for watch in others[:MOST_PROVING])
+            behind = self._behind(changed, change.lost_after_ttl or 0)
+            self._queue(Errand(watch.tid, Kind.SENTINEL, (watch.sentinel(),), mono_ns) for watch in behind)
             return
         for number, (tid, watch) in enumerate(self.targets.items()):
             if watch is not changed and (errand := sibling(tid, watch.detector.route, change, number, mono_ns)):
                 self._queue([errand])
+
+    def _behind(self, lost: TargetWatch, last_ttl: int) -> list[TargetWatch]:
+        """The targets that share most with a lost one's route behind the last hop that answers, most first."""
+        hops = lost.detector.route.hops[last_ttl:] if lost.detector.route else ()
+        shared: list[tuple[int, TargetWatch]] = []
+        for watch in self.targets.values():
+            route, reach = watch.detector.route, watch.detector.state.reach
+            if watch is not lost and route is not None and reach.answered and not reach.lost:
+                shared.append((sum(bool(set(a) & set(b)) for a, b in zip(hops, route.hops[last_ttl:], strict=False)), watch))
+        return [watch for _, watch in sorted(shared, key=lambda each: -each[0])[:MOST_PROVING]]
