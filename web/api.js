@@ -29,7 +29,7 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
   }
 
   const get = async (path, signal) => (await request(path, { signal })).json();
-  const post = (path) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+  const post = async (path, body = {}) => void (await request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
   const target = (id) => `targets/${encodeURIComponent(id)}`;
 
   return {
@@ -41,6 +41,10 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     target: (id, signal) => get(target(id), signal),
     paths: (id, signal) => get(`${target(id)}/paths`, signal),
     changes: (query, signal) => get(`changes?${new URLSearchParams(query)}`, signal),
-    traceNow: async (id) => void (await post(`${target(id)}/trace`)),
+    incidents: (limit, signal) => get(`incidents?limit=${limit}`, signal),
+    traceNow: (id) => post(`${target(id)}/trace`),
+    /** wish: { for_s } of the target, or { pair: [a, b] } of its paths, there with for_s 0 to end it. */
+    mute: (id, wish) => post(`${target(id)}/mute`, wish),
+    acceptPath: (id) => post(`${target(id)}/accept-path`),
   };
 }

@@ -1,6 +1,7 @@
 // What each view needs from a transport, asked one after the other: a small router serves one question at a time best.
 
 export const EVENTS_PER_PAGE = 50; // some screens full, and about 100 kB at the most
+const INCIDENTS = 20; // those that a page of events can belong to, but for very old ones, which are told without their sentence
 const LATEST_EVENTS = 5;
 
 /** The first page laid over what is already shown; pages fetched by "older" stay as long as the two still meet. */
@@ -24,11 +25,12 @@ export const loaders = {
   changes: async (api, { chosen }, shown, signal) => {
     const { targets } = await api.targets(signal);
     const { changes: first } = await api.changes(query(chosen), signal);
+    const { incidents } = await api.incidents(INCIDENTS, signal);
     // Asked only now: an older page may have come while this one was on its way.
     const old = shown();
     const events = mergeEvents(first, old?.events ?? []);
     const more = events.length > first.length ? old.more : first.length === EVENTS_PER_PAGE;
-    return { events, more, targets, chosen };
+    return { events, incidents, more, targets, chosen };
   },
 };
 

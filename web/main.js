@@ -40,7 +40,7 @@ function store(name, value) {
 }
 
 function freshUi() {
-  return { pending: new Set(), failures: new Map(), older: "", copy: "" };
+  return { pending: new Set(), failures: new Map(), older: "", copy: "", wish: {} };
 }
 
 function parseHash() {
@@ -118,6 +118,21 @@ async function trace({ dataset: { target: id } }) {
   render();
 }
 
+/** Tells the agent a wish; `done` names what is said when it is granted. */
+async function wish(done, ask) {
+  const { ui } = app;
+  ui.wish = { busy: true };
+  render();
+  try {
+    await ask(app.route.id);
+    ui.wish = { done };
+    await poller.restart();
+  } catch (error) {
+    ui.wish = { failure: describe(error) };
+  }
+  render();
+}
+
 async function older() {
   const { ui } = app;
   ui.older = "busy";
@@ -145,6 +160,10 @@ const CLICKS = {
   trace,
   older,
   copy,
+  mute: ({ dataset: { seconds } }) => wish(seconds === "0" ? "unmuted" : "muted", (id) => api.mute(id, { for_s: Number(seconds) })),
+  "mute-pair": ({ dataset: { pair } }) => wish("muted", (id) => api.mute(id, { pair: pair.split(" ") })),
+  "unmute-pair": ({ dataset: { pair } }) => wish("unmuted", (id) => api.mute(id, { pair: pair.split(" "), for_s: 0 })),
+  accept: () => wish("accepted", (id) => api.acceptPath(id)),
   poll: () => poller.toggle(),
   skip: () => document.getElementById("content").focus(),
 };

@@ -108,6 +108,7 @@ export function stateCell(kit, state) {
     unknown && state.measured_at && el("div", { class: "small" }, kit.t("never")),
     state.resolving && el("div", { class: "small muted" }, kit.t("resolving")),
     state.learning && el("div", { class: "small muted", title: kit.t("learning.help") }, kit.t("learning")),
+    state.muted_until && el("div", { class: "small muted" }, kit.t("muted", { when: kit.format.local(state.muted_until) })),
     isStale(kit, state) && el("div", { class: "small tone-warn stale" }, kit.t("stale", { age: kit.format.relative(state.measured_at, kit.nowMs) })),
   ];
 }

@@ -30,6 +30,7 @@ def state(target: str, **changed: Any) -> Json:
         "path_since": instant(9000), "usual_path": "A", "changes_24h": 2, "stability_pct_7d": 99.1, "last_change_at": instant(9000),
         "last_event_id": None, "next_run_at": instant(-150), "stale_after_s": 900, "source": "default", "kernel_route": WAN, "error": None,
         "error_detail": None, "learning": False, "running": False, "resolving": False,
+        "muted_until": None, "muted_pairs": [],
     }  # fmt: skip
     return usual | changed
 
@@ -160,6 +161,56 @@ def event(seq: int, **changed: Any) -> Json:
                 "loss_pct": 0.0, "hops": AFTER},
         "title": "Path to Cloudflare DNS changed at hop 3", "message": "Hops 3 to 4 were replaced; 2.6 ms faster.", "url": None,
     }  # fmt: skip
+    return usual | changed
+
+
+def said(key: str, *clauses: tuple[str, Json], **args: Any) -> Json:
+    """An event's `text`: a title, and clauses of the message as (key, arguments)."""
+    return {"title": {"key": key, "args": args}, "message": [{"key": name, "args": values} for name, values in clauses]}
+
+
+def story() -> list[Json]:
+    """One event of each kind that the watch brought, newest first; three belong to incident G1."""
+    name = "Cloudflare DNS"
+    lasting = {"old": {"path_id": "r1", "label": "A", "hops": AFTER, "rtt_ms": 11.6}, "new": {"path_id": "r1", "label": "A", "hops": AFTER}}
+    lasting |= {"first_diff_ttl": None, "last_diff_ttl": None, "name": name}
+    place = ("location.between", {"place": "transit", "sureness": "probable", "near": "198.51.100.33", "far": "203.0.113.9"})
+    lost = {"event_type": "target_unreachable", "severity": "critical", "change": "lost", "group_id": "G1"}
+    moved = "your default route moved from wan to wanb 3 s earlier"
+    return [
+        event(29, group_id="G1", text=said("title.path_changed", ("where.range", {"first": 3, "last": 4}), ("path.before", {"label": "B"}),
+              ("path.faster", {"ms": 2.6}), ("cause.said", {"detail": moved}), name=name, label="A"),
+              cause={"kind": "route", "detail": moved}),
+        event(28, **lasting, event_type="path_attribute_changed", severity="info", change="dscp",
+              text=said("title.dscp", ("where.one", {"first": 4}), ("value.changed", {"before": "0x28", "after": "0x00"}), name=name)),
+        event(27, **lasting, event_type="path_attribute_changed", severity="info", change="mpls",
+              text=said("title.mpls", ("value.changed", {"before": "off", "after": "on"}), name=name)),
+        event(26, **lasting, event_type="path_unstable", severity="warning", change="flapping",
+              text=said("title.path_unstable", ("path.often", {}), name=name)),
+        event(25, **lasting, event_type="path_stable", change="flapping",
+              text=said("title.path_stable", ("path.stays", {"label": "A"}), name=name)),
+        event(24, **lasting, event_type="latency_shift", severity="warning", change="latency",
+              text=said("title.slower", ("value.changed", {"before": "12.1 ms", "after": "36.4 ms"}), ("path.slower", {"ms": 24.3}),
+                        name=name)),
+        event(23, **lasting, **lost, text=said("title.target_unreachable", ("lost.after", {"ttl": 4}), place, name=name)),
+        event(22, **lasting | {"name": "台北 IPv6"}, **lost, target="six",
+              text=said("title.target_unreachable", ("lost.all", {}), place, name="台北 IPv6")),
+        event(21, **lasting, event_type="digest", severity="critical", change=None,
+              text=said("title.digest", ("digest.limit", {}), ("digest.target_unreachable", {"count": 7}), name=name, count=7)),
+        event(20, target=None, name="home-rt", event_type="uplink_down", severity="critical", change=None, old=None, new=None,
+              text=said("title.uplink_down", ("said", {"detail": "wan has no carrier"}), device="wan")),
+        event(19, target=None, name="home-rt", event_type="probe_error", severity="warning", change=None, old=None, new=None,
+              text=said("title.probe_error", ("said", {"detail": "Your resolver does not answer."}))),
+    ]  # fmt: skip
+
+
+def incident(**changed: Any) -> Json:
+    """Incident G1, still open."""
+    text = [{"key": "incident.unreachable.many", "args": {"count": 2}}, {"key": "incident.still", "args": {"count": 1}}]
+    sentence = "2 targets do not answer; 1 still do not answer."
+    usual: Json = {"id": "G1", "opened_at": instant(9000), "updated_at": instant(8000), "closed_at": None, "severity": "critical",
+                   "kind": "target_unreachable", "targets": ["cloudflare", "six"], "target_count": 2,
+                   "sentence": sentence, "text": text}  # fmt: skip
     return usual | changed
 
 

@@ -27,13 +27,14 @@ class Request(NamedTuple):
     method: str
     path: str
     content_type: str
+    body: str = ""
 
 
 class PageServer:
     """The agent as the page sees it.
 
-    `states`, `paths`, `events` (newest first), `summary` and `status` may be changed at any time; `problems` maps a path to an
-    RFC 9457 answer; `offline` closes every connection without a word. `requests` lists what was asked under /api, `at_once` and
+    `states`, `paths`, `events` and `incidents` (newest first), `summary` and `status` may be changed at any time; `problems` maps a
+    path to an RFC 9457 answer; `offline` closes every connection without a word. `requests` lists what was asked under /api, `at_once` and
     `most_at_once` count what is and was being answered at the same time, `waiting` what a `held` block keeps back.
     """
 
@@ -44,6 +45,7 @@ class PageServer:
         self.status = page_data.status()
         self.paths = page_data.paths()
         self.events = page_data.events()
+        self.incidents: list[dict[str, Any]] = []
         self.problems: dict[str, dict[str, Any]] = {}
         self.offline = False
         self.requests: list[Request] = []
@@ -105,6 +107,7 @@ class PageServer:
             "summary": lambda: self.summary | {"ts": page_data.instant(0)},
             "targets": lambda: {"targets": self.states},
             "changes": lambda: self.changes(query),
+            "incidents": lambda: {"incidents": self.incidents},
         }
         if path in whole:
             return 200, whole[path]()
@@ -152,16 +155,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.file("index.html" if url.path == "/" else url.path.removeprefix("/static/"))
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.api("POST", urlsplit(self.path).path.removeprefix(API), {})
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.api("POST", urlsplit(self.path).path.removeprefix(API), {}, body)
 
-    def api(self, method: str, path: str, query: dict[str, list[str]]) -> None:
+    def api(self, method: str, path: str, query: dict[str, list[str]], body: str = "") -> None:
         agent = self.server.agent
-        request = Request(method, path, self.headers.get("Content-Type", ""))
+        request = Request(method, path, self.headers.get("Content-Type", ""), body)
         with agent.counted(request):
-            status, body = agent.answer(method, path, query)
+            status, answer = agent.answer(method, path, query)
             kind = "application/json" if status < 400 else "application/problem+json"
-            self.reply(status, kind, json.dumps(body).encode(), "no-store")
+            self.reply(status, kind, json.dumps(answer).encode(), "no-store")
 
     def file(self, name: str) -> None:
         path = (WEB / name).resolve()

@@ -1,6 +1,8 @@
 """The change log."""
 
-from equipment.page_data import HOSTILE, event
+import pytest
+
+from equipment.page_data import HOSTILE, event, incident, said, story
 
 
 def seqs(page):
@@ -97,3 +99,91 @@ def test_routes_of_different_length_meet_at_their_common_end(page, server):
     assert [row[1:] for row in rows[2:]] == [["10.0.0.3", "10.0.0.7"], ["10.0.0.4", ""], ["10.0.0.9", "10.0.0.9"]]
     assert page.js("return [...document.querySelectorAll('tr.differs')].map((row) => row.dataset.ttl)") == ["3", "4"]
     assert page.text(".change summary") == "Before and after: hop 3 differs"
+
+
+def small(page, seq, kind):
+    return page.text(f".change[data-seq='{seq}'] .{kind}")
+
+
+def test_what_changed_its_cause_and_its_place_are_told(page, server):
+    server.events = story()
+    page.open("#/changes")
+    kinds = {seq: small(page, seq, "kind") for seq in (28, 27, 26, 25, 24, 23, 21, 20, 19)}
+    assert kinds == {
+        28: "Path attribute changed · DSCP",
+        27: "Path attribute changed · MPLS",
+        26: "Path unstable",
+        25: "Path stable again",
+        24: "Latency shifted",
+        23: "Target unreachable",
+        21: "Digest",
+        20: "Uplink down",
+        19: "Cannot probe",
+    }
+    assert "Hop 4 differs; 0x28 → 0x00." in page.text(".change[data-seq='28']")
+    assert "Off → on." in page.text(".change[data-seq='27']")
+    assert "12.1 ms → 36.4 ms; 24.3 ms slower." in page.text(".change[data-seq='24']")
+    assert small(page, 29, "cause") == "Cause your default route moved from wan to wanb 3 s earlier"
+    place = "The fault is probably in a network on the way, between 198.51.100.33 (hop 4) and 203.0.113.9 (hop 5)."
+    assert small(page, 23, "place") == f"Place {place}"
+    assert "The hourly limit held them back; Target unreachable: 7." in page.text(".change[data-seq='21']")
+    assert small(page, 20, "change-title") == "The uplink wan is down"
+    assert "Your resolver does not answer." in page.text(".change[data-seq='19']")
+
+
+def test_another_language_says_all_but_what_the_machine_tells_of_itself(page, server):
+    server.events = story()
+    page.open("#/changes")
+    page.language("zh_Hant")
+    assert small(page, 23, "change-title") == "Cloudflare DNS 不回應"
+    place = "故障很可能在途中的轉送網路，介於 198.51.100.33 (第 4 跳) 與 203.0.113.9 (第 5 跳) 之間。"
+    assert small(page, 23, "place") == f"位置 {place}"
+    assert small(page, 29, "cause") == "原因 本機的路由已變更 – your default route moved from wan to wanb 3 s earlier"
+    assert "無 → 有。" in page.text(".change[data-seq='27']")
+    page.language("ja")
+    place = "障害は途中の中継網、198.51.100.33 (ホップ 4) と 203.0.113.9 (ホップ 5) の間にあると思われます。"
+    assert small(page, 23, "place") == f"場所 {place}"
+    english = set(page.js("return [...document.querySelectorAll('.change [lang=en]')].map((node) => node.textContent)"))
+    assert english == {"your default route moved from wan to wanb 3 s earlier", "wan has no carrier", "Your resolver does not answer"}
+
+
+def test_events_of_one_incident_stand_together(page, server):
+    server.events, server.incidents = story(), [incident()]
+    page.open("#/changes")
+    assert seqs(page) == [29, 23, 22, 28, 27, 26, 25, 24, 21, 20, 19]
+    together = page.js("return [...document.querySelectorAll('.incident .change')].map((row) => Number(row.dataset.seq))")
+    assert together == [29, 23, 22]
+    head = page.text(".incident .change-head")
+    assert [part for part in ("Critical", "Incident", "2 targets do not answer; 1 still do not answer.", "open") if part not in head] == []
+    assert "Events that belong together: 3 · Cloudflare DNS, 台北 IPv6" in page.text(".incident")
+    server.incidents = [incident(closed_at="2026-11-21T10:00:00.000Z")]
+    page.shows(".incident .change-head", "over")
+
+
+def test_events_whose_incident_is_not_known_any_more_stand_together_too(page, server):
+    server.events = story()
+    page.open("#/changes")
+    assert len(page.all(".incident .change")) == 3
+    assert page.text(".incident .change-head").startswith("Incident")
+
+
+def test_what_nobody_translated_is_told_in_the_agents_own_words(page, server):
+    server.events = [event(9, text=said("title.of_tomorrow", ("clause.of_tomorrow", {})))]
+    page.open("#/changes")
+    page.language("ja")
+    assert page.text(".change .change-title") == "Path to Cloudflare DNS changed at hop 3"
+    assert "Hops 3 to 4 were replaced; 2.6 ms faster." in page.text(".change")
+    assert page.text(".change .change-title [lang=en]") != ""
+
+
+@pytest.mark.parametrize("language", ["en", "zh_Hant", "ja"])
+def test_a_phone_shows_incidents_without_scrolling_sideways(page, server, language):
+    server.events, server.incidents = story(), [incident()]
+    page.open("#/changes")
+    page.language(language)
+    for width in (360, 1280):
+        for dark in (False, True):
+            page.size(width, dark)
+            assert page.overflow() == 0
+            assert page.axe() == []
+            page.shoot(f"incidents-{language}-{width}-{'dark' if dark else 'light'}")

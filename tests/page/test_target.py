@@ -1,4 +1,6 @@
-"""The hop table, the paths taken, and the target's latest changes."""
+"""The hop table, the paths taken, the target's latest changes, and what its owner wishes to hear of it."""
+
+import json
 
 import pytest
 
@@ -137,3 +139,81 @@ def test_an_unknown_target_is_told_in_words(page):
     page.expected_errors = ("404",)
     page.driver.get(f"{page.url}#/target/gone%20away")
     page.shows(".alert-message.error", "no target")
+
+
+def wished(server):
+    """What the page asked for, but traces."""
+    return [(request.path, json.loads(request.body)) for request in server.asked("POST", "targets/cloudflare/")]
+
+
+def click(page, action, data=""):
+    page.find(f"[data-action='{action}']{data}").click()
+
+
+def test_a_target_is_muted_for_an_hour_or_a_day_and_unmuted(page, server):
+    page.open(VIEW)
+    assert "notify you" in page.text("main")
+    assert page.all("[data-action=mute][data-seconds='0']") == []
+    click(page, "mute", "[data-seconds='3600']")
+    page.shows("main", "Muted: changes are recorded")
+    server.states[0]["muted_until"] = page_data.instant(-3600)
+    page.shows("main", "Muted until ")
+    assert "Muted until " in page.text(".target-head [role=status]")
+    click(page, "mute", "[data-seconds='86400']")
+    page.until(lambda: len(wished(server)) == 2)
+    click(page, "mute", "[data-seconds='0']")
+    page.shows("main", "Changes notify again.")
+    assert wished(server) == [("targets/cloudflare/mute", {"for_s": seconds}) for seconds in (3600, 86400, 0)]
+
+
+def test_going_between_two_paths_is_muted_and_unmuted(page, server):
+    page.open(VIEW)
+    assert page.text("[data-action=mute-pair]") == "Mute changes between A and B"
+    click(page, "mute-pair")
+    page.until(lambda: wished(server))
+    server.states[0]["muted_pairs"] = [["A", "B"]]
+    click(page, "unmute-pair")
+    page.until(lambda: len(wished(server)) == 2)
+    assert page.all("[data-action=mute-pair]") == []
+    pair = ["A", "B"]
+    assert wished(server) == [("targets/cloudflare/mute", {"pair": pair}), ("targets/cloudflare/mute", {"pair": pair, "for_s": 0})]
+
+
+def test_a_path_that_is_not_usual_is_accepted(page, server):
+    page.open(VIEW)
+    assert page.all("[data-action=accept]") == []
+    server.states[0] |= {"path_label": "B"}
+    page.shows("[data-action=accept]", "Accept path B as usual")
+    click(page, "accept")
+    page.shows("main", "this path is the usual one now")
+    assert wished(server) == [("targets/cloudflare/accept-path", {})]
+    server.states[0] |= {"usual_path": "B"}
+    page.until(lambda: page.all("[data-action=accept]") == [])
+
+
+def test_a_wish_that_is_refused_says_why(page, server):
+    page.expected_errors = ("409",)
+    server.states[0] |= {"path_label": "B"}
+    server.problems["targets/cloudflare/accept-path"] = {"status": 409, "title": "Conflict", "code": "no_path", "detail": "no path yet"}
+    page.open(VIEW)
+    click(page, "accept")
+    page.shows("[role=alert].tone-bad.small:not(:empty)", "Not done: no path yet")
+
+
+@pytest.mark.parametrize("language", ["en", "zh_Hant", "ja"])
+def test_an_unstable_target_and_its_wishes_fit_a_phone(page, server, language):
+    server.states[0] |= {
+        "state": "unstable",
+        "path_label": "B",
+        "muted_until": page_data.instant(-3600),
+        "muted_pairs": [["A", "B"], ["B", "C"]],
+    }
+    server.events = page_data.story()
+    page.open(VIEW)
+    page.language(language)
+    assert page.all(".target-head .icon[data-icon=unstable]")
+    for width in (360, 1280):
+        page.size(width, dark=language == "ja")
+        assert page.overflow() == 0
+        assert page.axe() == []
+        page.shoot(f"wishes-{language}-{width}")

@@ -2,7 +2,8 @@
 
 import { el } from "../dom.js";
 import { comparison } from "../hops.js";
-import { badge, english, letter, section, table, time } from "../parts.js";
+import { badge, letter, section, table, time } from "../parts.js";
+import { incidentWords, saidOf } from "../say.js";
 
 // Change classes that only repeat what the event type says.
 const REPEATING = ["lost", "address", "latency", "flapping"];
@@ -37,7 +38,10 @@ function beforeAfter(kit, event, open) {
   );
 }
 
+const fact = (kind, name, words) => words && el("div", { class: `small ${kind}` }, el("strong", {}, name), " ", words);
+
 function change(kit, event, open) {
+  const said = saidOf(kit, event);
   const kind = [kit.word("event", event.event_type), !REPEATING.includes(event.change) && kit.word("change", event.change)].filter(Boolean).join(" · ");
   return el(
     "li",
@@ -51,15 +55,47 @@ function change(kit, event, open) {
       el("span", { class: "kind" }, kind),
       event.delayed && el("span", { class: "muted small" }, kit.t("delayed")),
     ),
-    event.title && el("div", { class: "change-title" }, english(kit, event.title)),
-    event.message && event.message !== event.title && el("div", { class: "small" }, english(kit, event.message)),
+    said.title && el("div", { class: "change-title" }, said.title),
+    said.message && el("div", { class: "small" }, said.message),
+    fact("cause", kit.t("cause"), said.cause),
+    fact("place", kit.t("place"), said.place),
     beforeAfter(kit, event, open),
   );
 }
 
-/** Events as a list; the first is shown unfolded. */
-export function changeList(kit, events) {
-  return el("ol", { class: "changes" }, events.map((event, index) => change(kit, event, index === 0)));
+/** Events by the incident they belong to, each group in the place of its newest. */
+function grouped(events) {
+  const groups = new Map();
+  for (const event of events) {
+    const group = event.group_id ?? event.event_id;
+    groups.set(group, [...(groups.get(group) ?? []), event]);
+  }
+  return [...groups];
+}
+
+function group(kit, incident, id, members) {
+  const targets = [...new Set(members.map((event) => event.name ?? event.target))];
+  return el(
+    "li",
+    { class: "incident", "data-key": `incident-${id}` },
+    el(
+      "div",
+      { class: "change-head" },
+      incident && badge(kit, "severity", incident.severity),
+      el("strong", {}, kit.t("event.incident")),
+      incident && el("span", { class: "kind" }, incidentWords(kit, incident)),
+      incident && el("span", { class: incident.closed_at ? "muted small" : "small tone-warn" }, kit.t(incident.closed_at ? "incident.closed" : "incident.open")),
+    ),
+    el("div", { class: "small muted" }, kit.t("incident.events", { count: kit.format.count(members.length) }), " · ", targets.join(", ")),
+    el("ol", { class: "changes" }, members.map((event) => change(kit, event, false))),
+  );
+}
+
+/** Events as a list, those of one incident together; the first is shown unfolded unless it is part of an incident. */
+export function changeList(kit, events, incidents = []) {
+  const known = new Map(incidents.map((incident) => [incident.id, incident]));
+  const row = ([id, members], index) => (members.length > 1 ? group(kit, known.get(id), id, members) : change(kit, members[0], index === 0));
+  return el("ol", { class: "changes" }, grouped(events).map(row));
 }
 
 function filter(kit, targets, chosen) {
@@ -76,8 +112,8 @@ function empty(kit, targets) {
   return el("p", { class: "empty" }, kit.t(targets.some((state) => state.learning) ? "changes.learning" : "changes.none"));
 }
 
-/** data: { events, more, targets, chosen }; ui: { older } is "", "busy" or a failure in words. */
-export function changes(kit, ui, { events, more, targets, chosen }) {
+/** data: { events, incidents, more, targets, chosen }; ui: { older } is "", "busy" or a failure in words. */
+export function changes(kit, ui, { events, incidents, more, targets, chosen }) {
   const busy = ui.older === "busy";
   return el(
     "div",
@@ -85,7 +121,7 @@ export function changes(kit, ui, { events, more, targets, chosen }) {
     section(
       null,
       filter(kit, targets, chosen),
-      events.length ? changeList(kit, events) : empty(kit, targets),
+      events.length ? changeList(kit, events, incidents) : empty(kit, targets),
       more && el("div", { class: "cbi-page-actions" }, el("button", { class: "btn cbi-button", type: "button", "data-action": "older", "aria-disabled": busy && "true" }, busy ? kit.t("loading") : kit.t("older"))),
       ui.older && !busy && el("div", { role: "alert", class: "alert-message error" }, ui.older),
     ),

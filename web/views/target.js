@@ -124,6 +124,34 @@ function pathsSection(kit, paths) {
   return section(t("paths"), table(t("paths"), "paths", columns, paths.map(row)));
 }
 
+/** Two paths between which it went last, or might: the letters, sorted; null if only one is known. */
+function pairOf(state, paths, changes) {
+  const last = changes.find((event) => event.event_type.startsWith("path_") && event.old?.label && event.new?.label && event.old.label !== event.new.label);
+  const pair = last ? [last.old.label, last.new.label] : [state.usual_path, ...paths.map((path) => path.label)].filter((label, index, all) => label && all.indexOf(label) === index).slice(0, 2);
+  return pair.length === 2 ? pair.sort() : null;
+}
+
+function wishes(kit, ui, state, paths, changes) {
+  const { t } = kit;
+  const button = (action, words, data) => el("button", { class: "btn cbi-button", type: "button", "data-action": action, "aria-disabled": ui.wish.busy && "true", ...data }, words);
+  const pair = pairOf(state, paths, changes);
+  const isMuted = ([a, b]) => state.muted_pairs.some(([one, other]) => one === a && other === b);
+  return section(
+    t("alerts"),
+    el("p", {}, state.muted_until ? t("muted", { when: kit.format.local(state.muted_until) }) : t("alerts.on")),
+    el(
+      "div",
+      { class: "cbi-page-actions wishes" },
+      [3600, 86400, ...(state.muted_until ? [0] : [])].map((seconds) => button("mute", t(`mute.${seconds}`), { "data-seconds": seconds })),
+      state.path_label && state.path_label !== state.usual_path && button("accept", t("accept", { label: state.path_label })),
+      pair && !isMuted(pair) && button("mute-pair", t("mute.pair", { a: pair[0], b: pair[1] }), { "data-pair": pair.join(" ") }),
+      state.muted_pairs.map(([a, b]) => button("unmute-pair", t("unmute.pair", { a, b }), { "data-pair": `${a} ${b}` })),
+    ),
+    el("div", { role: "status", class: "small" }, ui.wish.busy ? t("wish.busy") : ui.wish.done && t(`wish.${ui.wish.done}`)),
+    el("div", { role: "alert", class: "small tone-bad" }, ui.wish.failure && t("wish.failed", { detail: ui.wish.failure })),
+  );
+}
+
 /** data: { target: { config, state, path, trace }, paths, changes }. */
 export function target(kit, ui, { target: { config, state, path, trace }, paths, changes }) {
   const { t } = kit;
@@ -140,6 +168,7 @@ export function target(kit, ui, { target: { config, state, path, trace }, paths,
     ),
     traceSection(kit, ui, { config, path, trace }),
     pathsSection(kit, paths),
+    wishes(kit, ui, state, paths, changes),
     section(t("changes.latest"), changes.length ? changeList(kit, changes) : el("p", { class: "empty" }, t(state.learning ? "changes.learning" : "changes.none")), el("p", {}, el("a", { href: `#/changes?target=${encodeURIComponent(state.target)}` }, t("changes.all")))),
   );
 }
