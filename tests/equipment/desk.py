@@ -8,7 +8,7 @@ from itertools import count
 from equipment.traces import HOME, SECOND, SITE, START_AT, Row, trace_of
 from pathwarden.daemon.watching import _hops
 from pathwarden.detect.detector import Detector
-from pathwarden.detect.watch.target import Outcome
+from pathwarden.detect.watch.outcome import Outcome
 from pathwarden.detect.watch.values import Errand, Kind, Look
 from pathwarden.detect.watch.watcher import Watcher
 from pathwarden.model.change import Change

@@ -7,19 +7,9 @@ from random import Random
 import pytest
 
 from equipment.desk import SECOND, SITE, Desk, World, along, answer_by, glimpse_of, known
-from pathwarden.detect.watch.target import (
-    FRESH_FLOW,
-    HOLD_NS,
-    LEAST_SILENT,
-    LOST_EVERY_NS,
-    LOST_QUICK_NS,
-    MOST_AUDITS,
-    OTHER_FROM,
-    SHARES,
-    SIBLING_TRIES,
-    TargetWatch,
-)
+from pathwarden.detect.watch.target import FRESH_FLOW, HOLD_NS, MOST_AUDITS, SHARES, SIBLING_TRIES, TargetWatch
 from pathwarden.detect.watch.values import OTHER_SENTINEL, SENTINEL, Errand, Kind, Look, Whole
+from pathwarden.detect.watch.vigil import LEAST_SILENT, LOST_EVERY_NS, LOST_QUICK_NS, OTHER_FROM
 from pathwarden.model.change import ChangeKind
 
 ROUTE = ("a", "b", "c", "d", "e", SITE)
@@ -261,7 +251,7 @@ def test_it_is_back_after_three_answers() -> None:
 def test_and_may_be_lost_again() -> None:
     """Also when a trace was quicker to say that it is lost, while the watch was still asking."""
     gone = desk(silent_after(100, 400))
-    while not gone.watcher.targets["site"]._vigil:
+    while gone.watcher.targets["site"].vigil.idle:
         gone.run(0.5)
     detector, reach = gone.detectors["site"], gone.detectors["site"].state.reach
     detector.state = detector.state._replace(reach=replace(reach, lost=True, missed_traces=3, missed_probes=9, first_missed_at=1))
@@ -281,7 +271,7 @@ def test_a_lost_target_is_asked_often_for_a_while() -> None:
     asked = len(gone.looks(Kind.SENTINEL)) - begun
     assert asked >= 300 * SECOND / LOST_EVERY_NS
     gone.run(LOST_QUICK_NS / SECOND)
-    assert gone.watcher.targets["site"].urgent(round(gone.now_s * SECOND) + SECOND) is None
+    assert gone.watcher.targets["site"].vigil.urgent(round(gone.now_s * SECOND) + SECOND) is None
 
 
 def test_a_port_that_falls_silent_is_no_lost_host() -> None:

@@ -15,7 +15,7 @@ from pathwarden.daemon.surroundings import Surroundings
 from pathwarden.daemon.watching import Watching, WayOut
 from pathwarden.detect.detector import RETRACE_AFTER_NS, Verdict
 from pathwarden.detect.judge import Judge
-from pathwarden.detect.watch.target import Outcome as WatchOutcome
+from pathwarden.detect.watch.outcome import Outcome as WatchOutcome
 from pathwarden.detect.watch.values import Errand
 from pathwarden.detect.watch.watcher import Watcher
 from pathwarden.engine.session import Outcome, TraceSession, TraceSpec

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from pathwarden.daemon.drive import Driver
 from pathwarden.detect.detector import Detector
-from pathwarden.detect.watch.target import Outcome
+from pathwarden.detect.watch.outcome import Outcome
 from pathwarden.detect.watch.values import Errand, Look
 from pathwarden.detect.watch.watcher import Watcher
 from pathwarden.engine.check import Ask, Check

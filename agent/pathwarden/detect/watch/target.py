@@ -7,32 +7,24 @@ Rules:
    known responder answers there, the stranger is a member of a balancer.
 3. Silence is never evidence of a change. It only asks whether the destination still answers.
 4. What the sentinel's answer tells of distance (TTL left, reply TTL) or RTT only leads to hops being verified, never to a change.
-5. A silent sentinel is asked again every second, from the third time on by another method too. The target is lost after
-   at least `LEAST_SILENT` such silences, when chance cannot explain them (see `reach`) and the gateway answers; then it is asked how far
-   probes still come. It is back after three answers of three.
+5. A silent sentinel begins a vigil (see `vigil`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from math import exp, inf
-from typing import NamedTuple
 
 from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
-from pathwarden.detect.reach import probes_needed
 from pathwarden.detect.watch.inquiry import Inquiry, Stage
+from pathwarden.detect.watch.outcome import Got, Outcome
 from pathwarden.detect.watch.pulse import Pulse
-from pathwarden.detect.watch.values import OTHER_SENTINEL, SENTINEL, Errand, Kind, Look
+from pathwarden.detect.watch.values import OTHER_SENTINEL, Errand, Kind, Look
+from pathwarden.detect.watch.vigil import Vigil
 from pathwarden.detect.watch.worths import Worth, worths
-from pathwarden.model.change import Change
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
 SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.67, Kind.AUDIT: 0.04, Kind.LEARN: 0.04}
-LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
-MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
-OTHER_FROM = 3
-LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
-LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
 SIBLING_TRIES = 3
 SIBLING_EVERY_NS = 2 * SECOND_NS  # a router that everybody asks at once may answer one a second
 RELIABLE = 1  # answers after which one silence is worth a sentinel: it costs one probe, and an outage is seen hops before its place
@@ -42,30 +34,8 @@ MOST_AUDITS = 3800  # flows of a base flow (see engine.flows.MOST) that audits t
 FRESH_FLOW = 3801  # and from where inquiries take theirs
 HOLD_NS = 120 * SECOND_NS  # for so long a verdict waits for the gateway to answer
 HOLD_EVERY_NS = 5 * SECOND_NS
-SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follows silences of the past
 MEMORY_NS = 259_200 * SECOND_NS  # changes fade within days from the estimate of how often a target changes
 PRIOR = 0.3  # changes in that time that any target is thought capable of
-
-
-class Got(NamedTuple):
-    """What an errand got: answers in the order of its looks, and those of the monitored flow by hop."""
-
-    errand: Errand
-    answers: Sequence[Answer]
-    glimpse: Trace
-    mono_ns: int
-
-
-class Outcome:
-    """What an errand led to: changes to tell, more errands, whether a whole trace is wanted, or a quick one to follow a change."""
-
-    __slots__ = ("changes", "errands", "follow", "wants_trace")
-
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-        self.errands: list[Errand] = []
-        self.wants_trace = False
-        self.follow = False
 
 
 class TargetWatch:
@@ -78,6 +48,7 @@ class TargetWatch:
         self.credit = 0.0
         self.served: Mapping[tuple[int, str], int] = {}  # how many targets have this only responder at this ttl
         self.inquiry: Inquiry | None = None
+        self.vigil = Vigil(tid, detector, gate)
         self._gate = gate
         self._pulse = Pulse()
         self._dues = dict.fromkeys(SHARES, 0.0)
@@ -87,13 +58,7 @@ class TargetWatch:
         self._audits: dict[int, int] = {}
         self._doubts: dict[int, tuple[str, str]] = {}  # by ttl, who answered a fresh flow, and on which route
         self._inquiries = 0
-        self._vigil = 0  # silences of a sentinel in a row,
-        self._vigil_row = 0  # of those, since any method was answered,
-        self._vigil_others = 0  # and how often another method was
-        self._silent_ns = 0  # when the last of them was
         self._held_since_ns = 0
-        self._lost_since_ns = 0
-        self._lost_asked_ns = 0
         self._changes = 0.0
         self._changes_ns: int | None = None
         self._worths: tuple[object, tuple[Worth, ...]] = (None, ())
@@ -124,7 +89,7 @@ class TargetWatch:
     def reset(self) -> None:
         """Its way out or its address moved: what was under way is void."""
         self.inquiry = None
-        self._vigil = 0
+        self.vigil.reset()
         self._doubts.clear()
         self._asked_ns.clear()
         self._seen_ns.clear()
@@ -162,24 +127,13 @@ class TargetWatch:
         self._dues[kind] -= sum(SHARES[kind] for kind in looks)
         return Errand(self.tid, kind, (looks[kind],), mono_ns)
 
-    def urgent(self, mono_ns: int) -> Errand | None:
-        """What is due by time alone: asking a lost target whether it is back."""
-        if not self.detector.state.reach.lost:
-            self._lost_since_ns = 0
-            return None
-        self._lost_since_ns = self._lost_since_ns or mono_ns
-        if mono_ns - self._lost_since_ns >= LOST_QUICK_NS or mono_ns - self._lost_asked_ns < LOST_EVERY_NS:
-            return None
-        self._lost_asked_ns = mono_ns
-        return Errand(self.tid, Kind.SENTINEL, (self.sentinel(),), mono_ns)
-
     def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
         """Take what an errand got: `answers` in the order of its looks, `glimpse` with those of the monitored flow by hop."""
         out = Outcome()
         {
             Kind.SENTINEL: self._sentinel_done,
-            Kind.VIGIL: self._vigil_done,
-            Kind.SWEEP: self._sweep_done,
+            Kind.VIGIL: self.vigil.done,
+            Kind.SWEEP: self.vigil.swept,
             Kind.AUDIT: self._audit_done,
             Kind.LEARN: self._learn_done,
             Kind.VERIFY: self._verify_done,
@@ -195,7 +149,7 @@ class TargetWatch:
         if route is None:
             return None
         if kind is Kind.SENTINEL:
-            return self.sentinel() if self.detector.state.reach.answered else None
+            return self.vigil.sentinel() if self.detector.state.reach.answered else None
         hops = route.hops[: route.length or None]
         if kind is Kind.LEARN:
             if not self.detector.state.reach.answered:
@@ -225,10 +179,6 @@ class TargetWatch:
         self._back_off[ttl] = wait = self._back_off.get(ttl, 1) + 1
         return look if wait & (wait - 1) == 0 or wait % LONGEST_BACK_OFF == 0 else None
 
-    def sentinel(self) -> Look:
-        """How the destination is asked: by a method that it answers."""
-        return OTHER_SENTINEL if self.detector.state.other else SENTINEL
-
     def _verify_done(self, got: Got, out: Outcome) -> None:
         route, steady = self.detector.route, self.detector.state.steady
         if self.inquiry is None or self._confirms(got):
@@ -238,8 +188,8 @@ class TargetWatch:
             doubt = self._doubts.pop(look.ttl, None)
             if answer.responder is None:
                 count = steady[look.ttl - 1] if look.ttl <= len(steady) else 0
-                if count >= RELIABLE and not self._vigil and self.detector.state.reach.answered and not self.detector.state.reach.lost:
-                    out.errands.append(Errand(self.tid, Kind.SENTINEL, (self.sentinel(),), got.mono_ns))
+                if count >= RELIABLE and self.vigil.idle:
+                    out.errands.append(Errand(self.tid, Kind.SENTINEL, (self.vigil.sentinel(),), got.mono_ns))
             elif doubt and route is not None and doubt[1] == route.route_id and answer.responder in hop_at(route.hops, look.ttl):
                 self.detector.join({look.ttl: (doubt[0],)})
         self._take_up(got.errand.looks[0].ttl, got.mono_ns, out)
@@ -288,9 +238,8 @@ class TargetWatch:
     def _sentinel_done(self, got: Got, out: Outcome) -> None:
         answer, lost = got.answers[0], self.detector.state.reach.lost
         if answer.responder != got.glimpse.address:
-            if not lost and not self._vigil and self.detector.state.reach.answered:
-                self._vigil, self._vigil_row, self._vigil_others = 1, 1, 0
-                out.errands.append(self._next_vigil(got.mono_ns))
+            if self.vigil.idle:
+                out.errands.append(self.vigil.begin(got.mono_ns))
         elif lost:
             out.errands.append(Errand(self.tid, Kind.VIGIL, (got.errand.looks[0],) * 2, got.mono_ns))
         else:
@@ -308,51 +257,6 @@ class TargetWatch:
         answering = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop]
         answering.sort(key=lambda ttl: self._asked_ns.get(ttl, 0))
         return [Errand(self.tid, Kind.VERIFY, (Look(ttl),), mono_ns) for ttl in sorted(answering[:BURST], reverse=True)]
-
-    def _next_vigil(self, mono_ns: int) -> Errand:
-        looks = (self.sentinel(),) if self._vigil < OTHER_FROM or self.detector.state.other else (SENTINEL, OTHER_SENTINEL)
-        return Errand(self.tid, Kind.VIGIL, looks, mono_ns + SECOND_NS)
-
-    def _vigil_done(self, got: Got, out: Outcome) -> None:
-        detector, there = self.detector, [answer.responder == got.glimpse.address for answer in got.answers]
-        if detector.state.reach.lost:
-            self._vigil = 0  # a trace may have told it first
-            if all(there):
-                out.changes += filter(None, [detector.on_answers(got.glimpse, len(there) + 1, 0)])
-                out.wants_trace = True
-            return
-        if not self._vigil:
-            return
-        self._vigil += not there[0]
-        self._vigil_row = 0 if any(there) else self._vigil_row + 1
-        self._vigil_others += any(there[1:])
-        if there[0] or self._vigil_others >= LEAST_SILENT:
-            if not there[0]:
-                detector.answers_other(True)
-            out.changes += filter(None, [detector.on_answers(got.glimpse, self._vigil + 1, self._vigil)])
-            self._vigil = 0
-            return
-        needed = max(LEAST_SILENT, probes_needed(detector.state.reach.rate))
-        if self._vigil_row < LEAST_SILENT or self._vigil < min(needed, MOST_SILENT):
-            out.errands.append(self._next_vigil(got.mono_ns))
-        elif self._vigil < needed or not self._gate(self.tid, got.mono_ns):
-            # Too few for so unsteady a target, or it is our own line: the next sentinel begins anew.
-            self._vigil = 0
-        else:
-            route = detector.route
-            ttls = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop][:-1] if route else []
-            self._silent_ns = got.mono_ns
-            out.errands.append(Errand(self.tid, Kind.SWEEP, tuple(map(Look, ttls)), got.mono_ns))
-
-    def _sweep_done(self, got: Got, out: Outcome) -> None:
-        last = max(
-            (look.ttl for look, answer in zip(got.errand.looks, got.answers, strict=True) if answer.responder is not None), default=0
-        )
-        silent, self._vigil = self._vigil, 0
-        if got.mono_ns - self._silent_ns > SWEEP_NS:
-            return  # it may have come back long since: the next sentinel tells
-        self._lost_asked_ns = got.mono_ns
-        out.changes += filter(None, [self.detector.on_silence(got.glimpse, silent, last)])
 
     def _take_up(self, ttl: int, mono_ns: int, out: Outcome) -> None:
         """Begin an inquiry if there is a suspicion that nobody follows up."""

@@ -20,8 +20,9 @@ from math import sqrt
 
 from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
+from pathwarden.detect.watch.outcome import Outcome
 from pathwarden.detect.watch.siblings import sibling
-from pathwarden.detect.watch.target import Outcome, TargetWatch
+from pathwarden.detect.watch.target import TargetWatch
 from pathwarden.detect.watch.values import Errand, Kind, Look
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.trace import Answer, Reason, Trace
@@ -66,7 +67,7 @@ class Watcher:
         """The errands to run now, for targets that are `able` to (no trace is under way)."""
         if self._interval_ns and mono_ns >= self._look_ns:
             self._look_ns = mono_ns + max(LOOK_NS, self._interval_ns)
-            self._queue(errand for watch in self.targets.values() if (errand := watch.urgent(mono_ns)))
+            self._queue(errand for watch in self.targets.values() if (errand := watch.vigil.urgent(mono_ns)))
         found = self._due_urgent(mono_ns, able)
         if self._interval_ns and mono_ns >= self._next_ns and (errand := self._steady(mono_ns, able)):
             found.append(errand)
@@ -213,7 +214,7 @@ class Watcher:
         """Ask the targets that the same cause may have touched."""
         if change.kind is ChangeKind.TARGET_UNREACHABLE:
             behind = self._behind(changed, change.lost_after_ttl or 0)
-            self._queue(Errand(watch.tid, Kind.SENTINEL, (watch.sentinel(),), mono_ns) for watch in behind)
+            self._queue(Errand(watch.tid, Kind.SENTINEL, (watch.vigil.sentinel(),), mono_ns) for watch in behind)
             return
         for number, (tid, watch) in enumerate(self.targets.items()):
             if watch is not changed and (errand := sibling(tid, watch.detector.route, change, number, mono_ns)):
