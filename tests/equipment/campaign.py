@@ -17,7 +17,7 @@ from pathwarden.sim.names import SimNames
 from pathwarden.sim.network import SimNetwork
 
 SECOND = 1_000_000_000
-LEARN_S = 86_400
+LEARN_S = 0  # nothing is held back for learning: what would notify does
 CEILING_PPS = 10.0  # the agent's default `max_pps`
 
 
