@@ -20,9 +20,9 @@ def reply(slot: Slot, at_ns: int, responder: str = "198.51.100.1", kind: ReplyKi
 class Bench:
     """A check and what a driver does with it."""
 
-    def __init__(self, *ttls: int) -> None:
+    def __init__(self, *ttls: int, window: int = 99) -> None:
         self.correlator = Correlator()
-        self.check = Check([Ask(FLOW, ttl) for ttl in ttls], self.correlator, WAIT_NS)
+        self.check = Check([Ask(FLOW, ttl) for ttl in ttls], self.correlator, WAIT_NS, window)
         self.slots: list[Slot] = []
 
     def send(self, mono_ns: int, budget: int = 9) -> int:
@@ -118,6 +118,20 @@ def test_a_check_that_failed_is_over_and_hears_nothing(sent: int) -> None:
         bench.correlator.dispatch(reply(slot, T + MS))
     assert all(answer.responder is None for answer in bench.check.answers)
     assert bench.check.late == sent
+
+
+def test_what_is_not_told_apart_leaves_one_by_one() -> None:
+    bench = Bench(1, 2, 3, window=1)
+    assert bench.send(T) == 1
+    assert bench.send(T) == 0
+    bench.correlator.dispatch(reply(bench.slots[0], T + MS))
+    assert bench.send(T + MS) == 1
+    assert bench.check.next_wakeup() == T + MS + WAIT_NS
+    assert bench.send(T + MS + WAIT_NS) == 1, "the second stayed without an answer"
+    bench.correlator.dispatch(reply(bench.slots[2], T + 2 * MS + WAIT_NS))
+    bench.check.poll(T + 2 * MS + WAIT_NS, 0)
+    assert bench.check.done
+    assert [answer.responder is not None for answer in bench.check.answers] == [True, False, True]
 
 
 def test_nothing_to_ask_is_done_at_once() -> None:

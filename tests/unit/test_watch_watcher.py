@@ -236,12 +236,12 @@ def test_an_answer_near_us_counts_for_all_that_it_serves() -> None:
         } == served
 
 
-@pytest.mark.parametrize("count", [2, 3, 12, 40])
+@pytest.mark.parametrize("count", [2, 3, 12])
 def test_an_answer_to_another_target_is_no_answer_to_ours(count: int) -> None:
     """Where others keep asking a shared hop it is our turn all the same: a change may be ours alone."""
     detectors = {f"t{number}": known("gw", "isp", "core", "edge", SITE, tid=f"t{number}") for number in range(count)}
     desk = Desk(detectors, lambda _tid, look, _now_s: ("gw", "isp", "core", "edge", SITE)[4 if look.sentinel else min(look.ttl, 5) - 1])
-    desk.run(300 * count)
+    desk.run(200 * count)
     asked_s: dict[tuple[str, int], list[float]] = defaultdict(list)
     for at_s, tid, look in desk.looks(Kind.VERIFY):
         asked_s[tid, look.ttl].append(at_s)
@@ -271,9 +271,9 @@ def test_a_full_queue_drops_no_step_that_another_waits_for(kind: Kind) -> None:
 
 
 def test_an_alert_of_very_many_targets_leaves_none_of_them_blind() -> None:
-    desk = Desk(town(120), moved(as_known, 0, "core", "core2"), pps=5.0)
+    desk = Desk(town(100), moved(as_known, 0, "core", "core2"), pps=5.0)
     desk.watcher.alert(list(desk.detectors), SECOND)
-    desk.run(1500)
+    desk.run(900)
     assert all(watch.inquiry is None for watch in desk.watcher.targets.values())
     assert {tid for tid, _ in desk.changes} == set(desk.detectors)
 
