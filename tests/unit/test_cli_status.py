@@ -8,7 +8,10 @@ from equipment.cli import SECOND_PATH, Past
 from equipment.fakes import make_info, make_state
 from pathwarden.cli import page, status
 from pathwarden.cli.terminal import width
+from pathwarden.model.history import Record, StoredIncident
+from pathwarden.present.instants import rfc3339
 from pathwarden.store.lock import hold
+from pathwarden.store.writer import Writer
 
 MQTT = {"enabled": True, "connected": True, "host": "broker.lan", "port": 1883, "outbox": 1, "detail": ""}
 WIDE = "台北" + "ネットワーク監視対象" * 5
@@ -108,7 +111,7 @@ def test_a_daemon_that_answers_is_believed(two, capsys, monkeypatch):
     info["notices"] = [{"level": "warning", "text": "mqtt.port: nothing listens"}, {"level": "info", "text": "not for here"}]
     states = [make_state("web") | {"name": HOSTILE, "error_detail": None}]
     monkeypatch.setattr(status, "daemon_info", lambda _settings: ("127.0.0.1:8866", info))
-    monkeypatch.setattr(status, "get", lambda _listen, _path: {"targets": states})
+    monkeypatch.setattr(status, "get", lambda _listen, _path: {"targets": states, "incidents": []})
     with hold(two.db):
         result = two.run(capsys, "status")
         found = two.run(capsys, "status", "--json").json
@@ -123,6 +126,23 @@ def test_a_daemon_that_answers_is_believed(two, capsys, monkeypatch):
     assert found["daemon"] == {"running": True, "pid": os.getpid()}
 
 
+def test_incidents_that_are_open_are_told(two, capsys):
+    def told(number: int, sentence: str, closed_at: str | None = None) -> StoredIncident:
+        at = two.now - number * 60 * 10**9
+        body = {"opened_at": rfc3339(at), "closed_at": closed_at, "severity": "critical", "sentence": sentence}
+        return StoredIncident(f"I{number}", at, None, body)
+
+    long = "2 targets do not answer; the fault is probably in a network on the way, neither your ISP's nor the destination's."
+    incidents = (told(90, "It was long ago.", "2026-11-21T08:00:00.000Z"), told(70, long), told(3, "The uplink wan is down."))
+    with Writer(two.db, max_mb=16, boot_id="boot") as writer:
+        writer.save([Record(None, None, "", incidents=incidents)])
+    out = two.run(capsys, "status").out
+    assert "It was long ago." not in out
+    assert out.index("incident  critical, for 1 h: 2 targets") < out.index("incident  critical, for 3 min: The uplink wan is down.\n")
+    assert max(width(line) for line in out.splitlines() if str(two.db) not in line) <= 80
+    assert [incident["sentence"] for incident in two.run(capsys, "status", "--json").json["incidents"]] == [long, "The uplink wan is down."]
+
+
 def test_a_daemon_of_another_history_is_not(two, capsys, monkeypatch):
     monkeypatch.setattr(status, "daemon_info", lambda _settings: ("127.0.0.1:8866", make_info()))
     with hold(two.db):
@@ -132,7 +152,7 @@ def test_a_daemon_of_another_history_is_not(two, capsys, monkeypatch):
 def test_who_has_no_history_reads_what_the_systems_daemon_says(past, capsys, monkeypatch):
     info = make_info() | {"mqtt": MQTT, "db": make_info()["db"] | {"path": "/var/lib/pathwarden/history.db"}}
     monkeypatch.setattr(status, "daemon_info", lambda _settings: ("127.0.0.1:8866", info))
-    monkeypatch.setattr(status, "get", lambda _listen, _path: {"targets": []})
+    monkeypatch.setattr(status, "get", lambda _listen, _path: {"targets": [], "incidents": []})
     result = past.run(capsys, "status")
     assert result.code == 0
     assert "history   /var/lib/pathwarden/history.db: " in result.out

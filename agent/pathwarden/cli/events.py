@@ -26,7 +26,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "events",
         help="what was told, newest last",
-        description="What was told, newest last. Times are this machine's local time; in JSON they are UTC. --follow goes on "
+        description="What was told, newest last, with cause and place where they are known; how incidents stand is told by `pathwarden "
+        "status`. Times are this machine's local time; in JSON they are UTC. --follow goes on "
         "until Ctrl-C; with --json it prints one object a line.",
     )
     parser.add_argument("--follow", action="store_true", help="wait for more and print it as it comes")
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         if args.target is not None:
             check_target(args.target, settings, reader)
         newest = next((event.seq for event in reader.events(limit=1)), 0)
-        past = reader.events(target=args.target, limit=args.limit)[::-1]
+        past = reader.events(target=args.target, limit=args.limit, incidents=False)[::-1]
     if args.json and not args.follow:
         say_json([event.body for event in past])
         return 0
@@ -65,7 +66,7 @@ def _coming(settings: Settings, target: str | None, since: int) -> Iterator[Stor
         with open_history(settings) as reader:
             file = _inode(reader.path)
             while file is None or _inode(reader.path) in (file, None):
-                for event in reader.events(target=target, since_seq=since, limit=AT_ONCE):
+                for event in reader.events(target=target, since_seq=since, limit=AT_ONCE, incidents=False):
                     since = event.seq
                     yield event
                 pause.wait(POLL_S)

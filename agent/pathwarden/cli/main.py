@@ -21,6 +21,8 @@ COMMANDS = {
     "status": "what the agent watches, and how it is",
     "history": "a target's traces and paths",
     "events": "what was told, newest last",
+    "mute": "notify nothing of a target for a while",
+    "accept": "take a target's path as usual",
     "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
     "db": "pack the history into one small file",

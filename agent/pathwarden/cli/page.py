@@ -1,13 +1,15 @@
-"""Asking the running daemon over its own page, read-only."""
+"""Asking the running daemon over its own page."""
 
 import json
 from typing import Any
 
 from pathwarden.api.listen import split_listen
 from pathwarden.cli.bounded import bounded
+from pathwarden.errors import DaemonError
 from pathwarden.model.settings import Settings
 
 _ANSWER_S = 1.0  # it answers in milliseconds, on a slow router in tenths of a second
+_WRITE_S = 10.0  # somebody waits for this answer, and it must not be given up halfway
 _LARGEST = 4_000_000  # bytes; a thousand targets take a quarter of it
 
 
@@ -31,16 +33,33 @@ def get(listen: str, path: str) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
+def post(listen: str, path: str, body: dict[str, object]) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object of the page's answer to a write. Raises `DaemonError` if there is none."""
+    try:
+        status, answer = bounded(lambda: _ask(listen, "POST", path, json.dumps(body)), _WRITE_S)
+    except TimeoutError:
+        status, answer = 0, None
+    if not status or not isinstance(answer, dict):
+        raise DaemonError(f"the daemon's page at {listen} gave no answer", "try again")
+    return status, answer
+
+
 def _get(listen: str, path: str) -> object:
+    status, answer = _ask(listen, "GET", path)
+    return answer if status == 200 else None
+
+
+def _ask(listen: str, method: str, path: str, body: str | None = None) -> tuple[int, object]:
+    """Status and JSON value; 0 and None if nobody is there, or another program."""
     from http.client import HTTPConnection, HTTPException
 
     address, port = split_listen(listen)
-    connection = HTTPConnection(address, port, timeout=_ANSWER_S)
+    connection = HTTPConnection(address, port, timeout=_ANSWER_S if body is None else _WRITE_S)
     try:
-        connection.request("GET", path, headers={"Accept": "application/json"})
+        connection.request(method, path, body, {"Accept": "application/json", "Content-Type": "application/json"})
         answer = connection.getresponse()
-        return json.loads(answer.read(_LARGEST)) if answer.status == 200 else None
-    except (OSError, HTTPException, ValueError):  # nobody there, or another program
-        return None
+        return answer.status, json.loads(answer.read(_LARGEST))
+    except (OSError, HTTPException, ValueError):
+        return 0, None
     finally:
         connection.close()

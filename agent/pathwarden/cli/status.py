@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ HEAD = ("STATE", "TARGET", "NAME", "RTT ms", "LOSS", "HOPS", "PATH", "24h", "AGO
 FIGURES = (3, 4, 5, 7, 8)
 ELASTIC = (2, 1)
 ONLY_THE_DAEMON_KNOWS = ("started_at", "uptime_s", "rounds", "next_run_at", "counters")
+MOST_INCIDENTS = 100  # those told last: more are not open at once
 LABEL = 10  # columns before what is said
 
 Json = dict[str, Any]
@@ -32,7 +33,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     subparsers.add_parser(
         "status",
         help="what the agent watches, and how it is",
-        description="The verdict, the daemon and every target: as the running daemon says on its page, else as the history has it. "
+        description="The verdict, the daemon, open incidents and every target: as the running daemon says on its page, else as the "
+        "history has it. "
         "24h counts path changes; AGO tells when it was last measured. Exit code 4 if there is neither daemon nor history.",
     )
 
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _status(settings: Settings) -> Json:
-    """The `info` object with `daemon`, `told_by` and all `state` objects as `targets`. Raises `OperatorError`."""
+    """The `info` object with `daemon`, `told_by`, open `incidents` and all `state` objects as `targets`. Raises `OperatorError`."""
     path = Path(settings.agent.db)
     running, pid = _daemon(path)
     absent = running is False and not _exists(path)
@@ -87,8 +89,15 @@ def _from_page(settings: Settings, path: Path, *, of_any_history: bool) -> Json 
     listen, info = found
     if info["db"].get("path") != str(path) and not of_any_history:
         return None
-    answer = get(listen, "/api/v1/targets")
-    return None if answer is None else {**info, "targets": answer["targets"]}
+    answer, told = get(listen, "/api/v1/targets"), get(listen, f"/api/v1/incidents?limit={MOST_INCIDENTS}")
+    if answer is None or told is None:
+        return None
+    return {**info, "incidents": _open(told["incidents"]), "targets": answer["targets"]}
+
+
+def _open(incidents: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """Those that are not over, the newest last."""
+    return [dict(incident) for incident in incidents if incident["closed_at"] is None][::-1]
 
 
 def _from_history(settings: Settings, reader: Reader, running: bool | None) -> Json:
@@ -130,7 +139,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         info["verdict"] = "unknown"
         if newest is not None:
             info["sentence"] = f"When last measured, {span((time.time_ns() - newest) / 1e9)} ago: {info['sentence']}"
-    return {**info, "targets": board.target_states()}
+    return {**info, "incidents": _open(each.body for each in reader.incidents(MOST_INCIDENTS)), "targets": board.target_states()}
 
 
 def _with_targets_of(settings: Settings, reader: Reader) -> Settings:
@@ -153,6 +162,7 @@ def _print(screen: Screen, found: Json) -> None:
         ("probing", _transport_words(found["transport"])),
         ("history", _history_words(found["db"])),
         ("MQTT", _mqtt_words(found["mqtt"], found["told_by"])),
+        *(("incident", _incident_words(incident)) for incident in found["incidents"]),
         *((notice["level"], notice["text"]) for notice in found["notices"] if notice["level"] != "info"),
     ):
         say(f"{label:{LABEL}}{screen.wrapped(clean(text), LABEL)}")
@@ -197,6 +207,10 @@ def _mqtt_words(mqtt: Json, told_by: str) -> str:
         link = "not connected to" if told_by == "daemon" else "only the daemon knows whether it is connected to"
     words = f"{link} {mqtt['host']}:{mqtt['port']}, {counted(mqtt['outbox'], 'event')} waiting"
     return f"{words}; {mqtt['detail']}" if mqtt["detail"] else words
+
+
+def _incident_words(incident: Json) -> str:
+    return f"{incident['severity']}, for {span(_age_s(incident['opened_at']))}: {incident['sentence']}"
 
 
 def _print_targets(screen: Screen, states: list[Json]) -> None:
