@@ -1,7 +1,8 @@
 """`python -m bench.idle`: what the agent costs while it waits, as shipped, with broker, history and page: 20 targets every 5 minutes.
 
 After the first round, while no probe leaves, comes the idle stretch; then one whole interval passes, with what falls into it. From
-the two follow the cost of a probe and the average of an interval in which each target is traced once.
+the two follow the cost of a probe and the average of an interval in which each target is traced once. That is without the watch, which
+sends a probe a second all day: what it costs is measured with another agent, as shipped.
 """
 
 import argparse
@@ -19,7 +20,14 @@ from bench.lab import HOPS, TARGETS, BenchLab
 from equipment.agent import section
 
 WATCHED = TARGETS[:20]
-INTERVAL_S, JITTER_PCT, MAX_PPS, QUERIES = 300, 10, 10, 3  # the shipped defaults; written out, so that a change of them changes no figure
+# The shipped defaults; written out, so that a change of them changes no figure.
+INTERVAL_S, JITTER_PCT, MAX_PPS, QUERIES, WATCH_PPS = 300, 10, 10, 3, 1
+    300,
+    10,
+    10,
+    3,
+    1,
+)  # the shipped defaults; written out, so that a change of them changes no figure
 PROBES = len(WATCHED) * HOPS * QUERIES  # of a round
 QUIET_S = 10.0  # no probe for so long: the round has ended, and what it left behind is written and told
 MOST_PCT = 0.2  # of one core
@@ -37,11 +45,11 @@ class Reading(NamedTuple):
 
 
 class IdleDaemon(Daemon):
-    """`pathwarden run` as shipped."""
+    """`pathwarden run` as shipped, but for the pace of its watch."""
 
-    def __init__(self, lab: BenchLab, folder: Path) -> None:
+    def __init__(self, lab: BenchLab, folder: Path, watch_pps: float) -> None:
         super().__init__(lab, folder, pps=MAX_PPS, interval_s=INTERVAL_S)
-        (folder / "pathwarden.conf").write_text(_configuration(folder, self._broker.port))
+        (folder / "pathwarden.conf").write_text(_configuration(folder, self._broker.port, watch_pps))
 
     def read(self) -> Reading:
         """Look, from outside: nothing is asked of the daemon itself."""
@@ -67,21 +75,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make idle", description="CPU of the waiting daemon, in per cent of one core.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
-    with BenchLab() as lab, tempfile.TemporaryDirectory() as folder, IdleDaemon(lab, Path(folder) / "idle") as daemon:
-        daemon.await_quiet()
-        begin = daemon.read()
-        Event().wait(IDLE_S)
-        idle = daemon.read()
-        Event().wait(INTERVAL_S - IDLE_S)
-        end = daemon.read()
+    with BenchLab() as lab, tempfile.TemporaryDirectory() as folder:
+        with IdleDaemon(lab, Path(folder) / "idle", 0) as daemon:
+            daemon.await_quiet()
+            begin = daemon.read()
+            Event().wait(IDLE_S)
+            idle = daemon.read()
+            Event().wait(INTERVAL_S - IDLE_S)
+            end = daemon.read()
+        with IdleDaemon(lab, Path(folder) / "watch", WATCH_PPS) as daemon:
+            watched = watching(daemon)
     if idle.probes != begin.probes:
         raise RuntimeError(f"{idle.probes - begin.probes} probes left while nothing was due")
-    rows = figures(begin, idle, end)
+    rows = [*figures(begin, idle, end), watched]
     if args.json:
         print(json.dumps([row.json() for row in rows], indent=1))
     else:
         print(table(f"{len(WATCHED)} targets every {INTERVAL_S} s", rows))
         print(f"load of others when it ended: {os.getloadavg()[0]:.1f}")
+
+
+def watching(daemon: IdleDaemon) -> Row:
+    """What the watch costs after the first round, before the second."""
+    daemon.await_probes(PROBES, ROUND_S)
+    Event().wait(QUIET_S)
+    begin = daemon.read()
+    Event().wait(IDLE_S)
+    end = daemon.read()
+    probes, took_s = end.probes - begin.probes, end.at_s - begin.at_s
+    return Row(f"watch, {took_s:.0f} s with {probes} probes, % of a core", "%", (100 * (end.cpu_s - begin.cpu_s) / took_s,))
 
 
 def figures(begin: Reading, idle: Reading, end: Reading) -> list[Row]:
@@ -98,9 +120,9 @@ def figures(begin: Reading, idle: Reading, end: Reading) -> list[Row]:
     ]
 
 
-def _configuration(folder: Path, port: int) -> str:
+def _configuration(folder: Path, port: int, watch_pps: float) -> str:
     sections = [
-        section("agent", "agent", name="bench", max_pps=MAX_PPS, db=f"{folder}/history.db"),
+        section("agent", "agent", name="bench", max_pps=MAX_PPS, watch_pps=watch_pps, db=f"{folder}/history.db"),
         section("defaults", "defaults", interval_s=INTERVAL_S, jitter_pct=JITTER_PCT, queries=QUERIES),
         section("mqtt", "mqtt", host="127.0.0.1", port=port),
         section("web", "web", listen=[f"{PAGE[0]}:{PAGE[1]}"]),
