@@ -87,7 +87,7 @@ bench-detect: ## how soon and rightly changes are seen, beside other tools, in v
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.detect $(if $(SEEDS),--seeds "$(SEEDS)") \
 		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)"
 
-idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, as root: 7 minutes; JSON=1
+idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, and of its watch, as root: 11 minutes; JSON=1
 	$(need_root)
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.idle $(if $(JSON),--json)

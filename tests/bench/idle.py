@@ -22,12 +22,6 @@ from equipment.agent import section
 WATCHED = TARGETS[:20]
 # The shipped defaults; written out, so that a change of them changes no figure.
 INTERVAL_S, JITTER_PCT, MAX_PPS, QUERIES, WATCH_PPS = 300, 10, 10, 3, 1
-    300,
-    10,
-    10,
-    3,
-    1,
-)  # the shipped defaults; written out, so that a change of them changes no figure
 PROBES = len(WATCHED) * HOPS * QUERIES  # of a round
 QUIET_S = 10.0  # no probe for so long: the round has ended, and what it left behind is written and told
 MOST_PCT = 0.2  # of one core
