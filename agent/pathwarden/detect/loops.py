@@ -35,6 +35,8 @@ def clean(trace: Trace) -> tuple[Hop, ...]:
     end = trace.reached_ttl
     if end is None:
         end = next((hop.ttl for hop in trace.hops if trace.address in hop.responders), None)
+    if not _suspicious(trace, end):
+        return trace.hops
     rest = []
     for place, hop in enumerate(trace.hops):
         if trace.reached_ttl is not None and hop.ttl > trace.reached_ttl:
@@ -46,6 +48,18 @@ def clean(trace: Trace) -> tuple[Hop, ...]:
         rest.append(hop if len(answers) == len(hop.answers) else Hop(hop.ttl, answers))
     hops = tuple(rest)
     return trace.hops if hops == trace.hops else hops
+
+
+def _suspicious(trace: Trace, end: int | None) -> bool:
+    """Whether anything there might have to be cleaned; of nearly all traces nothing."""
+    hops, address = trace.hops, trace.address
+    if trace.reached_ttl is not None and hops and hops[-1].ttl > trace.reached_ttl:
+        return True
+    for ttl, answers in hops:
+        for each in answers:
+            if (each.responder == address and ttl != end) or (not each.quoted_ttl and each.kind is ReplyKind.TIME_EXCEEDED):
+                return True
+    return False
 
 
 def loops(*traces: Trace) -> tuple[Loop, ...]:

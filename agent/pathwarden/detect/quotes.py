@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pathwarden.detect.steady import UNTOLD, Value
 from pathwarden.model.probe import Flow, ReplyKind
-from pathwarden.model.trace import Answer
+from pathwarden.model.trace import UNMARKED, Answer
 
 PARTS = 4
 MPLS, TOS, NAT, AGAIN = range(PARTS)
@@ -37,6 +37,8 @@ class Reading(NamedTuple):
 def read(answers: Iterable[Answer], flow: Flow, delta_before: int | None) -> Reading:
     """Put the answers of one responder together; `delta_before` is the checksum's difference at the hop before, None if untold."""
     told = list(answers)
+    if told and all(a.marks is UNMARKED and a.quoted_ttl and a.kind is ReplyKind.TIME_EXCEEDED for a in told):
+        return Reading((0, flow.tos, 0, UNTOLD), len(told), mixed=False, delta=0)  # as nearly all answers are
     mpls, tos, nats = {_mpls(a) for a in told}, {_tos(a, flow) for a in told}, {_delta(a) for a in told}
     delta = _only(nats)
     known = None if delta == UNTOLD else delta

@@ -166,7 +166,7 @@ class Traits:
             last = hop.ttl
             if not by_responder:
                 continue
-            traits = self._hops.setdefault(hop.ttl, _HopTraits())
+            traits = self._hops.get(hop.ttl) or self._hops.setdefault(hop.ttl, _HopTraits())
             answers = traits.pick(by_responder)
             if not answers:
                 continue
@@ -200,6 +200,10 @@ class Traits:
 
 def _by_responder(hop: Hop, known: Sequence[str]) -> dict[int, list[Answer]]:
     """The answers of the route's responders; strangers are the route's affair."""
+    responders = hop.responders
+    if len(responders) == 1:  # as nearly everywhere
+        who = responders[0]
+        return {_name(who): [each for each in hop.answers if each.responder is not None]} if who in known else {}
     answers: dict[int, list[Answer]] = {}
     for answer in hop.answers:
         if answer.responder is not None and answer.responder in known:

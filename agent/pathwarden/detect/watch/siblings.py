@@ -2,7 +2,8 @@
 
 Where a sibling's route had the same hops as the changed one (as far as they answer), from the hop before the change to its end, or to
 the hop behind it if the length changed, its new route is foreseen, and one answer of the expected stranger confirms it. Where it only
-led through a responder that is gone, it is verified there.
+led through a responder that is gone, it is verified there; and so it is where it went between the same two responders by another
+branch, which may have been one of a balancer that is gone as a whole.
 """
 
 from pathwarden.detect.compare import Hop, hop_at
@@ -25,6 +26,8 @@ def sibling(tid: str, route: Route | None, change: Change, number: int, mono_ns:
             return Errand(tid, Kind.SIBLING, (Look(telling[number % len(telling)]),), mono_ns, whole)
     gone = set(change.removed)
     ttl = next((ttl for ttl, hop in enumerate(route.hops, 1) if gone & set(hop)), 0)
+    if not ttl and _on_another_branch(route, old, new, change.first_ttl, change.last_ttl):
+        ttl = change.first_ttl
     return Errand(tid, Kind.SIBLING, (Look(ttl),), mono_ns) if ttl else None
 
 
@@ -41,6 +44,13 @@ def foresee(route: Route, old: Route, new: Route, first_ttl: int, last_ttl: int)
         return None
     hops = (*route.hops[: first_ttl - 1], *new.hops[first_ttl - 1 : last_ttl], *route.hops[last_old:])
     return Whole(hops, None if route.length is None else route.length + shift)
+
+
+def _on_another_branch(route: Route, old: Route, new: Route, first_ttl: int, last_ttl: int) -> bool:
+    """Whether a route goes from the responder before the change to the one behind it, by neither the old nor the new branch."""
+    ends = (first_ttl - 1, last_ttl + 1 - (len(new.hops) - len(old.hops)))
+    between = route.epoch == old.epoch and all(set(hop_at(route.hops, ttl)) & set(hop_at(old.hops, ttl)) for ttl in ends)
+    return between and _differs(hop_at(new.hops, first_ttl), hop_at(route.hops, first_ttl))
 
 
 def _differs(expected: Hop, known: Hop) -> bool:
