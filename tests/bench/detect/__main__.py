@@ -90,7 +90,8 @@ def _more(pool: ProcessPoolExecutor, chosen: list[int], days: float, budgets: li
     scores = contest(pool, [Job(name, seed, days, pps, "short") for name in (PARIS, DTRACK, "Pathwarden") for seed in chosen])
     found = {name: sum(match.alarm is not None for match in score.paths) for (name, _), score in scores.items()}
     print(f"\nNine departures of ten short, {pps:g} pps\n{table.table(scores)}")
-    print(f"DTRACK-like finds {found[DTRACK] / max(found[PARIS], 1) - 1:+.0%} changes against Paris tracing")
+    if found[PARIS]:
+        print(f"DTRACK-like finds {found[DTRACK] / found[PARIS] - 1:+.0%} changes against Paris tracing")
 
 
 if __name__ == "__main__":
