@@ -24,7 +24,8 @@ from pathwarden.cli.demo import SCENARIO
 WEEK_S = 7 * 86_400
 SPEED = 60
 INTERVAL_S = 300 * 1.05  # a target's interval with its jitter
-STARTS_WITHIN_S = 60  # 8 s on an idle machine
+STARTS_WITHIN_S = 240  # about 20 s of computing, on a machine with other things to do
+BEHIND_S = 60  # between our clock's reading and the beginning of the demo's week
 LIVE_WITHIN_S = 60  # the first thing happens after ten seconds, and is found and confirmed within seven more
 LANGUAGES = ("en", "zh_Hant", "zh_Hans", "ja")
 VIEWS = {"overview": "#/", "target": "#/target/office", "changes": "#/changes"}
@@ -32,13 +33,24 @@ VIEWS = {"overview": "#/", "target": "#/target/office", "changes": "#/changes"}
 WEEK = [
     (97_200, "office", "path_changed", "A", "B"),
     (115_200, "office", "path_reverted", "B", "A"),
+    (180_000, "office", "target_unreachable", "A", "A"),
+    (180_000, "video", "target_unreachable", "A", "A"),
+    (183_600, "office", "target_reachable", "A", "A"),
+    (183_600, "video", "target_reachable", "A", "A"),
+    (216_000, "office", "path_attribute_changed", "A", "A"),
+    (216_000, "video", "path_attribute_changed", "A", "A"),
     (260_000, "video", "path_changed", "A", "B"),
     (345_600, "video", "path_reverted", "B", "A"),
     (400_000, "game", "target_unreachable", "A", "A"),
     (403_600, "game", "target_reachable", "A", "A"),
+    (475_000, "office", "path_changed", "A", "C"),
+    (475_000, "video", "path_changed", "A", "C"),
+    (490_000, "office", "path_reverted", "C", "A"),
+    (490_000, "video", "path_reverted", "C", "A"),
     (540_000, "office", "path_reverted", "A", "B"),
     (561_600, "office", "path_reverted", "B", "A"),
 ]
+SLOWER_S = (440_000, 461_600)  # the office becomes slower, and is as before
 LIVE = ("office", "path_reverted", "A", "B")
 
 
@@ -110,23 +122,46 @@ def _told(event: dict[str, Any]) -> tuple[str, str, str, str]:
     return event["target"], event["event_type"], event["old"]["label"], event["new"]["label"]
 
 
+def _at_s(demo: Demo, event: dict[str, Any], key: str = "first_seen_at") -> float:
+    return dt.datetime.fromisoformat(event[key]).timestamp() - demo.began + WEEK_S
+
+
+def _scripted(demo: Demo) -> list[dict[str, Any]]:
+    """What is told but of latency: a shift may follow each change of path, as chance will have it."""
+    return [event for event in demo.week if event["event_type"] != "latency_shift"]
+
+
 def test_the_week_has_the_scripted_events_and_no_other(demo):
     scripted = tomllib.loads(SCENARIO.read_text(encoding="utf-8"))["changes"]
     # A lossy router is no change of path, and nothing is told of it.
-    expected = [change["at_s"] for change in scripted if change["at_s"] < WEEK_S and "loss" not in change]
-    assert [at_s for at_s, *_ in WEEK] == expected
-    assert [_told(event) for event in demo.week[: len(WEEK)]] == [tuple(event) for _, *event in WEEK]
-    # On a slow machine the first live event may be there already.
-    assert [_told(event) for event in demo.week[len(WEEK) :]] in ([], [LIVE])
+    happens = {change["at_s"] for change in scripted if change["at_s"] < WEEK_S and "loss" not in change}
+    assert {at_s for at_s, *_ in WEEK} | {*SLOWER_S} == happens
+    # On a slow machine the first live events may be there already.
+    told = [_told(event) for event in _scripted(demo) if _at_s(demo, event) < WEEK_S]
+    assert sorted(told) == sorted(tuple(event) for _, *event in WEEK)
 
 
-def test_every_event_of_the_week_was_seen_within_an_interval_of_its_cause(demo):
-    first_s = demo.began - WEEK_S
-    slack_s = STARTS_WITHIN_S  # between our clock's reading and the beginning of the demo's week
-    for (at_s, target, *_), event in zip(WEEK, demo.week, strict=False):
-        seen_s = dt.datetime.fromisoformat(event["first_seen_at"]).timestamp() - first_s
-        assert at_s - 30 < seen_s < at_s + INTERVAL_S + slack_s, (target, at_s, seen_s)
+def test_every_event_of_the_week_was_seen_soon_after_its_cause(demo):
+    for event in _scripted(demo):
+        causes = [at_s for at_s, *told in [*WEEK, (WEEK_S + 600, *LIVE)] if tuple(told) == _told(event)]
+        seen_s = _at_s(demo, event)
+        assert any(at_s - 30 < seen_s < at_s + 2 * INTERVAL_S + BEHIND_S for at_s in causes), (_told(event), seen_s)
         assert event["delayed"] is False
+
+
+def test_a_shift_of_latency_alone_is_told_within_the_hour(demo):
+    shifts = [_at_s(demo, event, "occurred_at") for event in demo.week if event["event_type"] == "latency_shift"]
+    for at_s in SLOWER_S:
+        assert [shift for shift in shifts if at_s < shift < at_s + 3600]
+
+
+def test_what_moves_together_is_one_incident_and_a_loss_has_its_place(demo):
+    moved = [event for event in demo.week if event["new"]["label"] == "C" and event["event_type"] == "path_changed"]
+    assert len({event["group_id"] for event in moved}) == 1
+    lost = [event for event in demo.week if event["event_type"] == "target_unreachable" and event["target"] in ("office", "video")]
+    assert [event["location"]["between"] for event in lost] == [[["203.0.113.9"], ["203.0.113.13"]]] * 2
+    stories = demo.get("incidents?limit=50")["incidents"]
+    assert max(story["target_count"] for story in stories) == 2
 
 
 def test_the_summary_covers_five_targets_and_the_history_seven_days(demo):
@@ -165,21 +200,21 @@ def test_pictures(shown, view):
 
 def test_a_live_event_comes_to_the_open_page(shown):
     shown.open("#/changes")
-    shown.until(lambda: shown.all(f".change[data-seq='{len(WEEK) + 1}']"))
-    assert shown.text(f".change[data-seq='{len(WEEK) + 1}'] .change-title") == "Path to Office VPN went back to B"
-    assert len(shown.all(".change")) == len(WEEK) + 1
+    # Once in the week, and once now.
+    shown.until(lambda: shown.texts(".change-title").count("Path to Office VPN went back to B") == 2)
 
 
 def test_what_happens_live_is_printed_as_a_subscriber_would_see_it(demo):
     topic = "pathwarden/demo/target/office/event "
-    printed = awaited(demo.lines, lambda lines: [line for line in lines if line.startswith(topic)], "a live event", LIVE_WITHIN_S)
+    printed = awaited(
+        demo.lines, lambda lines: lines if any(line.startswith(topic) for line in lines) else [], "a live event", LIVE_WITHIN_S
+    )
     assert printed[0].startswith("The page: http://127.0.0.1:")
-    assert [line.partition(" ")[0] for line in printed[1:]] == [topic.strip()]
-    event = json.loads(printed[1].removeprefix(topic))
+    event = json.loads(next(line for line in printed if line.startswith(topic)).removeprefix(topic))
     assert _told(event) == LIVE
 
     def told() -> list[dict[str, Any]]:
-        return [change for change in demo.get("changes?target=office&limit=1")["changes"] if change["event_id"] == event["event_id"]]
+        return [change for change in demo.get("changes?target=office&limit=20")["changes"] if change["event_id"] == event["event_id"]]
 
     (change,) = awaited(told, bool, "the history has it", LIVE_WITHIN_S)
     assert change | {"seq": None} == event | {"seq": None}
