@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 from time import monotonic
 
-from bench import multipath, passes, sustained
+from bench import multipath, passes, sustained, watch
 from bench.daemon import Daemon, Memory
 from bench.figures import Row, markdown, table
 from bench.lab import HOPS, TARGETS, BenchLab
@@ -47,9 +47,12 @@ def main() -> None:
         starts, memory = _whole(lab, Path(folder), contests, args.runs)
         _say("a long run at a high pace")
         long_runs = sustained.figures(lab, args.runs)
+        _say("the watch between traces")
+        watched = watch.figures(lab, 1)  # a quarter of an hour for five would tell no more
     _say("all paths")
     groups = _groups(contests, starts, memory) | {
         f"{sustained.SECONDS_EACH:g} s at {sustained.PPS} probes/s": long_runs,
+        f"Between traces: {len(watch.WATCHED)} targets under watch": watched,
         "All paths through a balanced stretch": multipath.figures(args.runs),
     }
     if args.json:
