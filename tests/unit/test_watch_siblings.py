@@ -101,7 +101,15 @@ def test_where_only_the_lost_responder_is_shared_it_is_verified() -> None:
     assert [look.ttl for look in errand.looks] == [4]
 
 
-@pytest.mark.parametrize("other", [route("axyzE"), None])
+@pytest.mark.parametrize("other", ["abxdefD", "abxdghE"])
+def test_another_branch_between_the_same_responders_is_verified(other: str) -> None:
+    errand = sibling("other", route(other), moved("abcdefD", "abXdefD"), 0, 0)
+    assert errand is not None
+    assert errand.whole is None
+    assert [look.ttl for look in errand.looks] == [3]
+
+
+@pytest.mark.parametrize("other", [route("axyzE"), route("abxydE"), route("ayxdefD"), route("abxdefD", epoch="wanb||"), None])
 def test_who_has_nothing_to_do_with_it_is_left_alone(other: Route | None) -> None:
     assert sibling("other", other, moved("abcdefD", "abXdefD"), 0, 0) is None
 
