@@ -76,11 +76,11 @@ def test_equal_seeds_give_equal_weeks_and_others_do_not(written):
     assert other != first
 
 
-def test_the_black_hole_of_the_week_is_an_incident_with_its_place(written):
+def test_the_black_hole_of_the_week_has_its_place_and_its_incidents_end(written):
     events, _ = written(5)
-    stories = [body["incident"] for kind, _, _, body in events if kind == "incident"]
-    lost = {story["id"]: story for story in stories if story["kind"] == "target_unreachable" and "game" not in story["targets"]}
-    assert sorted({target for story in lost.values() for target in story["targets"]}) == ["office", "video"]
-    for story in lost.values():
-        assert (story["location"]["segment"], story["location"]["between"]) == ("transit", [["203.0.113.9"], ["203.0.113.13"]])
-    assert lost.keys() <= {story["id"] for story in stories if story["closed_at"]}
+    lost = {target: body for kind, target, _, body in events if kind == "target_unreachable" and target != "game"}
+    assert lost.keys() == {"office", "video"}
+    for body in lost.values():
+        assert (body["location"]["segment"], body["location"]["between"]) == ("transit", [["203.0.113.9"], ["203.0.113.13"]])
+    over = {body["incident"]["id"] for kind, _, _, body in events if kind == "incident" and body["incident"]["closed_at"]}
+    assert {body["group_id"] for body in lost.values()} <= over
