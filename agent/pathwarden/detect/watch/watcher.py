@@ -10,7 +10,7 @@ Rules:
 4. After a confirmed change every target whose route leads through a lost responder is asked there once (see `siblings`), and a target
    that was lost makes the others prove that they still answer: so one incident is seen as one.
 5. An answer of a known responder within the first `SHARED_TTLS` hops counts for every target that it serves; such a hop is asked the
-   more often the more targets it serves.
+   more often the more targets it serves. Each target asks it by itself as well, only more seldom (see `worths`).
 """
 
 import heapq
