@@ -85,12 +85,12 @@ def test_incidents_are_bounded(path: Path) -> None:
 
 def test_what_is_told_of_a_target_goes_with_it_and_the_agents_stays(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
-        writer.save([Record(trace("gone"), None, "{}", (), {"gone": "x", "": "all"})])
+        writer.save([Record(trace("gone"), None, "{}", (), {"gone": "x", "gone/rest": "x", "": "all", "/load": "l", "t1/rest": "r"})])
         for n in range(0, 6000, 500):
             writer.save([record("t1", number=m, middle=f"10.{m % 250}.{m // 250}.1") for m in range(n, n + 500)])
         writer.save([Record(trace("t1", number=7000), None, "{}", (), {"t1": "y"})])
         assert "gone" not in reader.states()
-        assert reader.tellings() == {"": "all", "t1": "y"}
+        assert reader.tellings() == {"": "all", "/load": "l", "t1/rest": "r", "t1": "y"}
 
 
 def test_a_clock_that_becomes_right_corrects_digests_and_incidents(path: Path) -> None:

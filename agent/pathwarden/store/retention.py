@@ -44,7 +44,8 @@ _SWEEP_ROUTES = (
     "DELETE FROM routes WHERE id NOT IN (SELECT route FROM traces WHERE route IS NOT NULL)",
     "DELETE FROM states WHERE target NOT IN (SELECT target FROM traces UNION SELECT target FROM events)",
     "DELETE FROM targets WHERE id NOT IN (SELECT target FROM traces UNION SELECT target FROM events)",
-    "DELETE FROM telling WHERE target <> '' AND target NOT IN (SELECT target FROM targets)",
+    # A row's name is a target's, or a target's with something behind a slash; that of the agent is empty before it.
+    "DELETE FROM telling WHERE substr(target || '/', 1, instr(target || '/', '/') - 1) NOT IN (SELECT target FROM targets UNION SELECT '')",
 )
 
 
