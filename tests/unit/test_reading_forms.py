@@ -237,7 +237,8 @@ stacks = (
     .map(MplsStack)
 )
 others = st.builds(OtherObject, octets, octets, st.binary(max_size=12)).filter(lambda each: each[:2] != (1, 1))
-marks = st.builds(Marks, st.integers(-1, 255), words, words, words, words, extensions=st.lists(stacks | others, max_size=3).map(tuple))
+extensions = st.lists(stacks | others, max_size=3).map(tuple)
+marks = st.builds(Marks, st.integers(-1, 255), words, words, words, words, st.just(b""), extensions)  # a segment is words to us
 ICMP = {
     4: {
         ReplyKind.TIME_EXCEEDED: (11, 1),
