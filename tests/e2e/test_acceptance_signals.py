@@ -10,6 +10,7 @@ import pytest
 from equipment.agent import Agent, Runner, awaited, runners, section
 from equipment.broker import Broker, Subscriber
 from netlab import StandardLab, standard_lab
+from pathwarden import __version__
 
 STOPS_WITHIN_S = 3.0
 each_user = pytest.mark.parametrize("runner", [0, 1], ids=["root", "nobody"], indirect=True)
@@ -87,6 +88,8 @@ def told(agent: Agent) -> list[str]:
 def test_sigterm_says_farewell_and_ends_at_once(agent: Agent, broker: Broker, watch: Subscriber) -> None:
     await_online(watch)
     agent.await_rounds(1, 40)
+    with agent.reader() as reader:
+        assert [event.body["title"] for event in reader.events()] == [f"Pathwarden {__version__} started"]
     begun = time.monotonic()
     assert agent.stop() == 0
     assert time.monotonic() - begun < STOPS_WITHIN_S

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from pathwarden import __version__
 from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.surroundings import Surroundings
 from pathwarden.daemon.telling import NOTHING, Heard, Teller, Told
@@ -155,7 +156,7 @@ class Reporter:
     def begin(self) -> None:
         """Tell that the agent has started."""
         at, synced = self._clock.wall_ns(), self._clock.synced()
-        self._put(self._teller.announce(Announcement(AgentKind.AGENT_STARTED, at), at, synced), synced)
+        self._put(self._teller.announce(Announcement(AgentKind.AGENT_STARTED, at, __version__), at, synced), synced)
 
     def _put(self, told: Told, synced: bool) -> None:
         if told:
