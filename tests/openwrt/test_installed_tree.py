@@ -148,7 +148,7 @@ def test_nothing_is_written_into_the_program_when_it_runs(router: Router) -> Non
     assert {(name, (router.root / name).stat().st_mtime_ns) for name in router.files("usr/lib/pathwarden")} == before
 
 
-MOST_INSTALLED = 2_500_000  # bytes, of the 98 MiB of a stock overlay; 2,000,000 is what we aim at again
+MOST_INSTALLED = 2_700_000  # bytes, of the 98 MiB of a stock overlay; 2,000,000 is what we aim at again
 
 
 def test_the_program_leaves_room_on_a_small_overlay(router: Router) -> None:

@@ -149,7 +149,7 @@ class Prober:
 
     def _watch(self) -> Watching:
         """The watch between traces; from now on it is the one who clears suspicions."""
-        detectors = {tid: self._judges[tid].detector for tid in self._tids}
+        detectors = {target.tid: self._judges[target.tid].detector for target in self._targets}  # in their order, which a set has not
         for detector in detectors.values():
             detector.alone = False
         watcher = Watcher(detectors, self._agent.watch_pps, self._reporter.is_green, self._clock.mono_ns())
