@@ -558,3 +558,13 @@ def test_an_export_is_json_text_that_restores_to_itself() -> None:
 def test_what_is_no_export_is_refused(text: str) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
         Detector.restore("site", 0, text, ())
+
+
+def test_a_target_that_answers_traces_again_is_asked_by_their_method_again() -> None:
+    watch = watched()
+    watch.detector.answers_other(True)
+    silent = ("gw", "a", "c", None, None)
+    watch.times(20, *silent, reached=False)
+    assert watch.changes == [], "another method reaches it"
+    watch.feed(*OLD)
+    assert not watch.detector.state.other

@@ -313,6 +313,7 @@ class Detector:
             return None
         reach, silent = self.state.reach, silent_at_destination(trace, self.route)
         if trace.reached_ttl is not None:
+            self.state = self.state._replace(other=False)
             now = after_answer(reach, len(trace.destination_rtts_ns) + silent, silent)
         else:
             now = after_silence(reach, silent + 1, trace.at)  # the last probe, with the largest ttl, is no hop
