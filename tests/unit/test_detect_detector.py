@@ -563,7 +563,7 @@ def test_what_is_no_export_is_refused(text: str) -> None:
 def test_a_target_that_answers_traces_again_is_asked_by_their_method_again() -> None:
     watch = watched()
     watch.detector.answers_other(True)
-    silent = ("gw", "a", "c", None, None)
+    silent = ("gw", "b", "c", None, None)
     watch.times(20, *silent, reached=False)
     assert watch.changes == [], "another method reaches it"
     watch.feed(*OLD)
