@@ -38,7 +38,7 @@ test: ## set everything up and run every check and test, as root; under 10 minut
 	@packaging/dev/venv.sh oldest >/dev/null # the installed packages are tested with these libraries
 	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) "$$environment/bin/python" -m pytest $(parallel) --ignore=tests/bench tests
 	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit and sim again, with the oldest libraries:" && \
-		packaging/dev/pytest.sh "$$environment" unit sim -- -q $(parallel)
+		PATHWARDEN_EXAMPLES=20 packaging/dev/pytest.sh "$$environment" unit sim -- -q $(parallel)
 
 lint: ## style, layout, direction of imports, shell scripts
 	@packaging/dev/debian.sh shellcheck

@@ -1,9 +1,9 @@
 """The scenarios E1-E30: the real prober on simulated worlds, with and without noise, and what must and must not be told.
 
 Each e*.toml is a world (see pathwarden.sim.scenario) and:
-[run]        `hours`; `interval_s` of scheduled traces without the watch (60); `watch_pps` (0.5); `names` (targets are names), `dscp`,
-             `ecn`; `incidents`, how many the events belong to; `may_traces` and `may_watch`: types of events that may be told besides
-             what is expected, without and with the watch
+[run]        `hours` (`hours_watch` with the watch); `interval_s` of scheduled traces without the watch (60); `watch_pps` (0.5);
+             `names` (targets are names), `dscp`, `ecn`; `incidents`, how many the events belong to; `may_traces` and `may_watch`: types
+             of events that may be told besides what is expected, without and with the watch
 [noise]      what routers are like besides when there is noise; `each` stands for all of them
 [[expect]]   what must be told: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also where given `change` (the
              headline class), `segment`, `fault_after` (the last responder before the fault), `mode` (only with the watch, or without);
@@ -83,14 +83,15 @@ def test_what_happened_is_told_and_nothing_else(path: Path, mode: str, noise: bo
     interval_s = TRACES_BESIDE_WATCH_S if mode == "watch" else run.get("interval_s", 60)
     targets = [sim_target(d.name, d.name if names else d.address, interval_s, **marks) for d in scenario.destinations]
     campaign = Campaign(network, targets, SEED, run.get("watch_pps", WATCH_PPS) if mode == "watch" else 0.0)
-    campaign.run_until(run["hours"] * 3600)
+    hours = run.get(f"hours_{mode}", run["hours"])
+    campaign.run_until(hours * 3600)
     for target in targets:
         told = [each for each in campaign.told if each.event.target == target.tid]
         due = [each for each in expected if each["target"] == target.tid and each.get("mode", mode) == mode]
         assert unexpected(told, due, run.get(f"may_{mode}", [])) == []
     if "incidents" in run:
         assert len({told.event.body["group_id"] for told in campaign.told}) == run["incidents"]
-    assert campaign.traces >= 0.9 * len(targets) * run["hours"] * 3600 / interval_s
+    assert campaign.traces >= 0.9 * len(targets) * hours * 3600 / interval_s
 
 
 def test_there_are_thirty() -> None:

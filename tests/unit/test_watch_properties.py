@@ -18,7 +18,7 @@ from pathwarden.sim.scenario import Change, Destination, Router, Scenario
 PATH = {ChangeKind.PATH_CHANGED, ChangeKind.PATH_REVERTED}
 TOLD = {"path_changed", "path_reverted", "target_unreachable", "target_reachable"}
 WAIT_S = 0.8  # the shortest time-out of a check; these worlds are near
-whole_worlds = settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+whole_worlds = settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -55,7 +55,7 @@ def strange_ttl(old: tuple[Hop, ...], new: tuple[Hop, ...]) -> int | None:
 
 
 @given(rerouted(), seeds)
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_a_map_is_the_new_route_or_none(routes: tuple[tuple[Hop, ...], tuple[Hop, ...], int], seed: int) -> None:
     old, new, _ = routes
     ttl = strange_ttl(old, new)
@@ -70,7 +70,7 @@ def test_a_map_is_the_new_route_or_none(routes: tuple[tuple[Hop, ...], tuple[Hop
 
 
 @given(rerouted(), seeds, st.floats(0.05, 0.5))
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_a_map_through_loss_never_contradicts_the_new_route(
     routes: tuple[tuple[Hop, ...], tuple[Hop, ...], int], seed: int, loss: float
 ) -> None:
@@ -92,7 +92,7 @@ def test_a_map_through_loss_never_contradicts_the_new_route(
 
 
 @given(seeds, st.floats(0.0, 1.0), st.integers(1, 300), st.booleans())
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 def test_silence_makes_no_change_of_a_path(seed: int, share: float, lasts_s: int, balanced: bool) -> None:
     """Any hop is silent for stretches of time, and single answers are lost as well."""
     row = ("c", "C") if balanced else "c"

@@ -409,5 +409,21 @@ def test_a_sweep_that_the_budget_held_up_is_no_loss(late_s: int, lost: bool) -> 
     while errand.kind is Kind.VIGIL:
         at_s += 1
         (errand,) = take(of, errand, *[None] * len(errand.looks), at_s=at_s)
-    take(of, errand, *[None] * len(errand.looks), at_s=at_s + late_s)
+    errands = [errand]
+    while errands:  # the first silent hops are asked again
+        errands = take(of, errands[0], *[None] * len(errands[0].looks), at_s=at_s + late_s)
     assert of.detector.state.reach.lost is lost
+
+
+def test_a_limited_router_that_misses_one_sweep_is_still_the_last_that_answers() -> None:
+    of, at_s = watch(), 0
+    (errand,) = take(of, Errand("site", Kind.SENTINEL, (SENTINEL,)), None)
+    while errand.kind is Kind.VIGIL:
+        at_s += 1
+        (errand,) = take(of, errand, *[None] * len(errand.looks), at_s=at_s)
+    (again,) = take(of, errand, "a", "b", None, None, None, at_s=at_s)
+    assert [look.ttl for look in again.looks] == [3, 4, 5]
+    (last,) = take(of, again, "c", None, None, at_s=at_s + 1)
+    answers = [answer_by(None, final=False) for _ in last.looks]
+    found = of.done(last, answers, glimpse_of(last, answers, at_s + 2), SECOND + (at_s + 2) * SECOND).changes
+    assert [(change.kind, change.lost_after_ttl) for change in found] == [(ChangeKind.TARGET_UNREACHABLE, 3)]

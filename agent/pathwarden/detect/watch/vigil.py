@@ -3,7 +3,7 @@
 Rules:
 1. A silent sentinel is asked again every second, from the `OTHER_FROM`th time on by another method too. The target is lost after at
    least `LEAST_SILENT` such silences, when chance cannot explain them (see `reach`) and the gateway answers; then it is asked how far
-   probes still come.
+   probes still come, and the first hops that are silent are asked again.
 2. A destination that answers only the other method so often is asked by that one from then on.
 3. A lost target is asked every `LOST_EVERY_NS`, at first. It is back after three answers of three.
 """
@@ -21,6 +21,9 @@ MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
 LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
 LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
+SWEEP_TRIES = 2  # a router that limits its answers may be silent once
+SWEEP_BEYOND = 3  # hops behind the last that answered are asked again
+SWEEP_EVERY_NS = 1_200_000_000  # most limits are one answer a second
 SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follows silences of the past
 
 
@@ -35,6 +38,7 @@ class Vigil:
         self._row = 0  # of those, since any method was answered,
         self._others = 0  # and how often another method was
         self._silent_ns = 0  # when the last of them was
+        self._last = 0  # the last hop that answered a sweep
         self._lost_since_ns = 0
         self._lost_asked_ns = 0
 
@@ -101,16 +105,20 @@ class Vigil:
         else:
             route = detector.route
             ttls = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop][:-1] if route else []
-            self._silent_ns = got.mono_ns
+            self._silent_ns, self._last = got.mono_ns, 0
             out.errands.append(Errand(self._tid, Kind.SWEEP, tuple(map(Look, ttls)), got.mono_ns))
 
     def swept(self, got: Got, out: Outcome) -> None:
         """Take how far probes still come."""
-        last = max(
-            (look.ttl for look, answer in zip(got.errand.looks, got.answers, strict=True) if answer.responder is not None), default=0
-        )
+        answered = [look.ttl for look, answer in zip(got.errand.looks, got.answers, strict=True) if answer.responder is not None]
+        self._last = max(self._last, max(answered, default=0))
+        beyond = [look for look in got.errand.looks if look.ttl > self._last][:SWEEP_BEYOND]
+        if beyond and got.errand.tries < SWEEP_TRIES:
+            after_ns = got.mono_ns + SWEEP_EVERY_NS
+            out.errands.append(Errand(self._tid, Kind.SWEEP, tuple(beyond), after_ns, tries=got.errand.tries + 1))
+            return
         silent, self._silent = self._silent, 0
         if got.mono_ns - self._silent_ns > SWEEP_NS:
             return  # it may have come back long since: the next sentinel tells
         self._lost_asked_ns = got.mono_ns
-        out.changes += filter(None, [self._detector.on_silence(got.glimpse, silent, last)])
+        out.changes += filter(None, [self._detector.on_silence(got.glimpse, silent, self._last)])
