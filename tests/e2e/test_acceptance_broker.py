@@ -74,7 +74,9 @@ def test_an_event_outlives_the_broker_and_the_daemon(lab: StandardLab, broker: B
         agent.await_rounds(ROUNDS, 60)
         before = {tid: agent.state(tid)["path_id"] for tid in TARGETS}
         agent.awaits(lambda: outbox(agent), lambda rows: not rows, "the broker has that the agent started")
-        started = told(watch).keys()
+        # What the broker has acknowledged is the broker's: it must have passed it on before it is stopped.
+        begun = {event.event_id for event in stored(agent)}
+        started = awaited(lambda: told(watch).keys(), lambda seen: seen >= begun, "the subscriber has it too")
         broker.stop()
         lab.move()
         agent.awaits(lambda: outbox(agent), lambda rows: sum(bool(row.target) for row in rows) == 2, "an event of each target waits")
