@@ -36,7 +36,7 @@ test: ## set everything up and run every check and test, as root; under 10 minut
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@packaging/dev/venv.sh oldest >/dev/null # the installed packages are tested with these libraries
-	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) "$$environment/bin/python" -m pytest $(parallel) --ignore=tests/bench tests
+	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) PATHWARDEN_EXAMPLES=50 "$$environment/bin/python" -m pytest $(parallel) --ignore=tests/bench tests
 	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit and sim again, with the oldest libraries:" && \
 		PATHWARDEN_EXAMPLES=20 packaging/dev/pytest.sh "$$environment" unit sim -- -q $(parallel)
 

@@ -18,7 +18,7 @@ os.environ["PATHWARDEN_SEED"] = str(SEED)
 _SBIN = "/usr/sbin:/sbin"  # where Debian puts ip, nft and mosquitto; not in every user's PATH
 
 # A slow machine is no failure, so hypothesis measures no deadline; nor does it keep examples between runs.
-# The second run of `make test`, for other versions of libraries, needs fewer of what does not touch them.
+# `make test` makes do with fewer, `make soak` does not; other versions of libraries need still fewer of what does not touch them.
 EXAMPLES = int(os.environ.get("PATHWARDEN_EXAMPLES", "100"))
 hypothesis.settings.register_profile("pathwarden", deadline=None, database=None, max_examples=EXAMPLES)
 
