@@ -33,11 +33,12 @@ class Traced:
         max_ttl: int = 3,
         wait_s: float = 1.0,
         rate_pps: float = 1000,
+        by_hop: bool = False,
     ) -> None:
         self.correlator = Correlator()
         self.flow = transport.flow(dst, method, port, binding, tos, size, 0, extra)
         window = min(16, transport.window(self.flow))
-        spec = TraceSpec(self.flow, 1, max_ttl, queries, round(wait_s * SECOND_NS), 5, window)
+        spec = TraceSpec(self.flow, 1, max_ttl, queries, round(wait_s * SECOND_NS), 5, window, by_hop=by_hop)
         self.session = TraceSession(spec, self.correlator, Random(1))
         driver = Driver(transport, SystemClock(), self.correlator, TokenBucket(rate_pps))
         driver.add(self.session, binding, lambda _: None)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathwarden.model.happening import Happening
 from pathwarden.net import filters
 from pathwarden.net.happenings import KernelMemory
-from pathwarden.net.rtnetlink import DONE, GET_ADDRESS, GET_LINK, dump, messages
+from pathwarden.net.rtnetlink import DONE, GET_ADDRESS, GET_LINK, PART, dump, messages
 from pathwarden.net.waiting import Waiter
 
 _ROOM = 65536  # the kernel sends at most 32 KiB at once
@@ -41,7 +41,7 @@ def _nobody(_happening: Happening) -> None:
 class KernelEvents:
     """A thread that hears of changes until `close`.
 
-    `at_once()` is called at the first sign of a change and again when it is over; `on_change(kind)` once for each kind
+    `at_once()` is called before each happening is told, and again when all is over; `on_change(kind)` once for each kind
     (link, address, route, rule) when it has been quiet for 0.2 s, at least every second; `on_happening` for each happening as it is
     read, in the kernel's order. All are called from the thread. Raises OSError if the kernel gives no netlink socket.
     """
@@ -79,7 +79,6 @@ class KernelEvents:
             kinds = self._read()
             if not kinds:
                 continue
-            self._at_once()
             self._collect(kinds)
             self._memory.flush()
             self._at_once()
@@ -114,6 +113,8 @@ class KernelEvents:
                 self._learn()
                 continue
             if sender == 0:  # the kernel
+                if not all(flags & PART for _, flags, *_ in messages(message)):
+                    self._at_once()  # who hears what happened, and asks where things stand, must not get the answer from before
                 now_ns = time.monotonic_ns()
                 kinds.update(self._memory.hear(message, now_ns))
                 self._end_dump(message, now_ns)
