@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from equipment.agent import Agent, Runner, runners
+from equipment.agent import Agent, Runner
 from netlab import Lab
 
 FIRST_RESULT_WITHIN_S = 10
@@ -19,12 +19,6 @@ NODES = {
     "swallowed": ({"gateway": "ok", "cloudflare": "unknown", "quad9": "unknown", "cloudflare6": "unknown"}, ISP_DOWN),
     "refused": ({"gateway": "ok", "cloudflare": "unknown", "quad9": "unknown"}, ISP_DOWN),
 }
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
 
 
 @pytest.fixture(scope="module")

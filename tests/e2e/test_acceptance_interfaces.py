@@ -12,7 +12,7 @@ import pytest
 
 from equipment.agent import Agent, Runner, runners, section
 from equipment.ubusd import Ubusd
-from netlab import StandardLab, standard_lab
+from netlab import StandardLab
 from pathwarden.net.ubus_message import Status
 
 MWAN3_MASK = 0x3F00  # its default
@@ -47,12 +47,6 @@ class Netifd:
         """An interface that was `set` comes up."""
         self.ubusd.notify("network.interface", "interface.update", self.told[name])
         self.ubusd.event("network.interface", {"action": "ifup", "interface": name})
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from equipment.agent import Agent, Runner, runners, section
+from equipment.agent import Agent, Runner, section
 from netlab import Lab
 
 FAILED, USAGE, CANNOT_PROBE, HELD = 1, 2, 3, 4
@@ -103,12 +103,6 @@ def lab() -> Iterator[Lab]:
         lab.ip("agent", "route add unreachable 198.51.100.0/24")
         lab.settle()
         yield lab
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from equipment.agent import Agent, Runner, awaited, runners, section
+from equipment.agent import Agent, Runner, awaited, section
 from equipment.broker import Broker, Subscriber
 from netlab import StandardLab, standard_lab
 from pathwarden import __version__
@@ -22,12 +22,6 @@ def lab() -> Iterator[StandardLab]:
     with standard_lab() as lab:
         lab.settle()
         yield lab
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """`pathwarden trace` beside traceroute(8): the same responders, as root and without any privilege."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from equipment.agent import Runner, runners
-from netlab import StandardLab, standard_lab
+from equipment.agent import Runner
+from netlab import StandardLab
 
 QUICK = ("-n", "-q", "2", "-w", "0.7")
 each_user = pytest.mark.parametrize("who", [0, 1], ids=["root", "nobody"])
@@ -14,18 +14,6 @@ each_family = pytest.mark.parametrize("family", [4, 6])
 each_method = pytest.mark.parametrize("method", ["udp", "icmp"])
 
 Seen = list[set[str]]
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module")

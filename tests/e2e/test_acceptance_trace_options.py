@@ -4,13 +4,12 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from equipment.agent import Runner, runners
-from netlab import StandardLab, standard_lab
+from equipment.agent import Runner
+from netlab import StandardLab
 from pathwarden.cli.main import main
 
 # As in its option list. The words behind: the same; or what is different, and why.
@@ -112,18 +111,6 @@ FLAGS = [
 UNPRIVILEGED = [[], ["-U"], ["-I"], ["-N", "1"], ["-UL"]]
 
 
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
-
-
 def test_the_table_holds_every_option_of_traceroute() -> None:
     print("\n".join(f"{option:18} {said}" for option, said in TABLE.items()))
     assert list(TABLE) == THEIRS
@@ -210,7 +197,7 @@ def test_programs_by_their_names(lab: StandardLab, tmp_path: Path) -> None:
 
 
 def test_several_targets_and_ports_as_a_table(lab: StandardLab, both: tuple[Runner, Runner]) -> None:
-    code = "import socket, time; s = socket.create_server(('', 80)); print(flush=True); time.sleep(60)"
+    code = "import signal, socket; s = socket.create_server(('', 80)); print(flush=True); signal.pause()"
     server = lab.popen(lab.target, [sys.executable, "-c", code], stdout=-1)
     try:
         server.stdout.readline()

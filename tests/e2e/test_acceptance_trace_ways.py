@@ -5,30 +5,17 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from equipment.agent import Runner, runners
+from equipment.agent import Runner
 from equipment.waiting import until
 from netlab import StandardLab, standard_lab
 
 QUICK = ("-n", "-q", "1", "-w", "0.7")
 # A line of the trace knows its ttl, and who answered or that nobody did.
 LINE = re.compile(r"^ *(\d+)  (\*|[0-9a-f.:]+)", re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
 
 
 def responders(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from equipment.agent import Agent, runners, section
-from netlab import StandardLab, standard_lab
+from netlab import StandardLab
 from pathwarden.model.history import StoredTrace
 
 MAIN_TABLE = 254
@@ -14,12 +14,6 @@ WHO = ("root", "nobody")
 USES = [(who, kind) for who in WHO for kind in KINDS if (who, kind) != ("nobody", "mark")]  # only root may mark packets
 each_family = pytest.mark.parametrize("family", [4, 6])
 each_user = pytest.mark.parametrize("who", WHO)
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -12,25 +12,13 @@ from typing import Any
 
 import pytest
 
-from equipment.agent import Runner, runners
+from equipment.agent import Runner
 from equipment.broker import Broker
 from equipment.waiting import until
 from netlab import StandardLab, standard_lab
 
 Findings = dict[str, dict[str, Any]]
 LIMIT_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def both() -> Iterator[tuple[Runner, Runner]]:
-    with runners() as both:
-        yield both
 
 
 @pytest.fixture

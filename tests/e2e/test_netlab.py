@@ -3,22 +3,15 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from netlab import Lab, LabError, StandardLab, standard_lab
+from netlab import Lab, LabError, StandardLab
 
 Seen = list[set[str]]
 QUERIES = 4
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
 
 
 def trace(lab: StandardLab, target: str, *options: str) -> Seen:

@@ -7,13 +7,12 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netlab import StandardLab, standard_lab
+from netlab import StandardLab
 
 CORPUS = Path(__file__).parents[1] / "corpus/recorded"
 PATHWARDEN = (sys.executable, "-m", "pathwarden")
@@ -26,12 +25,6 @@ MOMENT_S = 30
 
 def shell(line: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=MOMENT_S, cwd=CORPUS, **more)
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[StandardLab]:
-    with standard_lab() as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module")

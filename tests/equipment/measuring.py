@@ -15,6 +15,31 @@ from pathwarden.model.protocols import Clock, Resolver
 from pathwarden.model.settings import Settings
 from pathwarden.sim.network import SimNetwork
 
+# A target with two routes, on the first until a change is appended; they differ behind the gateway.
+TWO_ROUTES = """
+[network]
+source = "192.0.2.10"
+gateway = "192.0.2.1"
+[routers]
+gw = { address4 = "192.0.2.1" }
+old = { address4 = "10.0.0.1" }
+new = { address4 = "10.1.9.2" }
+site = {}
+[routes]
+first = ["gw", "old"]
+second = ["gw", "new"]
+[[targets]]
+name = "site"
+address = "198.51.100.7"
+route = "first"
+"""
+
+
+def moves(*ats_s: float) -> str:
+    """Changes of `TWO_ROUTES`: to the second route, back to the first and so on, at these instants."""
+    routes = ("second", "first")
+    return "".join(f'[[changes]]\nat_s = {at_s}\ntarget = "site"\nroute = "{routes[n % 2]}"\n' for n, at_s in enumerate(ats_s))
+
 
 class Literal:
     """A resolver for targets that are addresses."""

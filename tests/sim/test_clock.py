@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from equipment.fakes import make_settings, make_target
-from equipment.measuring import measuring
+from equipment.measuring import TWO_ROUTES, measuring, moves
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
@@ -24,32 +24,7 @@ from pathwarden.store.writer import Writer
 S = 1_000_000_000
 TRUE = 1_800_000_000 * S  # the right instant at which the machine booted
 TEN_YEARS = 315_360_000 * S
-WORLD = """
-[network]
-source = "192.0.2.10"
-gateway = "192.0.2.1"
-[routers]
-gw = { address4 = "192.0.2.1" }
-old = { address4 = "10.0.0.1" }
-new = { address4 = "10.0.9.2" }
-site = {}
-[routes]
-first = ["gw", "old"]
-second = ["gw", "new"]
-[[targets]]
-name = "site"
-address = "198.51.100.7"
-route = "first"
-[[changes]]
-at_s = 630
-target = "site"
-route = "second"
-"""
-
-
-class Literal:
-    def lookup(self, host: str, family: int) -> str | None:  # noqa: ARG002 - the protocol's signature
-        return host
+WORLD = TWO_ROUTES + moves(630)
 
 
 class Machine(SystemClock):

@@ -45,11 +45,6 @@ class TwoUplinks(SimNetwork):
         return SECOND_UPLINK if moved_s >= 0 else super().lookup(dst, binding)
 
 
-class Literal:
-    def lookup(self, host, _family):
-        return host
-
-
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_trace_that_saw_both_ways_makes_no_route(gone):
     network, kept = TwoUplinks(WORLD, 1), []

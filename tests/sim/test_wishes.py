@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from equipment.fakes import make_settings, make_target
-from equipment.measuring import LITERAL
+from equipment.measuring import LITERAL, TWO_ROUTES, moves
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
@@ -26,27 +26,7 @@ from pathwarden.store.writer import Writer
 
 S = 1_000_000_000
 HOUR = 3600
-MOVES = "".join(
-    f'[[changes]]\nat_s = {at_s}\ntarget = "site"\nroute = "{"second" if n % 2 == 0 else "first"}"\n'
-    for n, at_s in enumerate(range(1200, 1200 + 120 * 7, 120))
-)
-WORLD = f"""
-[network]
-source = "192.0.2.10"
-gateway = "192.0.2.1"
-[routers]
-gw = {{ address4 = "192.0.2.1" }}
-old = {{ address4 = "10.0.0.1" }}
-new = {{ address4 = "10.1.9.2" }}
-site = {{}}
-[routes]
-first = ["gw", "old"]
-second = ["gw", "new"]
-[[targets]]
-name = "site"
-address = "198.51.100.7"
-route = "first"
-{MOVES}"""
+WORLD = TWO_ROUTES + moves(*range(1200, 1200 + 120 * 7, 120))
 
 
 class Agent:
