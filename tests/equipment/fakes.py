@@ -1,6 +1,6 @@
 """In-memory stand-ins that keep the promises of `pathwarden.model.protocols`, and builders for what they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.model.probe import Flow, Method, ReplyKind
@@ -114,6 +114,9 @@ class FakeReader:
         ]
         return found[:limit]
 
+    def walk(self, target: str, *, at_from: int | None = None, at_to: int | None = None) -> Iterator[StoredTrace]:
+        yield from reversed(self.traces(target, at_from=at_from, at_to=at_to, limit=len(self.stored)))
+
     def trace(self, trace_id: int) -> StoredTrace | None:
         return next((each for each in self.stored if each.trace_id == trace_id), None)
 
@@ -132,6 +135,8 @@ class FakeReader:
         target: str | None = None,
         since_seq: int | None = None,
         before_seq: int | None = None,
+        at_from: int | None = None,
+        at_to: int | None = None,
         limit: int = 100,
         incidents: bool = True,
     ) -> list[StoredEvent]:
@@ -139,6 +144,8 @@ class FakeReader:
             event
             for event in self.told
             if (target is None or event.target == target)
+            and (at_from is None or event.at >= at_from)
+            and (at_to is None or event.at <= at_to)
             and (since_seq is None or event.seq > since_seq)
             and (before_seq is None or event.seq < before_seq)
             and (incidents or event.event_type != "incident")

@@ -97,6 +97,38 @@ def test_traces_of_one_instant_are_all_there(writer: Writer, reader: Reader) -> 
     assert [one.trace.mono_ns for one in first + rest] == [4, 3, 2, 1, 0]
 
 
+def test_a_walk_passes_all_traces_of_a_span_oldest_first(writer: Writer, reader: Reader) -> None:
+    writer.save([record(number=number // 2) for number in reversed(range(450))])  # two of each instant, more than a page
+    writer.save([record("t2")])
+    walked = list(reader.walk("t1"))
+    assert [each.trace.at for each in walked] == [START + number // 2 * MINUTE for number in range(450)]
+    assert len({each.trace_id for each in walked}) == 450
+    part = list(reader.walk("t1", at_from=START + 3 * MINUTE, at_to=START + 5 * MINUTE))
+    assert [each.trace.at for each in part] == [START + number // 2 * MINUTE for number in range(6, 12)]
+    assert list(reader.walk("nobody")) == list(reader.walk("t1", at_from=START + 1, at_to=START)) == []
+
+
+def test_a_walk_lets_others_write_and_sees_what_they_wrote(writer: Writer, reader: Reader) -> None:
+    writer.save([record(number=number) for number in range(300)])
+    walk = reader.walk("t1")
+    next(walk)
+    writer.save([record(number=300)])
+    assert sum(1 for _ in walk) == 300
+
+
+def test_events_of_a_span(writer: Writer, reader: Reader) -> None:
+    told = [event("t1", change_no=number, at=START + number * MINUTE) for number in (1, 2, 3)]
+    writer.save([record(events=tuple(told))])
+    assert [each.at for each in reader.events(at_from=START + 2 * MINUTE)] == [START + 3 * MINUTE, START + 2 * MINUTE]
+    assert [each.at for each in reader.events(at_to=START + MINUTE, target="t1")] == [START + MINUTE]
+
+
+def test_notes_by_the_beginning_of_their_keys(writer: Writer, reader: Reader) -> None:
+    for key in ("import:b", "import:a_", "imports", "import%"):
+        writer.meta_set(key, key.upper())
+    assert reader.notes("import:") == {"b": "IMPORT:B", "a_": "IMPORT:A_"}
+
+
 def test_the_trace_in_force_at_an_instant(writer: Writer, reader: Reader) -> None:
     writer.save([record(number=n) for n in range(3)])
     for at, expected in ((START - 1, None), (START, 0), (START + MINUTE - 1, 0), (START + MINUTE, 1), (START + 99 * MINUTE, 2)):

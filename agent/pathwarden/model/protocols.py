@@ -1,6 +1,6 @@
 """What adapters offer each other, so that none imports another; the daemon hands them over."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from pathwarden.model.history import (
@@ -138,6 +138,10 @@ class HistoryReader(Protocol):
         """Traces of a target; `before_id` pages on."""
         ...
 
+    def walk(self, target: str, *, at_from: int | None = None, at_to: int | None = None) -> Iterator[StoredTrace]:
+        """All traces of a target that started in [at_from, at_to], oldest start first, few of them in memory at once."""
+        ...
+
     def trace(self, trace_id: int) -> StoredTrace | None:
         """One trace."""
         ...
@@ -160,10 +164,12 @@ class HistoryReader(Protocol):
         target: str | None = None,
         since_seq: int | None = None,
         before_seq: int | None = None,
+        at_from: int | None = None,
+        at_to: int | None = None,
         limit: int = 100,
         incidents: bool = True,
     ) -> list[StoredEvent]:
-        """Events; with `since_seq` oldest first (for following), else newest first.
+        """Events told in [at_from, at_to]; with `since_seq` oldest first (for following), else newest first.
 
         Without `incidents` those are left out that only tell how an incident stands.
         """

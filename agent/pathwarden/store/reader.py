@@ -18,6 +18,7 @@ from pathwarden.store.rows import EVENT, ROUTE, TRACE, Row, to_body, to_event, t
 
 CONNECTIONS = 4  # as many threads read at once, the others wait for milliseconds; every connection has its own cache
 _CACHE_KIB = 256  # a page of traces with its path, or the newest days of a series
+_A_PAGE = 200  # traces of one step of a walk: a third of a megabyte, and milliseconds in which nobody can write
 
 # SQLite's integers end here: bounds for "no bound".
 _FIRST = -(2**63)
@@ -30,7 +31,10 @@ _LATEST = f"{TRACE} WHERE traces.id = (SELECT latest FROM targets WHERE target =
 _TRACES = f"""{TRACE} WHERE traces.target = {_OF_TARGET} AND traces.at BETWEEN :at_from AND :at_to
     AND (traces.at < :before_at OR (traces.at = :before_at AND traces.id < :before_id))
     ORDER BY traces.at DESC, traces.id DESC LIMIT :limit"""
-_EVENT_RANGE = "seq > :since AND seq < :before"
+_WALK = f"""{TRACE} WHERE traces.target = {_OF_TARGET} AND traces.at BETWEEN :after_at AND :at_to
+    AND (traces.at > :after_at OR traces.id > :after_id)
+    ORDER BY traces.at, traces.id LIMIT {_A_PAGE}"""
+_EVENT_RANGE = "seq > :since AND seq < :before AND events.at BETWEEN :at_from AND :at_to"
 
 _SERIES = f"""
     SELECT (at - :at_from) / :width AS bucket, min(rtt_min), median(rtt_median), max(rtt_max), sum(sent), sum(lost)
@@ -138,6 +142,21 @@ class Reader:
             }
             return to_traces(db, db.execute(_TRACES, values))
 
+    def walk(self, target: str, *, at_from: int | None = None, at_to: int | None = None) -> Iterator[StoredTrace]:
+        """All traces of a target that started in [at_from, at_to], oldest start first, few of them in memory at once.
+
+        Each page is read as it is then: what is written or trimmed meanwhile further on is seen so.
+        """
+        values = {"target": target, "after_at": _FIRST if at_from is None else at_from, "after_id": _FIRST}
+        values["at_to"] = _LAST if at_to is None else at_to
+        while True:
+            with self._snapshot() as db:
+                page = to_traces(db, db.execute(_WALK, values))
+            yield from page
+            if len(page) < _A_PAGE:
+                return
+            values |= {"after_at": page[-1].trace.at, "after_id": page[-1].trace_id}
+
     def trace(self, trace_id: int) -> StoredTrace | None:
         """One trace."""
         return self._one_trace(_TRACE, trace_id)
@@ -167,12 +186,14 @@ class Reader:
         target: str | None = None,
         since_seq: int | None = None,
         before_seq: int | None = None,
+        at_from: int | None = None,
+        at_to: int | None = None,
         limit: int = 100,
         incidents: bool = True,
     ) -> list[StoredEvent]:
         """Events after `since_seq`, oldest first (for following); without it newest first; `before_seq` pages on.
 
-        Without `incidents` those are left out that only tell how an incident stands.
+        `at_from` and `at_to` bound when it was told. Without `incidents` those are left out that only tell how an incident stands.
         """
         of_target = "" if target is None else f"events.target = {_OF_TARGET} AND "
         of_target += "" if incidents else "event_type <> 'incident' AND "
@@ -181,6 +202,8 @@ class Reader:
             "target": target,
             "since": _FIRST if since_seq is None else since_seq,
             "before": _LAST if before_seq is None else before_seq,
+            "at_from": _FIRST if at_from is None else at_from,
+            "at_to": _LAST if at_to is None else at_to,
             "limit": limit,
         }
         with self._snapshot() as db:
@@ -247,6 +270,12 @@ class Reader:
             lost=[row[4] for row in rows],
             routes=[routes.get(bucket) for bucket in buckets],
         )
+
+    def notes(self, prefix: str) -> dict[str, str]:
+        """The notes about this database (`Writer.meta_set`) whose keys begin so, by the rest of the key."""
+        with self._snapshot() as db:
+            rows = db.execute("SELECT substr(key, ?), value FROM meta WHERE substr(key, 1, ?) = ?", (len(prefix) + 1, len(prefix), prefix))
+            return dict(rows.fetchall())
 
     def states(self) -> dict[str, str]:
         """Each target's state machine as JSON text."""
