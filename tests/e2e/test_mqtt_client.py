@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -161,8 +162,13 @@ def test_a_dead_thread_is_noticed() -> None:
 
 
 def test_no_thread_and_no_socket_remain() -> None:
-    def held() -> tuple[int, int]:
-        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    def held() -> set[object]:
+        """What is there by name, since a test before may leave things that go meanwhile."""
+        descriptors = set()
+        for entry in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the one that reads the folder
+                descriptors.add((entry.name, entry.readlink()))
+        return {*threading.enumerate(), *descriptors}
 
     before = held()
     with ScriptedBroker() as broker:
@@ -172,4 +178,4 @@ def test_no_thread_and_no_socket_remain() -> None:
                 rig.await_connected()
                 broker.drop()
                 until(lambda seen=seen: len(broker.levels) >= seen + 2, "a second connection")
-    until(lambda: held() == before, f"threads and descriptors are {before} again")
+    until(lambda: held() <= before, f"no more threads and descriptors than {before}")
