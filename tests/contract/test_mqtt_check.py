@@ -11,7 +11,7 @@ from equipment.mqtt_agent import mqtt_settings
 from equipment.scripted_broker import ACCEPT, ScriptedBroker
 from pathwarden.mqtt.check import sign_in
 
-HANGS_UP = "mqtt.port: {place} hangs up without an MQTT answer; check that mqtt.host and mqtt.port name a broker without TLS"
+HANGS_UP = "mqtt.port: {place} hangs up without an MQTT answer; check mqtt.host and mqtt.port, and mqtt.tls if it speaks TLS"
 SIGN_IN = "mqtt.username: the broker refuses the sign-in; check mqtt.username and mqtt.password_file"
 BUSY = "mqtt.host: the broker refuses the connection (server busy); look at the broker's log"
 

@@ -161,6 +161,7 @@ def test_restarts_in_mid_stream_lose_nothing(broker: Broker, seed: int) -> None:
 def test_wrong_password_and_its_mending(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("wrong\n")
+    secret.chmod(0o600)
     with Broker(tmp_path, users={"box": "right"}, allow_anonymous=False) as broker:
         settings = mqtt_settings(broker.port, username="box", password_file=str(secret))
         with Rig(settings, "dns") as rig:
@@ -170,6 +171,9 @@ def test_wrong_password_and_its_mending(tmp_path: Path) -> None:
             secret.unlink()
             rig.await_detail(f"mqtt.password_file: {secret} cannot be read (No such file or directory); check mqtt.password_file")
             secret.write_text("right\n")
+            secret.chmod(0o644)
+            rig.await_detail(f"mqtt.password_file: {secret} is readable by everyone; chmod 600 {secret}")
+            secret.chmod(0o600)
             rig.await_empty()
             assert rig.publisher.snapshot()["connected"] is True
             assert rig.publisher.snapshot()["detail"] == ""

@@ -131,6 +131,7 @@ def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_password_file_that_is_no_text(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"\xff\xfe")
+    secret.chmod(0o600)
     with Rig(mqtt_settings(1883, username="u", password_file=str(secret))) as rig:
         rig.await_detail(f"mqtt.password_file: {secret} is not UTF-8 text; check mqtt.password_file")
 

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Self
 
 from equipment.waiting import until
+from pathwarden.daemon.publishing import read_secret
 from pathwarden.model.history import DbStats, OutboxRow
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.client import MqttClient
@@ -94,21 +94,30 @@ class MemoryOutbox:
         return self.stats().outbox
 
 
-def mqtt_settings(port: int, *, host: str = "127.0.0.1", username: str = "", password_file: str = "", prefix: str = "pw") -> MqttSettings:
+def mqtt_settings(
+    port: int, *, host: str = "127.0.0.1", username: str = "", password_file: str = "", prefix: str = "pw", **more: Any
+) -> MqttSettings:
     """Settings for a broker of a test."""
-    return MqttSettings(host=host, port=port, username=username, password_file=password_file, prefix=prefix)
+    return MqttSettings(host=host, port=port, username=username, password_file=password_file, prefix=prefix, **more)
 
 
 class Rig:
     """A publisher with its agent and outbox; `start` and `stop` are the context manager's."""
 
-    def __init__(self, settings: MqttSettings, *targets: str, name: str = "box", retry_s: tuple[float, float] = FAST) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        *targets: str,
+        name: str = "box",
+        retry_s: tuple[float, float] = FAST,
+        clock_synced: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.agent = MemoryAgent(*targets)
         self.outbox = MemoryOutbox()
         names = topics(settings.prefix, name)
 
         def connect(wake: Callable[[], None]) -> MqttClient:
-            self.client = MqttClient(settings, names, lambda file: Path(file).read_text(encoding="utf-8"), wake, retry_s)
+            self.client = MqttClient(settings, names, read_secret, wake, retry_s, clock_synced)
             return self.client
 
         self.publisher = MqttPublisher(connect, names, self.agent, self.outbox, self.outbox.acknowledge, self.outbox.fail)

@@ -102,7 +102,10 @@ BAD = [
     ),
     # sections and names
     (T + "\toption intervall_s '60'\n", "t.intervall_s: unknown option; did you mean interval_s?"),
-    ("config mqtt 'mqtt'\n\toption zzz '1'\n", "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix"),
+    (
+        "config mqtt 'mqtt'\n\toption zzz '1'\n",
+        "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix, tls, ca_file, cert_file, key_file",
+    ),
     ("config targt 'x'\n", "x: unknown section type targt (line 1); did you mean target?"),
     ("\nconfig hook\n", "@hook[0]: unknown section type hook (line 2); known are agent, defaults, target, source, mqtt, web"),
     (
@@ -228,6 +231,28 @@ def test_files_that_cannot_be_read(tmp_path):
     assert check(absent) == [f"{absent}: does not exist; pathwarden config init > {absent} writes one"]
     assert check(folder) == [f"{folder}: is a folder; name the file in it"]
     assert check(below_file) == [f"{below_file}: cannot be read (Not a directory); let this user read it, or run as root"]
+
+
+def test_tls_files(machine, tmp_path):
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    text = f"config mqtt 'mqtt'\n\toption tls '1'\n\toption cert_file '{certificate}'\n\toption key_file '{key}'\n"
+    assert problems(machine, text) == [
+        f"pathwarden.mqtt.cert_file: {certificate} cannot be read (No such file or directory); write the certificate there",
+        f"pathwarden.mqtt.key_file: {key} cannot be read (No such file or directory); write the key there, then chmod 600 {key}",
+    ]
+    certificate.touch()
+    key.touch(mode=0o644)
+    assert problems(machine, text) == [f"pathwarden.mqtt.key_file: {key} is readable by everyone; chmod 600 {key}"]
+    key.chmod(0o600)
+    mqtt = machine(text).mqtt
+    assert (mqtt.tls, mqtt.ca_file, mqtt.cert_file, mqtt.key_file) == (True, "", str(certificate), str(key))
+    plain = text.replace("tls '1'", "tls '0'")
+    assert problems(machine, plain) == [
+        "pathwarden.mqtt.cert_file: is set without tls; set tls to 1",
+        "pathwarden.mqtt.key_file: is set without tls; set tls to 1",
+    ]
+    alone = f"config mqtt 'mqtt'\n\toption tls '1'\n\toption cert_file '{certificate}'\n"
+    assert problems(machine, alone) == ["pathwarden.mqtt.cert_file: is set without key_file; set key_file too"]
 
 
 def test_password_file_is_kept_from_others(machine, tmp_path):

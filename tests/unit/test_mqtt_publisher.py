@@ -319,7 +319,7 @@ def test_without_a_host_nothing_starts(bench: Bench) -> None:
 def test_the_text_of_each_ending() -> None:
     quiet = Ending(up=False, refusal=None, reason=None, error=None, fault="", clash=False)
     lines = {
-        quiet: "mqtt.port: b:1883 hangs up without an MQTT answer; check that mqtt.host and mqtt.port name a broker without TLS",
+        quiet: "mqtt.port: b:1883 hangs up without an MQTT answer; check mqtt.host and mqtt.port, and mqtt.tls if it speaks TLS",
         quiet._replace(refusal=0x86): "mqtt.username: the broker refuses the sign-in; check mqtt.username and mqtt.password_file",
         quiet._replace(refusal=0x8A): "mqtt.host: the broker refuses the connection (banned); look at the broker's log",
         quiet._replace(refusal=0xFE): "mqtt.host: the broker refuses the connection (reason 0xfe); look at the broker's log",

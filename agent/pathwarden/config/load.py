@@ -10,6 +10,7 @@ from typing import Any
 
 import pathwarden
 from pathwarden.config import uci
+from pathwarden.config.broker import mqtt_problems
 from pathwarden.config.schema import ID_LENGTH, SECTIONS, SINGLE
 from pathwarden.config.values import BadValue, Value, address_of, default, read, shown
 from pathwarden.errors import ConfigError
@@ -218,25 +219,10 @@ def _history_file(environ: Mapping[str, str], is_root: bool, root: Path) -> str:
 
 def _mqtt(sections: _Sections, problems: _Problems) -> dict[str, Any]:
     values = _merge("mqtt", *sections["mqtt"])
-    file = values.get("password_file")
-    if file:
-        label = _label(sections, "mqtt")
-        if problem := _password_problem(Path(file)):
-            problems.add(label, "password_file", problem)
-        if values.get("username") == "":
-            # MQTT 3.1.1 forbids a password without a user name [MQTT-3.1.2-22].
-            problems.add(label, "password_file", "is set without username; set username too")
+    label = _label(sections, "mqtt")
+    for option, problem in mqtt_problems(values):
+        problems.add(label, option, problem)
     return values
-
-
-def _password_problem(file: Path) -> str:
-    try:
-        mode = file.stat().st_mode
-    except OSError as error:
-        return f"{file} cannot be read ({error.strerror}); write the password there, then chmod 600 {file}"
-    if not stat.S_ISREG(mode):
-        return f"{file} is not a file; name the file that holds the password"
-    return f"{file} is readable by everyone; chmod 600 {file}" if mode & stat.S_IROTH else ""
 
 
 def _web(sections: _Sections, problems: _Problems) -> dict[str, Any]:

@@ -190,6 +190,10 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         Option("username", Kind.STRING, "", "Name to sign in with. Empty: without signing in.", high=TEXT_LENGTH),
         Option("password_file", Kind.PATH, "", "File that holds the password and nothing else; not readable by everyone (chmod 600)."),
         Option("prefix", Kind.TOPIC, "pathwarden", "First part of every topic.", high=TEXT_LENGTH),
+        Option("tls", Kind.BOOL, "0", "1: speak TLS with the broker, and check its certificate; the port is usually 8883 then."),
+        Option("ca_file", Kind.PATH, "", "File with the certificate of who signed the broker's (PEM). Empty: those this machine trusts."),
+        Option("cert_file", Kind.PATH, "", "File with our own certificate (PEM), for a broker that wants one. Beside key_file."),
+        Option("key_file", Kind.PATH, "", "File with its private key (PEM, without a passphrase); not readable by everyone (chmod 600)."),
     ),
     "web": (
         Option(

@@ -13,6 +13,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
+from pathwarden.daemon.publishing import make_publisher
 from pathwarden.daemon.reporting import LOAD, REST, Reporter, remembered
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
 from pathwarden.daemon.surroundings import Surroundings
@@ -25,9 +26,7 @@ from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import HistoryReader
 from pathwarden.model.settings import Settings, Target
-from pathwarden.mqtt.client import MqttClient
 from pathwarden.mqtt.publisher import MqttPublisher
-from pathwarden.mqtt.topics import topics
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
 from pathwarden.net.counters import Counters
@@ -133,7 +132,7 @@ class Runtime:
             board.restored(tid, remembered(judge, reader.latest(tid), teller.heard(tid, clock.wall_ns())))
         board.wishes, reporter.board = prober, board
         board.resolver_silent = lambda: surroundings.resolver_silent
-        publisher = self._make_publisher(board, reader, keeper)
+        publisher = make_publisher(self.settings, board, reader, keeper, clock)
         self._serve(board, reader, clock)
         bus.start(board, reader, self.settings, clock)
         self._begin(keeper, publisher, prober, reporter)
@@ -162,12 +161,6 @@ class Runtime:
         if port != str(transport.source_port):
             writer.meta_set(SOURCE_PORT_KEY, str(transport.source_port))
         return transport, how
-
-    def _make_publisher(self, board: Board, reader: Reader, keeper: Keeper) -> MqttPublisher:
-        mqtt, named = self.settings.mqtt, topics(self.settings.mqtt.prefix, self.settings.agent.name)
-        return MqttPublisher(
-            lambda wake: MqttClient(mqtt, named, _read_password, wake), named, board, reader, keeper.acknowledge, keeper.fail
-        )
 
     def _serve(self, board: Board, reader: Reader, clock: SystemClock) -> None:
         if not self.settings.web.listen:
@@ -328,10 +321,6 @@ def _with_default_targets(settings: Settings, oracle: KernelRoutes) -> Settings:
     if oracle.has_route(IPV6_TARGET):
         chosen.append(default_target("cloudflare6", IPV6_TARGET, "Cloudflare DNS (IPv6)", 6))
     return replace(settings, targets=tuple(chosen))
-
-
-def _read_password(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8")
 
 
 def _boot_id() -> str:

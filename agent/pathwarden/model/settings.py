@@ -60,13 +60,17 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """The broker. An empty host switches MQTT off."""
+    """The broker. An empty host switches MQTT off. With `tls`, an empty `ca_file` means the machine's own authorities."""
 
     host: str
     port: int
     username: str
     password_file: str
     prefix: str
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ CONNACK (section 3.2): 0x20 length | session present | reason code | properties
 import socket
 import time
 
+from pathwarden.errors import ConfigError
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.faults import Ending, explain
+from pathwarden.mqtt.tls import context
 
 _CONNECT, _CONNACK, _DISCONNECT = 0x10, 0x20, b"\xe0\x00"
 _LEVELS = {"5": 5, "3.1.1": 4}
@@ -42,6 +44,8 @@ def sign_in(settings: MqttSettings, password: str | None, client_id: str, timeou
         except OSError as failure:
             error = failure
             break
+        except ConfigError as problem:
+            return "", str(problem)
         except UnicodeError:  # the resolver's: a label that is empty or too long
             error = OSError("not a host name")
             break
@@ -49,13 +53,13 @@ def sign_in(settings: MqttSettings, password: str | None, client_id: str, timeou
             return protocol, ""
         if refusal != _UNSUPPORTED:
             break
-    ending = Ending(up=False, refusal=refusal, reason=None, error=error, fault="", clash=False)
+    ending = Ending(up=False, refusal=refusal, reason=None, error=error, fault="", clash=False, tls=settings.tls)
     return "", explain(ending, settings.host, settings.port, client_id)
 
 
 def _try(settings: MqttSettings, packet: bytes, level: int, deadline: float) -> int:
     """The broker's reason code. Raises OSError, `_NotMqtt`."""
-    with socket.create_connection((settings.host, settings.port), timeout=_left(deadline)) as sock:
+    with _open(settings, deadline) as sock:
         sock.sendall(packet)
         head = _read(sock, 2, deadline)
         # Reason code and flags are there in the shortest answer; a length of two bytes begins with a set top bit.
@@ -67,6 +71,18 @@ def _try(settings: MqttSettings, packet: bytes, level: int, deadline: float) -> 
         if code == 0:
             sock.sendall(_DISCONNECT)
     return _FROM_311.get(code, code) if level == _LEVELS["3.1.1"] else code
+
+
+def _open(settings: MqttSettings, deadline: float) -> socket.socket:
+    """A connection, with TLS if the settings want it. Raises OSError, `ConfigError`."""
+    sock = socket.create_connection((settings.host, settings.port), timeout=_left(deadline))
+    if not settings.tls:
+        return sock
+    try:
+        return context(settings).wrap_socket(sock, server_hostname=settings.host)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _connect(level: int, client_id: str, username: str, password: str | None) -> bytes:

@@ -7,6 +7,8 @@ Rules.
    doubles up to a limit, with jitter. The wait starts anew after a connection that held for a keepalive time.
 3. MQTT 5 first. A broker that refuses it is asked for 3.1.1 at once; one that twice hangs up without a word, the third time.
 4. Whatever a callback does, paho's thread goes on: the fault is logged and ends the connection.
+5. A router without a battery starts with a wrong clock: while that is so, a certificate that is not valid yet is no alarm, and the
+   connection is tried at once when the clock has become right.
 """
 
 import logging
@@ -14,12 +16,17 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.connection import Answer, Connection, Paho
 from pathwarden.mqtt.faults import TAKEN_OVER, Ending, explain
+from pathwarden.mqtt.tls import context, waits_for_clock
 from pathwarden.mqtt.topics import Topics
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _LOG = logging.getLogger(__name__)
 _KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
@@ -39,7 +46,8 @@ class MqttClient:
     """A connection to the broker that is kept up. `tend`, `publish`, `take_answers` and `close` belong to one thread.
 
     `read_text` reads the password file at each attempt, so that a mended file is enough. `wake` is called from paho's thread whenever
-    `tend` or `take_answers` has something to do. `retry_s`: shortest and longest wait between attempts.
+    `tend` or `take_answers` has something to do. `retry_s`: shortest and longest wait between attempts. A broker's certificate that is
+    not valid yet is looked at again as soon as `clock_synced`.
     """
 
     def __init__(
@@ -49,6 +57,7 @@ class MqttClient:
         read_text: Callable[[str], str],
         wake: Callable[[], None],
         retry_s: tuple[float, float] = (1.0, 60.0),
+        clock_synced: Callable[[], bool] = lambda: True,
     ) -> None:
         self.settings = settings
         self.client_id = f"pathwarden-{topics.agent}"
@@ -56,6 +65,8 @@ class MqttClient:
         self._read_text = read_text
         self._wake = wake
         self._retry_s = retry_s
+        self._clock_synced = clock_synced
+        self._waits_for_clock = False
         self._connection: Connection | None = None
         self._answers: deque[Answer] = deque()  # at most a window for each connection since the last `take_answers`
         self._number = 0
@@ -91,8 +102,9 @@ class MqttClient:
             self._lost(connection, mono_ns)
             connection = self._connection
         if connection is None:
-            if mono_ns < self._retry_ns:
-                return self._retry_ns
+            if mono_ns < self._retry_ns and not (self._waits_for_clock and self._clock_synced()):
+                return min(self._retry_ns, mono_ns + _WATCH_NS)
+            self._waits_for_clock = False
             self._open(mono_ns)
         elif connection.up:
             self._held(mono_ns)
@@ -168,8 +180,16 @@ class MqttClient:
         if settings.username:
             paho.username_pw_set(settings.username, self._password())
         paho.will_set(self._topics.status, b"offline", qos=1, retain=True)
+        if settings.tls:
+            paho.tls_set_context(self._tls())
         paho.connect_async(settings.host, settings.port, _KEEPALIVE_S)
         return paho
+
+    def _tls(self) -> "SSLContext":
+        try:
+            return context(self.settings)
+        except OperatorError as error:
+            raise _Refused(str(error)) from error
 
     def _password(self) -> str | None:
         file = self.settings.password_file
@@ -219,7 +239,11 @@ class MqttClient:
 
     def _ending(self, connection: Connection) -> Ending:
         clash = self._strays >= _STRAYS
-        return Ending(connection.up, connection.refusal, connection.reason, connection.error, connection.fault, clash)
+        synced = self._clock_synced()
+        self._waits_for_clock = waits_for_clock(connection.error, clock_synced=synced)
+        return Ending(
+            connection.up, connection.refusal, connection.reason, connection.error, connection.fault, clash, self.settings.tls, synced
+        )
 
     def _retry_later(self, mono_ns: int, detail: str) -> None:
         shortest, longest = self._retry_s

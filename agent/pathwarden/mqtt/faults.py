@@ -3,6 +3,8 @@
 import socket
 from typing import NamedTuple
 
+from pathwarden.mqtt.tls import fault
+
 TAKEN_OVER = 0x8E
 _SIGN_IN = frozenset({0x86, 0x87})
 _CODES = {
@@ -32,6 +34,8 @@ class Ending(NamedTuple):
     error: OSError | None
     fault: str
     clash: bool
+    tls: bool = False
+    clock_synced: bool = True
 
 
 def explain(ending: Ending, host: str, port: int, client_id: str) -> str:
@@ -40,13 +44,16 @@ def explain(ending: Ending, host: str, port: int, client_id: str) -> str:
     if ending.fault:
         return f"mqtt: internal fault ({ending.fault}); please report it"
     if ending.error:
-        return _unreachable(ending.error, host, place)
+        of_tls = fault(ending.error, host, place, clock_synced=ending.clock_synced) if ending.tls else ""
+        return of_tls or _unreachable(ending.error, host, place)
     if ending.refusal in _SIGN_IN:
         return "mqtt.username: the broker refuses the sign-in; check mqtt.username and mqtt.password_file"
     if ending.refusal:
         return f"mqtt.host: the broker refuses the connection ({_name(ending.refusal)}); look at the broker's log"
+    if not ending.up and ending.tls:
+        return f"mqtt.tls: {place} hangs up without an MQTT answer; perhaps it wants a certificate of ours: check mqtt.cert_file"
     if not ending.up:
-        return f"mqtt.port: {place} hangs up without an MQTT answer; check that mqtt.host and mqtt.port name a broker without TLS"
+        return f"mqtt.port: {place} hangs up without an MQTT answer; check mqtt.host and mqtt.port, and mqtt.tls if it speaks TLS"
     if ending.reason == TAKEN_OVER:
         return f"agent.name: another client uses the id {client_id}; give each agent its own agent.name"
     if ending.clash:
