@@ -3,7 +3,7 @@ SHELL := /bin/sh
 # Debian keeps ip, nft and mosquitto where ordinary users do not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver iproute2 nftables traceroute scamper \
+DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver e2fsprogs strace iproute2 nftables traceroute scamper \
 	shellcheck fonts-noto-cjk procps iputils-ping tcpdump tshark busybox-static signify-openbsd openssl
 # More than there are processors: most tests wait for a network most of the time.
 WORKERS ?= 4

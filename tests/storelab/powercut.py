@@ -1,0 +1,85 @@
+"""The store thread on a disk whose power is cut: `unshare --mount --pid --fork --kill-child python -m storelab.powercut FOLDER COUNT SEED`.
+
+The disk is an ext4 in a file. Its power is cut by shutting the filesystem down without flushing its log, so what was not synced is
+gone. This process is alone in its namespaces: whatever ends it, the kernel unmounts the disk and frees the loop device.
+"""
+
+import fcntl
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from storelab.ends import LIVES_A_HISTORY, end_one
+from storelab.ledger import ALL, Ledger
+from storelab.life import prepare
+
+_LONGEST_S = 0.3  # some ten transactions: each waits for the disk
+_DISK_BYTES = 16_000_000
+_FS_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32) of the kernel's <linux/fs.h>
+_NO_LOG_FLUSH = (2).to_bytes(4, sys.byteorder)  # XFS_FSOP_GOING_FLAGS_NOLOGFLUSH of the kernel's xfs_fs.h, which ext4 takes as well
+_JOURNALLING = ("data=ordered", "data=writeback")  # whether a file's content goes before what its folder says of it, or when it likes
+
+
+class Disk:
+    """An ext4 in a file, mounted while in use."""
+
+    def __init__(self, image: Path, place: Path) -> None:
+        self._image, self._place = image, place
+        place.mkdir()
+        with image.open("wb") as file:
+            file.truncate(_DISK_BYTES)
+        _run("mkfs.ext4", "-q", "-F", str(image))
+
+    def mount(self, options: str) -> None:
+        """Take the disk into use; its log is played back."""
+        _run("mount", "-o", f"loop,{options}", str(self._image), str(self._place))
+
+    def unmount(self) -> None:
+        """Put the disk away; its loop device goes with it."""
+        _run("umount", str(self._place))
+
+    def cut(self) -> None:
+        """Forget what was not synced; whoever writes gets an error from now on."""
+        descriptor = os.open(self._place, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, _FS_IOC_SHUTDOWN, _NO_LOG_FLUSH)
+        finally:
+            os.close(descriptor)
+
+
+def main() -> None:
+    """Cut, compare, and say what there was."""
+    folder, count, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(sys.argv[3])
+    base, place = folder / "base.db", folder / "disk"
+    first = prepare(base)
+    disk, path = Disk(folder / "image", place), place / "history.db"
+    unfinished = events = 0
+    for start in range(0, count, LIVES_A_HISTORY):
+        disk.mount("data=ordered")
+        shutil.copy(base, path)
+        _run("sync", "-f", str(path))
+        ledger = Ledger(first)
+        for _ in range(start, min(start + LIVES_A_HISTORY, count)):
+            ledger.heard(end_one(path, rng, _LONGEST_S, disk.cut))
+            disk.unmount()
+            disk.mount(rng.choice(_JOURNALLING))
+            unfinished += path.with_name(path.name + "-journal").exists()
+            ledger.check(path)
+            ledger.resume(path)
+        events += ledger.check(path, ALL)
+        path.unlink()
+        disk.unmount()
+    print(f"{count} power cuts, {unfinished} of them left an unfinished write, {events} events kept")
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"power cuts need root, mkfs.ext4 and a free loop device, and {command[0]} says: {done.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    main()
