@@ -22,8 +22,6 @@ REFUSALS_OF_5 = {
 }
 
 
-# Whatever paho's thread dies of is its own affair: the client goes on.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("refusal", REFUSALS_OF_5.values(), ids=REFUSALS_OF_5.keys())
 def test_fallback_to_311(refusal: bytes | None) -> None:
     with ScriptedBroker(lambda level: refusal if level == 5 else ACCEPT[level]) as broker, Rig(mqtt_settings(broker.port), "dns") as rig:
@@ -152,7 +150,6 @@ def test_a_fault_in_a_callback_is_told_and_does_not_end_the_client(monkeypatch: 
         rig.await_empty()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_thread_is_noticed() -> None:
     with ScriptedBroker() as broker, Rig(mqtt_settings(broker.port)) as rig:
         rig.await_connected()
@@ -160,6 +157,18 @@ def test_a_dead_thread_is_noticed() -> None:
         rig.store("dns")
         until(lambda: len(broker.levels) == 2, "a new connection", 20)
         rig.await_empty()
+
+
+def test_a_dead_thread_does_not_end_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon ends when a thread of its own dies of what nobody expected; paho's is none of them."""
+    dead: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", dead.append)
+    with ScriptedBroker() as broker, Rig(mqtt_settings(broker.port), retry_s=(0.5, 0.5)) as rig:
+        rig.await_connected()
+        broker.send(b"\x20\x05\x00\x00\x02\xff\x00")
+        until(lambda: len(broker.levels) == 2, "a new connection", 20)
+        rig.await_connected()
+    assert dead == []
 
 
 def test_no_thread_and_no_socket_remain() -> None:

@@ -6,7 +6,8 @@ Rules.
 2. `tend` drives everything: it opens, sees the end (a callback said so, or paho's thread is dead) and opens again after a wait that
    doubles up to a limit, with jitter. The wait starts anew after a connection that held for a keepalive time.
 3. MQTT 5 first. A broker that refuses it is asked for 3.1.1 at once; one that twice hangs up without a word, the third time.
-4. Whatever a callback does, paho's thread goes on: the fault is logged and ends the connection.
+4. Whatever a callback does, paho's thread goes on: the fault is logged and ends the connection. So does a fault of paho's own, which
+   ends its thread: both are noticed at once, and the next connection has a new thread.
 5. A router without a battery starts with a wrong clock: while that is so, a certificate that is not valid yet is no alarm, and the
    connection is tried at once when the clock has become right.
 """
@@ -16,7 +17,8 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.settings import MqttSettings
@@ -40,6 +42,23 @@ _V5_UNSUPPORTED = 0x84
 
 class _Refused(Exception):
     """No connection can be tried now; the text is the detail."""
+
+
+@cache
+def _paho_types() -> tuple[Any, Any]:
+    """Paho's module, and its client with a thread that dies quietly: an unknown exception in a thread ends the daemon."""
+    from paho.mqtt import client as mqtt
+
+    class Client(mqtt.Client):  # type: ignore[misc] # paho 1.6 has no types
+        died: Callable[[Exception], None]
+
+        def loop_forever(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever either generation hands on
+            try:
+                return super().loop_forever(*arguments, **options)
+            except Exception as fault:
+                self.died(fault)
+
+    return mqtt, Client
 
 
 class MqttClient:
@@ -166,8 +185,7 @@ class MqttClient:
 
     def _paho(self) -> Paho:
         """A paho client of either generation with will and sign-in. Raises `_Refused`."""
-        from paho.mqtt import client as mqtt
-
+        mqtt, client_type = _paho_types()
         settings = self.settings
         try:
             settings.host.encode("idna")  # the resolver does the same, and its failure is none that paho catches
@@ -175,7 +193,7 @@ class MqttClient:
             raise _Refused(f"mqtt.host: {settings.host!r} is not a host name; check mqtt.host") from None
         generation = (mqtt.CallbackAPIVersion.VERSION2,) if hasattr(mqtt, "CallbackAPIVersion") else ()
         protocol = mqtt.MQTTv5 if self._protocol == "5" else mqtt.MQTTv311
-        paho = mqtt.Client(*generation, client_id=self.client_id, protocol=protocol, reconnect_on_failure=False)
+        paho = client_type(*generation, client_id=self.client_id, protocol=protocol, reconnect_on_failure=False)
         paho.reconnect_delay_set(0, 0)  # else paho's thread sleeps a second after a failed attempt before it ends
         if settings.username:
             paho.username_pw_set(settings.username, self._password())

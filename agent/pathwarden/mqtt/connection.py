@@ -53,6 +53,7 @@ class Connection:
         paho.on_connect_fail = self._guarded(self._on_connect_fail)
         paho.on_disconnect = self._guarded(self._on_disconnect)
         paho.on_publish = self._guarded(self._on_publish)
+        paho.died = self._died
         paho.loop_start()
         # Both generations keep their thread here; no public name tells whether it lives.
         self.thread = paho._thread  # noqa: SLF001 - see above
@@ -67,6 +68,20 @@ class Connection:
         self.ended = True
         paho, self.paho = self.paho, None  # else both would live, with paho's sockets, until the garbage collector finds the cycle
         _shut(paho)
+
+    def _died(self, fault: Exception) -> None:
+        """Paho's thread is about to end by a fault: with paho 1.6 what TLS says while reading, else bytes that it cannot read.
+
+        Such bytes in the place of a greeting are like none: so a broker may answer that does not know MQTT 5.
+        """
+        if isinstance(fault, OSError):
+            self.error = fault
+        elif self.up:
+            _LOG.error("paho's thread ended", exc_info=fault)
+            self.fault = f"{type(fault).__name__}: {fault}"
+        self.ended = True
+        with suppress(Exception):
+            self._wake()
 
     def _guarded(self, callback: Callable[..., bool]) -> Callable[..., None]:
         """A callback that wakes the owner if it returns true, and whose exceptions end the connection, told."""

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 NOT_YET_VALID = 9
 # X509_V_ERR_... of OpenSSL's x509_vfy.h: what it says of the broker's certificate, and what helps.
-_UNKNOWN_SIGNER = "mqtt.ca_file: nobody whom this machine trusts has signed the broker's certificate; put the certificate of its authority into mqtt.ca_file"
+_UNKNOWN_SIGNER = (
+    "mqtt.ca_file: nobody whom this machine trusts has signed the broker's certificate;"
+    " put the certificate of its authority into mqtt.ca_file"
+)
 _WRONG_NAME = "mqtt.host: the broker's certificate is for another name than {host}; set mqtt.host to a name that is in it"
 _OF_CERTIFICATE = {
     NOT_YET_VALID: "mqtt.tls: the broker's certificate is not valid yet; look at its dates",
