@@ -231,9 +231,8 @@ def test_an_answer_near_us_counts_for_all_that_it_serves() -> None:
         errand, now_ns = Errand("t1", Kind.VERIFY, (Look(ttl),)), (10 + ttl) * SECOND
         answers = [answer_by(who, final=False)]
         watcher.done(errand, answers, glimpse_of(errand, answers, 10), now_ns)
-        assert {
-            int(tid[1:]) for tid, watch in watcher.targets.items() if now_ns in (watch._asked_ns.get(ttl), watch._seen_ns.get(ttl))
-        } == served
+        looked = {tid: (*watch._asked_ns[ttl - 1 : ttl], *watch._seen_ns[ttl - 1 : ttl]) for tid, watch in watcher.targets.items()}
+        assert {int(tid[1:]) for tid, instants in looked.items() if now_ns in instants} == served
 
 
 @pytest.mark.parametrize("count", [2, 3, 12])

@@ -1,73 +1,134 @@
-"""What the answers of a destination look like from afar: RTT, the TTL that was left, the reply's TTL.
+"""What a target's answers look like from afar: RTT hop by hop, the TTL that was left at the destination, its reply's TTL.
 
 Rules:
 1. The TTL left on arrival and the reply's TTL follow from the two ways' lengths: a step that shows twice in a row is worth a look.
-2. An RTT beyond what is usual (running mean, four times the mean deviation, at least 3 ms and 15 %) twice in a row is worth a look.
-3. After a look the new values are the usual ones; `REST_NS` must pass before RTTs lead to another.
+2. An RTT beyond what is usual at its hop (running mean; four times the mean deviation, at least 1 ms and 2 %) puts in doubt, and the hop
+   is asked again. Another such answer is worth a look; a usual one from there or from farther away ends the doubt, and what was
+   unusual counts as the hop's habit.
+3. After a look, and where the route is another one, the next values are the usual ones; how far they vary is known already.
+   `REST_NS` must pass before RTTs lead to another look, unless the last one found a change.
+4. Hop 0 is the destination, which is behind all others.
 """
 
-from pathwarden.model.trace import Answer
+from array import array
+from enum import Enum
+
+from pathwarden.model.trace import Answer, Trace
 
 GAIN = 0.125  # as TCP's smoothed RTT (RFC 6298)
 DEVIATIONS = 4
-LEAST_MS = 3.0
-LEAST_SHARE = 0.15
+LEAST_MS = 1.0  # another router in a city differs by so much; a look costs a few probes
+LEAST_SHARE = 0.02
 REST_NS = 300_000_000_000
 LEARNED = 5  # answers before anything can be unusual
+_MOST_COUNTED = 255
+_BEHIND_ALL = 256
+
+
+class Sign(Enum):
+    """What an answer is worth: nothing, asking the same again, or a look at the hops before it."""
+
+    USUAL = "usual"
+    DOUBT = "doubt"
+    DIFFERENT = "different"
 
 
 class Pulse:
-    """Takes sentinels' answers one by one."""
+    """Takes answers one by one."""
 
-    __slots__ = ("_count", "_deviation_ms", "_look_ns", "_mean_ms", "_odd", "_odd_ttls", "_ttls")
+    __slots__ = ("_counts", "_deviations_ms", "_doubted", "_look_ns", "_means_ms", "_odd_ttls", "_off_ms", "_ttls")
 
     def __init__(self) -> None:
-        self._count = 0
-        self._mean_ms = 0.0
-        self._deviation_ms = 0.0
-        self._odd = 0
+        self._means_ms, self._deviations_ms = array("f"), array("f")  # by ttl; a mean of 0 is to be learned
+        self._counts = bytearray()
+        self._doubted = 0  # how far away the hop is whose last answer was unusual; 0 is none,
+        self._off_ms = 0.0  # and how unusual
         self._ttls = (0, 0)
         self._odd_ttls = (0, 0)
         self._look_ns = -REST_NS
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the last answer was unusual and nothing confirmed it yet."""
-        return bool(self._odd) or self._odd_ttls != (0, 0)
-
-    def looks_different(self, answer: Answer, mono_ns: int) -> bool:
-        """Whether this answer, with the one before, is worth verifying hops for."""
+    def sentinel(self, answer: Answer, mono_ns: int) -> Sign:
+        """Take an answer of the destination."""
         if answer.rtt_ns is None:
-            return False
-        return self._other_ttls((answer.reply_ttl, answer.quoted_ttl)) | self._other_rtt(answer.rtt_ns / 1e6, mono_ns)
+            return Sign.USUAL
+        ttls, rtt = self._other_ttls((answer.reply_ttl, answer.quoted_ttl)), self.hop(0, answer.rtt_ns, mono_ns)
+        return max(ttls, rtt, key=_SIGNS.index)
 
-    def _other_ttls(self, ttls: tuple[int, int]) -> bool:
-        if ttls == self._ttls:
-            self._odd_ttls = (0, 0)
-            return False
-        if self._ttls != (0, 0) and ttls != self._odd_ttls:
-            self._odd_ttls = ttls
-            return False
-        different = self._ttls != (0, 0)
-        self._ttls, self._odd_ttls = ttls, (0, 0)
-        return different
-
-    def _other_rtt(self, rtt_ms: float, mono_ns: int) -> bool:
-        off_ms = rtt_ms - self._mean_ms
-        limit_ms = max(LEAST_MS, LEAST_SHARE * self._mean_ms, DEVIATIONS * self._deviation_ms)
-        if self._count < LEARNED or abs(off_ms) <= limit_ms:
-            self._odd = 0
-            gain = max(GAIN, 1 / (self._count + 1))
-            self._mean_ms += gain * off_ms
-            self._deviation_ms += gain * (abs(off_ms) - self._deviation_ms) if self._count else 0.0
-            self._count += 1
-            return False
-        self._odd += 1
-        if self._odd < 2:
-            return False
-        self._count, self._odd = 1, 0
-        self._mean_ms, self._deviation_ms = rtt_ms, 0.0
+    def hop(self, ttl: int, rtt_ns: int, mono_ns: int) -> Sign:
+        """Take the RTT of a known responder at a ttl (0: of the destination)."""
+        distance, rtt_ms = ttl or _BEHIND_ALL, rtt_ns / 1e6
+        if not self._is_odd(ttl, rtt_ms):
+            self._learn(ttl, rtt_ms)
+            if distance >= self._doubted:
+                self._calm()
+            return Sign.USUAL
+        if not self._doubted:
+            self._doubted, self._off_ms = distance, abs(rtt_ms - self._means_ms[ttl])
+            return Sign.DOUBT
         rested = mono_ns - self._look_ns >= REST_NS
+        self._expect_others()
+        self._learn(ttl, rtt_ms)
         if rested:
             self._look_ns = mono_ns
-        return rested
+        return Sign.DIFFERENT if rested else Sign.USUAL
+
+    def traced(self, trace: Trace) -> None:
+        """Learn from a trace of the route in force."""
+        for hop in trace.hops:
+            ttl = 0 if hop.ttl == trace.reached_ttl else hop.ttl
+            for rtt_ns in hop.rtts_ns:
+                if not self._is_odd(ttl, rtt_ns / 1e6):
+                    self._learn(ttl, rtt_ns / 1e6)
+
+    def moved(self) -> None:
+        """The route is another one: what was unusual is explained."""
+        self._expect_others()
+        self._look_ns = -REST_NS
+
+    def _calm(self) -> None:
+        """The answer in doubt was but one that strayed."""
+        if self._doubted:
+            ttl = self._doubted % _BEHIND_ALL
+            self._deviations_ms[ttl] += GAIN * (self._off_ms - self._deviations_ms[ttl])
+            self._doubted = 0
+
+    def _expect_others(self) -> None:
+        self._doubted = 0
+        for ttl in range(len(self._means_ms)):
+            self._means_ms[ttl] = 0.0
+
+    def _other_ttls(self, ttls: tuple[int, int]) -> Sign:
+        known = self._ttls
+        if ttls == known:
+            self._odd_ttls = (0, 0)
+            return Sign.USUAL
+        if known != (0, 0) and ttls != self._odd_ttls:
+            self._odd_ttls = ttls
+            return Sign.DOUBT
+        self._ttls, self._odd_ttls = ttls, (0, 0)
+        return Sign.USUAL if known == (0, 0) else Sign.DIFFERENT
+
+    def _is_odd(self, ttl: int, rtt_ms: float) -> bool:
+        if ttl >= len(self._counts) or self._counts[ttl] < LEARNED or not self._means_ms[ttl]:
+            return False
+        mean_ms = self._means_ms[ttl]
+        return abs(rtt_ms - mean_ms) > max(LEAST_MS, LEAST_SHARE * mean_ms, DEVIATIONS * self._deviations_ms[ttl])
+
+    def _learn(self, ttl: int, rtt_ms: float) -> None:
+        more = ttl + 1 - len(self._counts)
+        if more > 0:
+            self._means_ms.extend([0.0] * more)
+            self._deviations_ms.extend([0.0] * more)
+            self._counts.extend(bytes(more))
+        mean_ms, count = self._means_ms[ttl], self._counts[ttl]
+        if mean_ms:
+            off_ms, gain = rtt_ms - mean_ms, max(GAIN, 1 / (count + 1))
+            self._means_ms[ttl] += gain * off_ms
+            self._deviations_ms[ttl] += gain * (abs(off_ms) - self._deviations_ms[ttl])
+            self._counts[ttl] = min(count + 1, _MOST_COUNTED)
+        else:
+            self._means_ms[ttl] = rtt_ms
+            self._counts[ttl] = max(count, 1)
+
+
+_SIGNS = tuple(Sign)

@@ -2,14 +2,15 @@
 
 Rules:
 1. Of a target's steady probes `SHARES` go to the destination (sentinel), to the answering hop verified longest ago (verify), to a hop on
-   a fresh flow (audit), and to a hop that never answered (learn, twice as seldom after each silence).
+   a fresh flow (audit), and to a hop that never answered (learn, twice as seldom after each silence). A turn without use is skipped.
 2. A known responder is fine. A stranger starts an inquiry. A stranger on a fresh flow is looked for on the monitored flow first: if a
    known responder answers there, the stranger is a member of a balancer.
 3. Silence is never evidence of a change. It only asks whether the destination still answers.
-4. What the sentinel's answer tells of distance (TTL left, reply TTL) or RTT only leads to hops being verified, never to a change.
+4. What an answer tells of distance (TTL left, reply TTL) or RTT only leads to hops being verified, never to a change (see `pulse`).
 5. A silent sentinel begins a vigil (see `vigil`).
 """
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from math import exp, inf
 
@@ -17,18 +18,20 @@ from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
 from pathwarden.detect.watch.inquiry import Inquiry, Stage
 from pathwarden.detect.watch.outcome import Got, Outcome
-from pathwarden.detect.watch.pulse import Pulse
+from pathwarden.detect.watch.pulse import Pulse, Sign
 from pathwarden.detect.watch.values import OTHER_SENTINEL, Errand, Kind, Look
 from pathwarden.detect.watch.vigil import Vigil
 from pathwarden.detect.watch.worths import Worth, worths
+from pathwarden.model.history import Route
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
 SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.67, Kind.AUDIT: 0.04, Kind.LEARN: 0.04}
+TURNS = 8  # that may pass unused at once; a target without hops or answers has few, and is nobody to hurry for
 SIBLING_TRIES = 3
 SIBLING_EVERY_NS = 2 * SECOND_NS  # a router that everybody asks at once may answer one a second
 RELIABLE = 1  # answers after which one silence is worth a sentinel: it costs one probe, and an outage is seen hops before its place
-BURST = 6  # hops verified when the sentinel's answer looks different
+BURST = 6  # hops verified when an answer looks different
 LONGEST_BACK_OFF = 64
 MOST_AUDITS = 3800  # flows of a base flow (see engine.flows.MOST) that audits take by turns,
 FRESH_FLOW = 3801  # and from where inquiries take theirs
@@ -41,6 +44,30 @@ PRIOR = 0.3  # changes in that time that any target is thought capable of
 class TargetWatch:
     """One target. `steady` gives its next probe, `done` takes what an errand got."""
 
+    __slots__ = (
+        "_asked_ns",
+        "_audits",
+        "_back_off",
+        "_changes",
+        "_changes_ns",
+        "_doubts",
+        "_dues",
+        "_gate",
+        "_held_since_ns",
+        "_inquiries",
+        "_pulse",
+        "_seen_ns",
+        "_weighed",
+        "_worths",
+        "can_vary",
+        "credit",
+        "detector",
+        "inquiry",
+        "served",
+        "tid",
+        "vigil",
+    )
+
     def __init__(self, tid: str, detector: Detector, gate: Callable[[str, int], bool]) -> None:
         self.tid = tid
         self.detector = detector
@@ -51,9 +78,9 @@ class TargetWatch:
         self.vigil = Vigil(tid, detector, gate)
         self._gate = gate
         self._pulse = Pulse()
-        self._dues = dict.fromkeys(SHARES, 0.0)
-        self._asked_ns: dict[int, int] = {}
-        self._seen_ns: dict[int, int] = {}  # by ttl, when another target's probe was answered there
+        self._dues = array("d", bytes(8 * len(SHARES)))
+        self._asked_ns = array("q")  # by ttl from 1 on, 0 for never
+        self._seen_ns = array("q")  # likewise when another target's probe was answered there
         self._back_off: dict[int, int] = {}
         self._audits: dict[int, int] = {}
         self._doubts: dict[int, tuple[str, str]] = {}  # by ttl, who answered a fresh flow, and on which route
@@ -61,7 +88,7 @@ class TargetWatch:
         self._held_since_ns = 0
         self._changes = 0.0
         self._changes_ns: int | None = None
-        self._worths: tuple[object, tuple[Worth, ...]] = (None, ())
+        self._worths: tuple[tuple[object, ...], tuple[Worth, ...]] = ((), ())
         self._weighed: Mapping[tuple[int, str], int] = self.served  # as it was then: held, since another one may be made where it lay
 
     def changes(self, mono_ns: int) -> float:
@@ -91,8 +118,7 @@ class TargetWatch:
         self.inquiry = None
         self.vigil.reset()
         self._doubts.clear()
-        self._asked_ns.clear()
-        self._seen_ns.clear()
+        del self._asked_ns[:], self._seen_ns[:]
         self._pulse = Pulse()
         if self.detector.state.suspicion is not None:
             self.detector.drop_suspicion()
@@ -101,7 +127,12 @@ class TargetWatch:
         """Another target's probe was answered by this responder at this ttl: shared, it need not be asked again so soon."""
         route = self.detector.route
         if route is not None and hop_at(route.hops, ttl) == (responder,):
-            self._seen_ns[ttl] = mono_ns
+            _note(self._seen_ns, ttl, mono_ns)
+
+    def traced(self, trace: Trace) -> None:
+        """Learn from a whole trace that was judged what answers usually look like."""
+        if self.detector.route is not None and self.detector.state.suspicion is None:
+            self._pulse.traced(trace)
 
     def follow_up(self, mono_ns: int) -> tuple[Errand, ...]:
         """What a trace that ended just now leaves to the watch: its suspicion."""
@@ -118,14 +149,16 @@ class TargetWatch:
         route = self.detector.route
         if route is None or self.inquiry is not None:
             return None
-        looks = {kind: look for kind in SHARES if (look := self._look(kind, mono_ns)) is not None}
-        if not looks:
-            return None
-        for kind in looks:
-            self._dues[kind] += SHARES[kind]
-        kind = max(looks, key=lambda kind: self._dues[kind])
-        self._dues[kind] -= sum(SHARES[kind] for kind in looks)
-        return Errand(self.tid, kind, (looks[kind],), mono_ns)
+        dues = self._dues
+        for _ in range(TURNS):
+            for number, share in enumerate(SHARES.values()):
+                dues[number] += share
+            number = max(range(len(dues)), key=dues.__getitem__)
+            dues[number] -= 1
+            look = self._look(_KINDS[number], route, mono_ns)
+            if look is not None:
+                return Errand(self.tid, _KINDS[number], (look,), mono_ns)
+        return None
 
     def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
         """Take what an errand got: `answers` in the order of its looks, `glimpse` with those of the monitored flow by hop."""
@@ -144,35 +177,34 @@ class TargetWatch:
             self.count_change(mono_ns)
         return out
 
-    def _look(self, kind: Kind, mono_ns: int) -> Look | None:
-        route = self.detector.route
-        if route is None:
-            return None
+    def _look(self, kind: Kind, route: Route, mono_ns: int) -> Look | None:
+        if kind is Kind.VERIFY:
+            return self._verifying(route, mono_ns)
+        answered = self.detector.state.reach.answered
         if kind is Kind.SENTINEL:
-            return self.vigil.sentinel() if self.detector.state.reach.answered else None
-        hops = route.hops[: route.length or None]
+            return self.vigil.sentinel() if answered else None
         if kind is Kind.LEARN:
-            if not self.detector.state.reach.answered:
+            if not answered:
                 return self._learning(0, OTHER_SENTINEL)
-            silent = [ttl for ttl, hop in enumerate(hops, 1) if not hop]
+            silent = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if not hop]
             ttl = min(silent, key=lambda ttl: self._back_off.get(ttl, 0), default=0)
             return self._learning(ttl, Look(ttl)) if ttl else None
-        answering = [ttl for ttl, hop in enumerate(hops, 1) if hop]
-        if not answering:
+        answering = _answering(route)
+        if not answering or not self.can_vary:
             return None
-        if kind is Kind.AUDIT:
-            if not self.can_vary:
-                return None
-            # Each hop has its own next flow: a balancer that hashes ports badly would show but one member to every n-th.
-            ttl = min(answering, key=lambda ttl: self._audits.get(ttl, 0))
-            return Look(ttl, self._audits.get(ttl, 0) % MOST_AUDITS + 1)
-        key = (self.detector.state.route_id, route.hops, len(self.detector.routes))
+        # Each hop has its own next flow: a balancer that hashes ports badly would show but one member to every n-th.
+        ttl = min(answering, key=lambda ttl: self._audits.get(ttl, 0))
+        return Look(ttl, self._audits.get(ttl, 0) % MOST_AUDITS + 1)
+
+    def _verifying(self, route: Route, mono_ns: int) -> Look | None:
+        key = (route.route_id, route.hops, route.length, len(self.detector.routes), self.detector.state.reach.answered)
         if self._worths[0] != key or self._weighed is not self.served:
             self._worths, self._weighed = (key, worths(self.detector, self.served)), self.served
-        if not self._worths[1]:
+        found = self._worths[1]
+        if not found:
             return None
         asked_ns, seen_ns = self._asked_ns, self._seen_ns
-        return Look(max(self._worths[1], key=lambda each: each.due(mono_ns, asked_ns.get(each.ttl, 0), seen_ns.get(each.ttl, 0))).ttl)
+        return Look(max(found, key=lambda each: each.due(mono_ns, _at(asked_ns, each.ttl), _at(seen_ns, each.ttl))).ttl)
 
     def _learning(self, ttl: int, look: Look) -> Look | None:
         """A look at what never answered, in every n-th turn: n doubles with each silence."""
@@ -184,14 +216,17 @@ class TargetWatch:
         if self.inquiry is None or self._confirms(got):
             self.detector.on_glimpse(got.glimpse)
         for look, answer in zip(got.errand.looks, got.answers, strict=True):
-            self._asked_ns[look.ttl] = got.mono_ns
+            _note(self._asked_ns, look.ttl, got.mono_ns)
             doubt = self._doubts.pop(look.ttl, None)
             if answer.responder is None:
                 count = steady[look.ttl - 1] if look.ttl <= len(steady) else 0
                 if count >= RELIABLE and self.vigil.idle:
                     out.errands.append(Errand(self.tid, Kind.SENTINEL, (self.vigil.sentinel(),), got.mono_ns))
-            elif doubt and route is not None and doubt[1] == route.route_id and answer.responder in hop_at(route.hops, look.ttl):
-                self.detector.join({look.ttl: (doubt[0],)})
+            elif route is not None and answer.responder in hop_at(route.hops, look.ttl):
+                if doubt and doubt[1] == route.route_id:
+                    self.detector.join({look.ttl: (doubt[0],)})
+                if self.inquiry is None and answer.rtt_ns is not None:
+                    self._feel(self._pulse.hop(look.ttl, answer.rtt_ns, got.mono_ns), look, got, out)
         self._take_up(got.errand.looks[0].ttl, got.mono_ns, out)
 
     def _confirms(self, got: Got) -> bool:
@@ -244,18 +279,22 @@ class TargetWatch:
             out.errands.append(Errand(self.tid, Kind.VIGIL, (got.errand.looks[0],) * 2, got.mono_ns))
         else:
             out.changes += filter(None, [self.detector.on_answers(got.glimpse, 1, 0)])
-            if self._pulse.looks_different(answer, got.mono_ns):
-                out.errands += self.verify_burst(got.mono_ns)
-            elif self._pulse.in_doubt:
-                out.errands.append(Errand(self.tid, Kind.SENTINEL, got.errand.looks, got.mono_ns))
+            self._feel(self._pulse.sentinel(answer, got.mono_ns), got.errand.looks[0], got, out)
 
-    def verify_burst(self, mono_ns: int) -> list[Errand]:
-        """Something looks different: verify hops all along the route, first those that were not asked for longest."""
+    def _feel(self, sign: Sign, look: Look, got: Got, out: Outcome) -> None:
+        """Follow up what the pulse says of an answer to this look."""
+        if sign is Sign.DIFFERENT:
+            out.errands += self.verify_burst(got.mono_ns, look.ttl or None)
+        elif sign is Sign.DOUBT:
+            out.errands.append(Errand(self.tid, Kind.SENTINEL if look.sentinel else Kind.VERIFY, (look,), got.mono_ns))
+
+    def verify_burst(self, mono_ns: int, before: int | None = None) -> list[Errand]:
+        """Something looks different: verify hops along the route, or those `before` a ttl; first those that nobody saw for longest."""
         route = self.detector.route
         if route is None or self.inquiry is not None:
             return []
-        answering = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop]
-        answering.sort(key=lambda ttl: self._asked_ns.get(ttl, 0))
+        answering = [ttl for ttl in _answering(route) if before is None or ttl < before]
+        answering.sort(key=lambda ttl: max(_at(self._asked_ns, ttl), _at(self._seen_ns, ttl)))
         return [Errand(self.tid, Kind.VERIFY, (Look(ttl),), mono_ns) for ttl in sorted(answering[:BURST], reverse=True)]
 
     def _take_up(self, ttl: int, mono_ns: int, out: Outcome) -> None:
@@ -306,3 +345,22 @@ class TargetWatch:
         """A change was told."""
         self.changes(mono_ns)
         self._changes += 1
+        self._pulse.moved()
+
+
+_KINDS = tuple(SHARES)
+
+
+def _answering(route: Route) -> list[int]:
+    """The ttls of a route where somebody answers."""
+    return [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop]
+
+
+def _at(instants: "array[int]", ttl: int) -> int:
+    return instants[ttl - 1] if ttl <= len(instants) else 0
+
+
+def _note(instants: "array[int]", ttl: int, mono_ns: int) -> None:
+    """Note when a ttl was looked at."""
+    instants.extend([0] * (ttl - len(instants)))
+    instants[ttl - 1] = mono_ns

@@ -30,6 +30,19 @@ SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follo
 class Vigil:
     """One target's."""
 
+    __slots__ = (
+        "_detector",
+        "_gate",
+        "_last",
+        "_lost_asked_ns",
+        "_lost_since_ns",
+        "_others",
+        "_row",
+        "_silent",
+        "_silent_ns",
+        "_tid",
+    )
+
     def __init__(self, tid: str, detector: Detector, gate: Callable[[str, int], bool]) -> None:
         self._tid = tid
         self._detector = detector

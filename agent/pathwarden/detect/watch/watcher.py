@@ -94,6 +94,7 @@ class Watcher:
         for change in changes:
             watch.count_change(mono_ns)
             self._siblings(watch, change, mono_ns)
+        watch.traced(trace)
 
     def alert(self, tids: Iterable[str], mono_ns: int) -> None:
         """Something happened on our side: verify these targets' routes."""
@@ -191,13 +192,14 @@ class Watcher:
         limited = {tid: min(max(root / mean, LEAST_WEIGHT), MOST_WEIGHT) for tid, root in roots.items()}
         whole = sum(limited.values()) / len(limited)
         self._weights = {tid: weight / whole for tid, weight in limited.items()}
-        served = Counter(
+        counts = Counter(
             (ttl, hop[0])
             for watch in self.targets.values()
             if (route := watch.detector.route)
             for ttl, hop in enumerate(route.hops[:SHARED_TTLS], 1)
             if len(hop) == 1
         )
+        served = {hop: count for hop, count in counts.items() if count > 1}
         if served != self._served:
             self._served = served
             for watch in self.targets.values():

@@ -1,6 +1,7 @@
 """Which hop is worth a look: how long nobody looked, and how much a look there tells."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from pathwarden.detect.compare import hop_at
@@ -34,5 +35,11 @@ def worths(detector: Detector, served: Mapping[tuple[int, str], int]) -> tuple[W
     for ttl, hop in enumerate(route.hops[:last], 1):
         if hop:
             differing = sum(bool(there) and not set(hop) & set(there) for there in (hop_at(other.hops, ttl) for other in others))
-            found.append(Worth(ttl, 1 + WORTH * differing, served.get((ttl, hop[0]), 1)))
+            found.append(_worth(ttl, 1 + WORTH * differing, served.get((ttl, hop[0]), 1)))
     return tuple(found)
+
+
+@lru_cache(4096)
+def _worth(ttl: int, own: int, served: int) -> Worth:
+    """One object for all targets: most hops of all are worth the same."""
+    return Worth(ttl, own, served)
