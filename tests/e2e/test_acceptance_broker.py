@@ -29,7 +29,14 @@ def broker(lab: StandardLab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def agent(lab: StandardLab, broker: Broker) -> Iterator[Agent]:
+def watch(broker: Broker) -> Iterator[Subscriber]:
+    """There before the agent: what it told earlier nobody would have heard."""
+    with broker.subscribe("pathwarden/#", "watch") as watch:
+        yield watch
+
+
+@pytest.fixture
+def agent(lab: StandardLab, broker: Broker, watch: Subscriber) -> Iterator[Agent]:  # noqa: ARG001 - `watch` comes first
     with runners() as (root, _):
         agent = Agent(lab, root, "home")
         agent.configure(
@@ -68,50 +75,49 @@ def told_of_targets(subscriber: Subscriber) -> list[dict[str, Any]]:
     return [message.json for message in subscriber.messages("/event") if message.json["target"]]
 
 
-def test_an_event_outlives_the_broker_and_the_daemon(lab: StandardLab, broker: Broker, agent: Agent) -> None:
-    with broker.subscribe("pathwarden/#", "watch") as watch:
-        awaited(lambda: watch.payloads("/status")[-1:], lambda last: last == ["online"], "the daemon is online")
-        agent.await_rounds(ROUNDS, 60)
-        before = {tid: agent.state(tid)["path_id"] for tid in TARGETS}
-        agent.awaits(lambda: outbox(agent), lambda rows: not rows, "the broker has that the agent started")
-        # What the broker has acknowledged is the broker's: it must have passed it on before it is stopped.
-        begun = {event.event_id for event in stored(agent)}
-        started = awaited(lambda: told(watch).keys(), lambda seen: seen >= begun, "the subscriber has it too")
-        broker.stop()
-        lab.move()
-        agent.awaits(lambda: outbox(agent), lambda rows: sum(bool(row.target) for row in rows) == 2, "an event of each target waits")
-        agent.kill()
-        waiting = outbox(agent)
-        assert sorted(row.target for row in waiting if row.target) == list(TARGETS)
-        assert all(row.body["event_type"] == ("path_changed" if row.target else "incident") for row in waiting)
-        assert told(watch).keys() == started
-        online = watch.payloads("/status").count("online")
+def test_an_event_outlives_the_broker_and_the_daemon(lab: StandardLab, broker: Broker, watch: Subscriber, agent: Agent) -> None:
+    awaited(lambda: watch.payloads("/status")[-1:], lambda last: last == ["online"], "the daemon is online")
+    agent.await_rounds(ROUNDS, 60)
+    before = {tid: agent.state(tid)["path_id"] for tid in TARGETS}
+    agent.awaits(lambda: outbox(agent), lambda rows: not rows, "the broker has that the agent started")
+    # What the broker has acknowledged is the broker's: it must have passed it on before it is stopped.
+    begun = {event.event_id for event in stored(agent)}
+    started = awaited(lambda: told(watch).keys(), lambda seen: seen >= begun, "the subscriber has it too")
+    broker.stop()
+    lab.move()
+    agent.awaits(lambda: outbox(agent), lambda rows: sum(bool(row.target) for row in rows) == 2, "an event of each target waits")
+    agent.kill()
+    waiting = outbox(agent)
+    assert sorted(row.target for row in waiting if row.target) == list(TARGETS)
+    assert all(row.body["event_type"] == ("path_changed" if row.target else "incident") for row in waiting)
+    assert told(watch).keys() == started
+    online = watch.payloads("/status").count("online")
 
-        agent.start()
-        agent.await_rounds(ROUNDS, 60)
-        own = [row.event_id for row in waiting if row.target]
-        assert [event.event_id for event in of_targets(agent)] == own[::-1], "nothing is told anew"
-        assert agent.get("/api/v1/status")["mqtt"]["outbox"] == len(outbox(agent)) > len(waiting), "it started again"
-        broker.start()
-        ids = {row.event_id for row in waiting}
-        agent.awaits(lambda: told(watch), lambda seen: seen.keys() >= ids, "all events came after the broker returned", 90)
-        awaited(lambda: watch.payloads("/status"), lambda all_: all_.count("online") > online, "the daemon is online again")
-        assert watch.payloads("/status")[-1] == "online"
-        agent.awaits(lambda: outbox(agent), lambda rows: not rows, "the outbox is empty")
-        rounds = agent.rounds()
-        agent.await_rounds(rounds + ROUNDS, 60)
-        agent.awaits(lambda: told(watch).keys() ^ {event.event_id for event in stored(agent)}, lambda odd: not odd, "each came, no other")
-        assert {event["event_id"] for event in told_of_targets(watch)} == set(own)
-        assert all(message.json["delayed"] for message in watch.messages("/event") if message.json["event_id"] in ids)
-        assert {event["target"]: event["old"]["path_id"] for event in told_of_targets(watch)} == before
+    agent.start()
+    agent.await_rounds(ROUNDS, 60)
+    own = [row.event_id for row in waiting if row.target]
+    assert [event.event_id for event in of_targets(agent)] == own[::-1], "nothing is told anew"
+    assert agent.get("/api/v1/status")["mqtt"]["outbox"] == len(outbox(agent)) > len(waiting), "it started again"
+    broker.start()
+    ids = {row.event_id for row in waiting}
+    agent.awaits(lambda: told(watch), lambda seen: seen.keys() >= ids, "all events came after the broker returned", 90)
+    awaited(lambda: watch.payloads("/status"), lambda all_: all_.count("online") > online, "the daemon is online again")
+    assert watch.payloads("/status")[-1] == "online"
+    agent.awaits(lambda: outbox(agent), lambda rows: not rows, "the outbox is empty")
+    rounds = agent.rounds()
+    agent.await_rounds(rounds + ROUNDS, 60)
+    agent.awaits(lambda: told(watch).keys() ^ {event.event_id for event in stored(agent)}, lambda odd: not odd, "each came, no other")
+    assert {event["event_id"] for event in told_of_targets(watch)} == set(own)
+    assert all(message.json["delayed"] for message in watch.messages("/event") if message.json["event_id"] in ids)
+    assert {event["target"]: event["old"]["path_id"] for event in told_of_targets(watch)} == before
 
-        # The flows are the same as before the kill: behind the diamond they find the path that was theirs.
-        lab.move_back()
-        events = agent.awaits(lambda: of_targets(agent), lambda events: len(events) >= 4, "the way back is told")
-        back = {event.event_id for event in events[:2]}
-        agent.awaits(lambda: told(watch), lambda seen: seen.keys() >= back, "the subscriber has the way back")
-        reverted = {event.target: event.body for event in events[:2]}
-        assert {tid: body["event_type"] for tid, body in reverted.items()} == dict.fromkeys(TARGETS, "path_reverted")
-        assert {tid: body["new"]["path_id"] for tid, body in reverted.items()} == before
-        late = [event for event in told_of_targets(watch) if event["event_type"] == "path_reverted"]
-        assert [event["delayed"] for event in late] == [False, False]
+    # The flows are the same as before the kill: behind the diamond they find the path that was theirs.
+    lab.move_back()
+    events = agent.awaits(lambda: of_targets(agent), lambda events: len(events) >= 4, "the way back is told")
+    back = {event.event_id for event in events[:2]}
+    agent.awaits(lambda: told(watch), lambda seen: seen.keys() >= back, "the subscriber has the way back")
+    reverted = {event.target: event.body for event in events[:2]}
+    assert {tid: body["event_type"] for tid, body in reverted.items()} == dict.fromkeys(TARGETS, "path_reverted")
+    assert {tid: body["new"]["path_id"] for tid, body in reverted.items()} == before
+    late = [event for event in told_of_targets(watch) if event["event_type"] == "path_reverted"]
+    assert [event["delayed"] for event in late] == [False, False]

@@ -16,7 +16,10 @@ from pathwarden.mqtt.check import sign_in
 HERE = "IP:127.0.0.1"
 FUTURE = ("20900101000000Z", "20991231000000Z")
 PAST = ("20200101000000Z", "20200201000000Z")
-UNKNOWN = "mqtt.ca_file: nobody whom this machine trusts has signed the broker's certificate; put the certificate of its authority into mqtt.ca_file"
+UNKNOWN = (
+    "mqtt.ca_file: nobody whom this machine trusts has signed the broker's certificate;"
+    " put the certificate of its authority into mqtt.ca_file"
+)
 CLOCK = "mqtt.tls: the broker's certificate is not valid yet by this machine's clock, which is not right yet; waiting for the right time"
 
 

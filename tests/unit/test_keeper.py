@@ -33,11 +33,15 @@ class FakeStore:
         self.refuses: set[str] = set()
         self.attempts = 0
         self.outboxes_dropped = 0
+        self.bounds: list[int] = []
         self.closed = False
 
-    def drop_outbox(self) -> None:
+    def drop_outbox(self, most: int = 0) -> int:
         self._check("drop_outbox")
-        self.outboxes_dropped += 1
+        if most == 0:
+            self.outboxes_dropped += 1
+        self.bounds.append(most)
+        return 3
 
     def _check(self, what: str) -> None:
         if what in self.refuses:
@@ -241,6 +245,14 @@ def test_without_a_broker_the_outbox_stays_empty(store: FakeStore) -> None:
     keeper.start()
     keeper.stop(STOP_S)
     assert store.outboxes_dropped == 1
+
+
+def test_with_a_broker_the_outbox_is_bounded_and_what_went_is_counted(started: Keeper, store: FakeStore) -> None:
+    started.put(record(1, event=True))
+    started.put(record(2))
+    started.stop(STOP_S)
+    assert store.bounds == [module.MOST_SENDINGS]
+    assert started.sendings_dropped == 3
 
 
 def test_what_was_written_is_not_written_again_when_the_outbox_refuses(store: FakeStore) -> None:

@@ -110,6 +110,21 @@ def test_the_outbox_keeps_order_until_acknowledged(writer: Writer, reader: Reade
     assert [e.seq for e in reader.events()] == [4, 3, 2, 1]
 
 
+def test_a_full_outbox_loses_what_matters_least(writer: Writer, reader: Reader) -> None:
+    words = ("warning", "info", "notice", "info", "critical", "info")
+    writer.save([record(events=tuple(event(change_no=number, severity=word) for number, word in enumerate(words, 1)))])
+    writer.fail(3, "0x95")
+    assert writer.drop_outbox(6) == 0
+    assert writer.drop_outbox(4) == 2
+    assert reader.failed() == {}, "what can never be sent goes first"
+    assert [row.seq for row in reader.outbox(0, 10)] == [1, 4, 5, 6]
+    assert writer.drop_outbox(1) == 3
+    assert [row.seq for row in reader.outbox(0, 10)] == [5]
+    assert len(reader.events()) == len(words), "the history keeps them"
+    assert writer.drop_outbox() == 1
+    assert reader.stats().outbox == 0
+
+
 def test_a_failed_event_is_counted_and_not_offered_again(writer: Writer, reader: Reader) -> None:
     writer.save([record(events=(event(), event(change_no=2), event(change_no=3)))])
     writer.fail(1, "0x95")

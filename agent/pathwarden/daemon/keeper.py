@@ -7,7 +7,8 @@ Rules:
    events first.
 4. When the clock becomes right, what was noted before is written first, then corrected, then the rest is written.
 5. A damaged file is not written to again: the process ends, and the next start sets the file aside.
-6. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news.
+6. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news. With one that stays
+   away, at most `MOST_SENDINGS` wait; beyond that the oldest informational ones go, then the oldest of all, counted.
 """
 
 import logging
@@ -27,6 +28,7 @@ GATHER_S = 2.0  # fewer commits, and the page is at most this much behind
 RETRY_S = 10.0
 DAMAGED = (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB
 MOST_WAITING = 2000  # about 4 MB of records
+MOST_SENDINGS = 5000  # months of a home's news, and sent within seconds; what comes after so much silence is history, not news
 
 
 class Store(HistoryWriter, Protocol):
@@ -36,8 +38,8 @@ class Store(HistoryWriter, Protocol):
         """The broker will never take this event."""
         ...
 
-    def drop_outbox(self) -> None:
-        """Nobody will ask for these events."""
+    def drop_outbox(self, most: int = 0) -> int:
+        """Leave at most so many events to be sent; how many went."""
         ...
 
     def correct_clock(self, shift: ClockShift) -> int:
@@ -55,6 +57,7 @@ class Keeper:
     def __init__(self, store: Store) -> None:
         self.notice = ""
         self.dropped = 0
+        self.sendings_dropped = 0
         self.publisher: Publisher | None = None
         self._store = store
         self._logged: set[str] = set()  # a full disk may refuse in two ways by turns
@@ -184,8 +187,13 @@ class Keeper:
                 written = set(map(id, records))
                 self._records = deque(r for r in self._records if id(r) not in written)
             self._tell(records)
-            if self.publisher is None and any(record.events for record in records):
-                self._store.drop_outbox()
+            if any(record.events for record in records):
+                self._bound_outbox()
+
+    def _bound_outbox(self) -> None:
+        dropped = self._store.drop_outbox(0 if self.publisher is None else MOST_SENDINGS)
+        if self.publisher is not None:
+            self.sendings_dropped += dropped
 
     def _tell(self, records: list[Record]) -> None:
         if self.publisher is None:

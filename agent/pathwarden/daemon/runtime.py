@@ -122,7 +122,14 @@ class Runtime:
                 "db": {**db, "waiting": keeper.waiting(), "notice": trouble},
                 "ubus": about_bus,
                 "counters": counters(
-                    correlator, {**transport.counters(), **bus.counters(), **surroundings.counters(), "records_dropped": keeper.dropped}
+                    correlator,
+                    {
+                        **transport.counters(),
+                        **bus.counters(),
+                        **surroundings.counters(),
+                        "records_dropped": keeper.dropped,
+                        "outbox_dropped": keeper.sendings_dropped,
+                    },
                 ),
                 "notices": notices(facts, mqtt, trouble, about_bus),
             }

@@ -65,6 +65,12 @@ _PUT_INCIDENT = """
     INSERT INTO incidents (incident_id, opened_at, closed_at, body) VALUES (?, ?, ?, ?)
     ON CONFLICT (incident_id) DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at, body = excluded.body
 """
+_DROP_SENDINGS = """
+    DELETE FROM outbox WHERE seq IN (
+        SELECT seq FROM outbox CROSS JOIN events USING (seq)
+        ORDER BY failed IS NULL, severity <> 'info', seq LIMIT max(0, (SELECT count(*) FROM outbox) - ?)
+    )
+"""
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
@@ -121,10 +127,10 @@ class Writer:
         with self._transaction():
             self._db.execute("UPDATE outbox SET failed = ? WHERE seq = ?", (reason, seq))
 
-    def drop_outbox(self) -> None:
-        """Nobody will ask for these events: take all of them out of the outbox."""
+    def drop_outbox(self, most: int = 0) -> int:
+        """Leave at most so many events in the outbox; how many went: failed ones first, then informational ones, the oldest each time."""
         with self._transaction():
-            self._db.execute("DELETE FROM outbox")
+            return self._db.execute(_DROP_SENDINGS, (most,)).rowcount
 
     def correct_clock(self, shift: ClockShift) -> int:
         """The clock became right: correct what this boot noted before, and mark it as right; how many traces that were."""
