@@ -5,13 +5,12 @@ it is larger, and what a power cut takes from it is measured again.
 """
 
 import json
-from array import array
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pathwarden.detect.detector import Detector, Verdict
 from pathwarden.detect.latency import Latency, LatencyShift, blame, classes
+from pathwarden.detect.minima import Minima
 from pathwarden.detect.saying import TraitChange
 from pathwarden.detect.traits import Traits
 from pathwarden.detect.watch.values import Errand, Kind
@@ -21,12 +20,26 @@ from pathwarden.model.instants import ClockShift
 from pathwarden.model.trace import Answer, Hop, KernelRoute, Reason, Trace
 
 REST_EVERY = 24  # traces: two hours at the default interval
-MINIMA = 16  # traces whose hops' least RTTs are kept: before and after a shift that had to last for half an hour
 MOVES = frozenset({ChangeKind.PATH_CHANGED, ChangeKind.PATH_REVERTED})
 
 
 class Judge:
     """One target. `verified` holds, by ttl of the route in force, when a known responder last answered there (wall-clock ns, 0: never)."""
+
+    __slots__ = (
+        "_impact_told",
+        "_latency",
+        "_minima",
+        "_traces",
+        "_traits",
+        "_watch",
+        "answered_at",
+        "detector",
+        "kernel_route",
+        "kernel_route_before",
+        "location",
+        "verified",
+    )
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
@@ -38,7 +51,7 @@ class Judge:
         self._traits = Traits()
         self._latency = Latency()
         self._impact_told = False
-        self._minima: deque[tuple[int, array[float]]] = deque(maxlen=MINIMA)
+        self._minima = Minima()
         self._watch: Mapping[str, object] = {}
         self._traces = 0
 
@@ -53,7 +66,7 @@ class Judge:
         verdict = self.detector.on_trace(trace)
         self._traces += 1
         self._note(trace)
-        self._minima.append((trace.at, minima(trace)))
+        self._minima.add(trace)
         changes = self._of_traits(self._traits.on_trace(trace, verdict.route), trace)
         rtts = trace.destination_rtts_ns
         if verdict.route is not None and (rtts or trace.hops):
@@ -84,7 +97,7 @@ class Judge:
         self.detector.shift(shift)
         self._traits.shift(shift)
         self._latency.shift(shift)
-        self._minima = deque(((shift.of(at), each) for at, each in self._minima), MINIMA)
+        self._minima.shift(shift)
         self.verified = [shift.of(at) for at in self.verified]
         self.answered_at = shift.of(self.answered_at)
 
@@ -140,9 +153,7 @@ class Judge:
         return tuple(self._told(shift, trace) for shift in found if shift is not None and not (shift.joined and self._impact_told))
 
     def _told(self, shift: LatencyShift, trace: Trace) -> Change:
-        earlier = _least(values for at, values in self._minima if at < shift.since_at)
-        later = _least(values for at, values in self._minima if at >= shift.since_at)
-        ttl = blame(earlier, later) or 0
+        ttl = blame(*self._minima.around(shift.since_at)) or 0
         words = f"{shift.before_ms:.1f} ms", f"{shift.after_ms:.1f} ms"
         change = self._stays(ChangeKind.LATENCY_SHIFT, trace, classes(shift, ttl or None), (ttl, ttl), words, shift.since_at, 1)
         return replace(change, rtt_delta_ms=round(shift.after_ms - shift.before_ms, 3))
@@ -168,22 +179,6 @@ class Judge:
         route, since = self.detector.route, self.detector.state.route_since
         change = self.detector.change(kind, trace, first_seen_at, confirmations, route, route, since, labels)
         return replace(change, first_ttl=ttls[0], last_ttl=ttls[1], before=words[0], after=words[1])
-
-
-def minima(trace: Trace) -> "array[float]":
-    """The least RTT of each ttl from 1 on, in ms; 0 where nobody answered."""
-    by_ttl = {hop.ttl: min(hop.rtts_ns) / 1e6 for hop in trace.hops if hop.rtts_ns}
-    return array("f", [by_ttl.get(ttl, 0.0) for ttl in range(1, max(by_ttl, default=0) + 1)])
-
-
-def _least(each: Iterable["array[float]"]) -> dict[int, float]:
-    """By ttl, the least of several traces."""
-    found: dict[int, float] = {}
-    for values in each:
-        for ttl, rtt_ms in enumerate(values, 1):
-            if rtt_ms:
-                found[ttl] = min(found.get(ttl, rtt_ms), rtt_ms)
-    return found
 
 
 def _answers(hop: Hop, known: Sequence[str]) -> bool:

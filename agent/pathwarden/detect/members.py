@@ -43,9 +43,10 @@ class Regrouped(NamedTuple):
 class _Member:
     """`before`: flows that had not met him when he came, 0 for a member. Since then: `hits` of `tries` flows, the last `missed` without."""
 
-    __slots__ = ("before", "hits", "missed", "tries")
+    __slots__ = ("before", "hits", "missed", "tries", "who")
 
-    def __init__(self, before: int, hits: int = 0, tries: int = 0, missed: int = 0) -> None:
+    def __init__(self, who: int, before: int, hits: int = 0, tries: int = 0, missed: int = 0) -> None:
+        self.who = who
         self.before = before
         self.hits = hits
         self.tries = tries
@@ -79,22 +80,22 @@ class Members:
         self._flows = 0
         self._last = -1
         self._since = 0  # when the first of those who are fresh was seen
-        self._members: dict[int, _Member] = {}
+        self._members: tuple[_Member, ...] = ()
 
     def audit(self, flow_no: int, who: int, at: int) -> Regrouped | None:
         """Take the answer to a fresh flow (0..4095)."""
         if self._last >= 0 and not 0 < (flow_no - self._last) % MOST_FLOWS < MOST_FLOWS // 2:
             return None
         self._last = flow_no
-        for member in self._members.values():
+        for member in self._members:
             member.tries += 1
             member.missed += 1
-        found = self._members.get(who)
+        found = next((member for member in self._members if member.who == who), None)
         if found is not None:
             self._sight(found)
         elif len(self._members) < MOST_MEMBERS:
             closed = bool(self._members) and self._flows >= needed(len(self._members))
-            self._members[who] = _Member(self._flows if closed else 0)
+            self._members = (*self._members, _Member(who, self._flows if closed else 0))
             if closed:
                 self._since = self._since or at
         else:
@@ -109,7 +110,7 @@ class Members:
 
     def export(self) -> list[object]:
         """All there is, JSON-ready."""
-        rows = [[who, each.before, each.hits, each.tries, each.missed] for who, each in self._members.items()]
+        rows = [[each.who, each.before, each.hits, each.tries, each.missed] for each in self._members]
         return [self._flows, self._last, self._since, rows]
 
     @classmethod
@@ -119,9 +120,7 @@ class Members:
             raise ValueError("members have four fields")
         made = cls()
         made._flows, made._last, made._since = numbers(values[:3], 3)
-        for row in values[3]:
-            who, *rest = numbers(row, 5)
-            made._members[who] = _Member(*rest)
+        made._members = tuple(_Member(*numbers(row, 5)) for row in values[3])
         return made
 
     @staticmethod
@@ -132,41 +131,40 @@ class Members:
             member.hits, member.tries = max(member.hits // 2, 1), member.tries // 2
 
     def _judge(self, at: int) -> Regrouped | None:
-        settled = {who: each for who, each in self._members.items() if not each.before}
-        fresh = {who: each for who, each in self._members.items() if each.before}
-        left = max(1 - sum((each.hits + 1) / (each.tries + 1) for each in fresh.values()), 0.0)
-        came = {who: each.tries for who, each in fresh.items() if each.came <= _LIKELY}
-        went = {who: each.missed for who, each in settled.items() if each.went(left) <= _LIKELY}
+        settled = [each for each in self._members if not each.before]
+        fresh = [each for each in self._members if each.before]
+        left = max(1 - sum((each.hits + 1) / (each.tries + 1) for each in fresh), 0.0)
+        came = [each for each in fresh if each.came <= _LIKELY]
+        went = [each for each in settled if each.went(left) <= _LIKELY]
         after = len(settled) - len(went) + len(came)
-        sure = [flows for who, flows in came.items() if fresh[who].came <= _CERTAIN]
-        sure += [flows for who, flows in went.items() if settled[who].went(left) <= _CERTAIN and _closed(settled[who], len(settled))]
+        sure = [each.tries for each in came if each.came <= _CERTAIN]
+        sure += [each.missed for each in went if each.went(left) <= _CERTAIN and _closed(each, len(settled))]
         if max(sure, default=0) < needed(max(after, 1)):
             self._tidy()
             return None
         change = Regrouped(len(settled), after, len(came), len(went), self._since or at, max(sure))
-        for who in went:
-            del self._members[who]
-        for who in came:
-            fresh[who].before = 0
+        self._members = tuple(each for each in self._members if each not in went)
+        for each in came:
+            each.before = 0
         self._learn_anew(max(sure))
         return change
 
     def _learn_anew(self, flows: int) -> None:
         """Begin counting again; the set is known by the last so many flows."""
         self._flows = flows
-        for each in self._members.values():
+        for each in self._members:
             each.hits = each.tries = each.missed = 0
         self._since = 0
 
     def _tidy(self) -> None:
         """Let strangers join whom nothing confirms, and forget who is not seen."""
-        for who, each in list(self._members.items()):
+        for each in self._members:
             if each.before and each.hits and each.tries >= 2 * each.before:
                 each.before = 0
                 self._learn_anew(self._flows)
             elif each.missed >= 4 * (each.tries - each.missed) + _FORGET:
-                del self._members[who]
-        if not any(each.before for each in self._members.values()):
+                self._members = tuple(other for other in self._members if other is not each)
+        if not any(each.before for each in self._members):
             self._since = 0
 
 

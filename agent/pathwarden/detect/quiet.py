@@ -12,7 +12,7 @@ Rules:
 """
 
 from math import log
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pathwarden.detect.steady import log_chance, numbers
 from pathwarden.model.instants import ClockShift
@@ -76,7 +76,7 @@ class Quiet:
         return [int(self.quiet), self._hits, self._tries, self._row, self._answers, self._at]
 
     @classmethod
-    def restore(cls, values: object) -> "Quiet":
+    def restore(cls, values: object) -> Self:
         """What `export` gave. Raises ValueError or TypeError on anything else."""
         made = cls()
         quiet, made._hits, made._tries, made._row, made._answers, made._at = numbers(values, 6)

@@ -10,6 +10,7 @@ Rules:
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from pathwarden.detect.steady import UNTOLD, Value
@@ -38,13 +39,19 @@ def read(answers: Iterable[Answer], flow: Flow, delta_before: int | None) -> Rea
     """Put the answers of one responder together; `delta_before` is the checksum's difference at the hop before, None if untold."""
     told = list(answers)
     if told and all(a.marks is UNMARKED and a.quoted_ttl and a.kind is ReplyKind.TIME_EXCEEDED for a in told):
-        return Reading((0, flow.tos, 0, UNTOLD), len(told), mixed=False, delta=0)  # as nearly all answers are
+        return Reading(_plain(flow.tos), len(told), mixed=False, delta=0)  # as nearly all answers are
     mpls, tos, nats = {_mpls(a) for a in told}, {_tos(a, flow) for a in told}, {_delta(a) for a in told}
     delta = _only(nats)
     known = None if delta == UNTOLD else delta
     again = int(known != delta_before) if known and delta_before else UNTOLD
     value = (_only(mpls), _only(tos), min(delta, 1), again)
     return Reading(value, len(told), any(len(part - {UNTOLD}) > 1 for part in (mpls, tos, nats)), known)
+
+
+@lru_cache(256)
+def _plain(tos: int) -> Value:
+    """One value for all hops that nothing happens at: they keep it."""
+    return (0, tos, 0, UNTOLD)
 
 
 def word(part: int, value: int) -> str:

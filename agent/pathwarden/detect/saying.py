@@ -59,6 +59,8 @@ class _Told(NamedTuple):
 class Sayer:
     """Turns what was found into what is told, for one target."""
 
+    __slots__ = ("_reversals", "_told")
+
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
         self._reversals: dict[str, list[int]] = {}

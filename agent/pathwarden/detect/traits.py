@@ -37,16 +37,21 @@ _SIZE = Rule(sightings=2, by_chance=False)  # no balancer picks an MTU
 _BACK = Rule(sightings=5, by_chance=True)
 
 
-class _HopTraits:
-    """One hop: whose answers are looked at (0: nobody's yet), what they tell, and whether it is quiet."""
+class _HopTraits(Quiet):
+    """One hop: whose answers are looked at (0: nobody's yet), what they tell, and whether it is quiet: one object, since there are many."""
 
-    __slots__ = ("absent", "quiet", "steady", "who")
+    __slots__ = ("absent", "steady", "who")
 
     def __init__(self) -> None:
+        super().__init__()
         self.who = 0
         self.absent = 0
         self.steady = Steady()
-        self.quiet = Quiet()
+
+    def shift(self, shift: ClockShift) -> None:
+        """Correct the instants noted by a wrong clock."""
+        super().shift(shift)
+        self.steady.shift(shift)
 
     def pick(self, by_responder: Mapping[int, Sequence[Answer]]) -> Sequence[Answer]:
         """The answers to look at: those of the one we know, or of another one once he stayed away."""
@@ -62,6 +67,8 @@ class _HopTraits:
 
 class Traits:
     """The traits of one target. Feed it with every trace of the monitored flow, and with what the watch learns; it says what changed."""
+
+    __slots__ = ("_back", "_hops", "_key", "_members", "_mtu", "_sayer")
 
     def __init__(self) -> None:
         self._sayer = Sayer()
@@ -120,12 +127,11 @@ class Traits:
         for members in self._members.values():
             members.shift(shift)
         for hop in self._hops.values():
-            hop.steady.shift(shift)
-            hop.quiet.shift(shift)
+            hop.shift(shift)
 
     def export(self) -> dict[str, object]:
         """All there is, JSON-ready, for `restore`."""
-        hops = [[ttl, hop.who, hop.absent, hop.steady.export(), hop.quiet.export()] for ttl, hop in self._hops.items()]
+        hops = [[ttl, hop.who, hop.absent, hop.steady.export(), hop.export()] for ttl, hop in self._hops.items()]
         members = [[ttl, *each.export()] for ttl, each in self._members.items()]
         rest = {"mtu": self._mtu.export(), "back": self._back.export(), "said": self._sayer.export()}
         return {"key": self._key, "hops": hops, "members": members, **rest}
@@ -139,9 +145,9 @@ class Traits:
             raise TypeError("traits have a key, and what was said")
         traits._key = key
         for ttl, who, absent, steady, quiet in _rows(values["hops"], 5):
-            hop = _HopTraits()
+            hop = _HopTraits.restore(quiet)
             (ttl_no, hop.who, hop.absent) = numbers([ttl, who, absent], 3)
-            hop.steady, hop.quiet = Steady.restore(steady, PARTS), Quiet.restore(quiet)
+            hop.steady = Steady.restore(steady, PARTS)
             traits._hops[ttl_no] = hop
         for row in _rows(values["members"], 5):
             traits._members[numbers(row[:1], 1)[0]] = Members.restore(row[1:])
@@ -186,7 +192,7 @@ class Traits:
             traits = self._hops.get(hop.ttl)
             if traits is None or hop.ttl >= deepest or not hop.answers:
                 continue
-            fell = traits.quiet.see(len(hop.rtts_ns), trace.at)
+            fell = traits.see(len(hop.rtts_ns), trace.at)
             if fell is not None:
                 before, after = ("answers", "quiet") if fell.quiet else ("quiet", "answers")
                 yield Found("filtered", hop.ttl, before, after, fell.first_seen_at, fell.confirmations)
