@@ -273,11 +273,8 @@ class TraceSession:
 
     def _hops(self) -> tuple[Hop, ...]:
         end = self._end or max(self._next_ttl - 1, self._top)  # an unanswered last probe is no hop
-        return tuple(
-            Hop(ttl, tuple(a for a in self._cells[ttl] if a is not None))
-            for ttl in sorted(self._cells)
-            if ttl <= end and any(a is not None for a in self._cells[ttl])
-        )
+        known = [(ttl, tuple([a for a in self._cells[ttl] if a is not None])) for ttl in sorted(self._cells) if ttl <= end]
+        return tuple([Hop(ttl, answers) for ttl, answers in known if answers])
 
     def _heed(self, ttl: int, flow: Flow, reply: Reply) -> None:
         """Take in what is no Time Exceeded."""
@@ -395,6 +392,7 @@ class TraceSession:
             self._next_query += 1
         if not self._queue and not self._open:
             self.done = True
+            self._front = None  # it names this session: what refers to itself is freed late, and by a search of all memory
 
     def _enqueue(self, ttl: int) -> None:
         """Queue the first queries to a ttl; the queue is empty."""
