@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from pathwarden.cli.demo import SCENARIO
 from pathwarden.daemon import demo
-from pathwarden.sim.scenario import load
+from pathwarden.sim.scenario import Scenario, load
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
@@ -34,30 +35,26 @@ class _Written(Exception):
     """The week is on disk; what would follow is a page."""
 
 
-@pytest.fixture
-def written(monkeypatch, tmp_path):
-    scenario = load(SCENARIO)
-    scenario = replace(scenario, changes=tuple(change._replace(at_s=change.at_s / FASTER) for change in scenario.changes))
-    monkeypatch.setattr(demo, "WEEK_S", demo.WEEK_S // FASTER)
-    writers = []
+Week = tuple[list[Any], list[Any]]
 
-    def remembered(*args: Any, **kw: Any) -> Writer:
-        writers.append(Writer(*args, **kw))
-        return writers[-1]
 
-    def progress(day: int) -> None:
-        if day == 7:
-            raise _Written
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Week]:
+    """Writes a week with a seed: its events and some targets' traces."""
 
-    monkeypatch.setattr(demo, "Writer", remembered)
+    def week(seed: int) -> Week:
+        folder, writers = tmp_path_factory.mktemp("week"), []
 
-    def week(seed: int) -> tuple[list[Any], list[Any]]:
-        folder = tmp_path / str(len(writers))
-        folder.mkdir()
-        with monkeypatch.context() as patch:
+        def remembered(*args: Any, **kw: Any) -> Writer:
+            writers.append(Writer(*args, **kw))
+            return writers[-1]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(demo, "WEEK_S", demo.WEEK_S // FASTER)
+            patch.setattr(demo, "Writer", remembered)
             patch.setattr(time, "time_ns", lambda: START_NS)
             with pytest.raises(_Written):
-                demo.run(scenario, folder, seed, "", str, progress)
+                demo.run(_scenario(), folder, seed, "", str, _until_written)
         writers[-1].close()
         with Reader(folder / "history.db") as reader:
             events = [(event.event_type, event.target, event.at, event.body) for event in reader.events(limit=1000)]
@@ -67,8 +64,24 @@ def written(monkeypatch, tmp_path):
     return week
 
 
-def test_equal_seeds_give_equal_weeks_and_others_do_not(written):
-    first, again, other = written(5), written(5), written(6)
+@pytest.fixture(scope="module")
+def first(written: Callable[[int], Week]) -> Week:
+    """The week of one seed."""
+    return written(5)
+
+
+def _scenario() -> Scenario:
+    scenario = load(SCENARIO)
+    return replace(scenario, changes=tuple(change._replace(at_s=change.at_s / FASTER) for change in scenario.changes))
+
+
+def _until_written(day: int) -> None:
+    if day == 7:
+        raise _Written
+
+
+def test_equal_seeds_give_equal_weeks_and_others_do_not(first, written):
+    again, other = written(5), written(6)
     assert len(first[1]) > 600
     assert first == again
     for events, _ in (first, other):
@@ -76,8 +89,8 @@ def test_equal_seeds_give_equal_weeks_and_others_do_not(written):
     assert other != first
 
 
-def test_the_black_hole_of_the_week_has_its_place_and_its_incidents_end(written):
-    events, _ = written(5)
+def test_the_black_hole_of_the_week_has_its_place_and_its_incidents_end(first):
+    events, _ = first
     lost = {target: body for kind, target, _, body in events if kind == "target_unreachable" and target != "game"}
     assert lost.keys() == {"office", "video"}
     for body in lost.values():
