@@ -15,7 +15,7 @@ from equipment.cli import FIRST as FIRST_PATH
 from equipment.cli import Past
 from equipment.fakes import hop
 from equipment.recordings import SITE, START_S, atlas, scamper
-from pathwarden.cli import replay
+from pathwarden.cli import progress
 from pathwarden.cli.main import main
 from pathwarden.cli.replaying import files
 from pathwarden.cli.replaying.judging import Groups, Judging
@@ -393,8 +393,8 @@ def test_lines_fit_on_the_screen(run):
 
 
 def test_progress_is_for_terminals_alone(run, monkeypatch):
-    monkeypatch.setattr(replay, "LONG_S", 0.0)
-    monkeypatch.setattr(replay, "PROGRESS_S", 0.0)
+    monkeypatch.setattr(progress, "LONG_S", 0.0)
+    monkeypatch.setattr(progress, "PROGRESS_S", 0.0)
     path = CORPUS / "atlas-change.json"
     assert "\r" not in run(path)[2]
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)

@@ -23,6 +23,7 @@ COMMANDS = {
     "events": "what was told, newest last",
     "mute": "notify nothing of a target for a while",
     "accept": "take a target's path as usual",
+    "export": "the history in the forms of other programs",
     "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
     "db": "pack the history into one small file",
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     called = None if argv is not None else personality.program(sys.argv[0], *sys.orig_argv[:1])
     try:
         args = _stand_in(called, sys.argv[1:]) if called else _parsed(_joined(sys.argv[1:] if argv is None else argv))
-        return int(importlib.import_module(f"pathwarden.cli.{args.command}").run(args))
+        return int(_module(args.command).run(args))
     except OperatorError as error:
         name = called.name if called else "pathwarden"
         sys.stderr.write("".join(f"{name}: {line}\n" for line in str(error).splitlines()))
@@ -107,12 +108,23 @@ def _parser(command: str | None) -> _Parser:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
     for name, text in COMMANDS.items():
         if name == command:
-            module = importlib.import_module(f"pathwarden.cli.{name}")
+            module = _module(name)
             module.add_parser(subparsers)
             parser.complain = subparsers.choices[name].complain = getattr(module, "complain", None)
         else:
             subparsers.add_parser(name, help=text)
     return parser
+
+
+def _module(command: str) -> Any:  # noqa: ANN401 - a module
+    """The command's module. Raises `OperatorError` if it is none of those that are installed."""
+    name = f"pathwarden.cli.{command}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise OperatorError(f"{command} is not installed", "install the package pathwarden-tools") from None
 
 
 def _joined(arguments: list[str]) -> list[str]:

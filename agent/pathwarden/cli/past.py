@@ -2,20 +2,26 @@
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from pathwarden.cli.importing.place import open_imports, origins
 from pathwarden.detect.detector import Detector
 from pathwarden.errors import ConfigError
+from pathwarden.export.origin import Origin
 from pathwarden.model.history import Route
 from pathwarden.model.settings import Settings, Target
 from pathwarden.present.instants import LAST_NS, parse_instant
 from pathwarden.store.reader import Reader
 
+MOST_NAMED = 20  # targets that an error names
 MOST = 10_000  # rows printed at once: about 10 MB of memory
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"-(\d{1,9})([smhdw])", re.ASCII)
+_UNIX = re.compile(r"\d{9,10}", re.ASCII)  # seconds since 1970: from 1973 on, so that a year alone is none
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", re.ASCII)
 _NS = 1_000_000_000
 
@@ -25,14 +31,67 @@ def open_history(settings: Settings) -> Reader:
     return Reader(Path(settings.agent.db))
 
 
-def check_target(tid: str, settings: Settings, reader: Reader) -> Target | None:
-    """The configured target of this id; None if only the history knows it. Raises `ConfigError` if nobody does."""
-    configured = {target.tid: target for target in settings.targets}
-    known = sorted({*configured, *reader.states()})
-    if tid not in known:
-        remedy = f"known are {', '.join(known)}" if known else "nothing was traced yet"
+class Held(NamedTuple):
+    """A target's history: the reader that has it, the configured target (None: only the history knows it), and whose traces they are."""
+
+    reader: Reader
+    target: Target | None
+    origin: Origin
+
+
+@contextmanager
+def held(tids: Iterable[str] | None, settings: Settings) -> Iterator[dict[str, Held]]:
+    """The histories of these targets, imported ones too; None: of all that this agent measured itself.
+
+    Raises `ConfigError` for a target that nobody knows, `OperatorError` if there is no history.
+    """
+    with ExitStack() as stack:
+        imports = open_imports(Path(settings.agent.db))
+        foreign = origins(stack.enter_context(imports)) if imports else {}
+        wanted = None if tids is None else list(dict.fromkeys(tids))
+        found = {tid: Held(imports, None, foreign[tid]) for tid in wanted or () if imports and tid in foreign}
+        if wanted is None or len(found) < len(wanted):
+            reader = stack.enter_context(open_history(settings))
+            for tid in sorted(known(settings, reader)) if wanted is None else wanted:
+                if tid not in found:
+                    target = check_target(tid, settings, reader, foreign)
+                    host = target.host if target else ""
+                    found[tid] = Held(reader, target, Origin.of_ours(settings.agent.name, tid, host))
+        yield {tid: found[tid] for tid in wanted or found}
+
+
+def known(settings: Settings, reader: Reader) -> set[str]:
+    """The ids of all targets that are configured or have a history here."""
+    return {*(target.tid for target in settings.targets), *reader.states()}
+
+
+def bounds(since: str | None, until: str | None, now_ns: int) -> tuple[int | None, int | None]:
+    """The instants of `--from` and `--to`, None without. Raises `ConfigError` for what is no time, and if they are backwards."""
+    start = instant(since, now_ns, "--from") if since else None
+    end = instant(until, now_ns, "--to") if until else None
+    if start is not None and end is not None and start > end:
+        raise ConfigError(f"--from {since} is later than --to {until}", "exchange the two")
+    return start, end
+
+
+def add_span(parser: argparse.ArgumentParser) -> None:
+    """Add `--from` and `--to`."""
+    form = "2026-11-21T08:45:00Z, '2026-11-21 08:45' (local), 1795250700, or so long ago: -30m -2h -3d"
+    parser.add_argument("--from", dest="since", metavar="TIME", help=f"only from then on: {form}")
+    parser.add_argument("--to", dest="until", metavar="TIME", help="only up to then")
+
+
+def check_target(tid: str, settings: Settings, reader: Reader, foreign: Iterable[str] = ()) -> Target | None:
+    """The configured target of this id; None if only the history knows it. Raises `ConfigError` if nobody does.
+
+    `foreign` are the ids of imported targets, for the error to name.
+    """
+    if tid not in known(settings, reader):
+        names = [*sorted(known(settings, reader)), *foreign]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        remedy = f"known are {', '.join(names[:MOST_NAMED])}{more}" if names else "nothing was traced yet"
         raise ConfigError(f"there is no target {tid!r}", remedy)
-    return configured.get(tid)
+    return next((target for target in settings.targets if target.tid == tid), None)
 
 
 def in_force(tid: str, states: Mapping[str, str], routes: list[Route]) -> tuple[str | None, str | None]:
@@ -48,10 +107,15 @@ def in_force(tid: str, states: Mapping[str, str], routes: list[Route]) -> tuple[
 
 
 def instant(text: str, now_ns: int, option: str = "--at") -> int:
-    """Wall-clock ns of `2026-11-21T08:45:00Z`, `2026-11-21 08:45` (local), or `-2h` before now. Raises `ConfigError`, naming the option."""
+    """Wall-clock ns of `2026-11-21T08:45:00Z`, `2026-11-21 08:45` (local), `1795250700`, or `-2h` before now.
+
+    Raises `ConfigError`, naming the option.
+    """
     ago = _AGO.fullmatch(text)
     if ago:
         at = now_ns - int(ago[1]) * SECONDS[ago[2]] * _NS
+    elif _UNIX.fullmatch(text):
+        at = int(text) * _NS
     elif _LOCAL.fullmatch(text):
         at = _local(text, option)
     else:

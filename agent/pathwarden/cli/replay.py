@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from pathwarden.cli.events import COLORS, SEVERITY, TIME
 from pathwarden.cli.past import instant
+from pathwarden.cli.progress import Progress
 from pathwarden.cli.replaying.files import MOST_FILES, STANDARD_INPUT, Index, Source
 from pathwarden.cli.replaying.judging import LEARN_S, Group, Groups, Judging, body
 from pathwarden.cli.terminal import Screen, clean, counted, local, remark, say, say_json, width
@@ -16,8 +17,6 @@ from pathwarden.export.reading.recorded import HERE, Recorded
 from pathwarden.present.instants import LAST_NS, rfc3339
 
 MOST_NAMED = 10  # targets that an error names
-PROGRESS_S = 0.2  # between two lines of it
-LONG_S = 1.0  # before the first: what takes less needs none
 
 ABOUT = """\
 Feeds recorded traces through the detector that the daemon uses, in the order in which they were made, and prints what it would have
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         for name in args.files:
             sources.append(Source(name))
             stack.callback(sources[-1].close)
-        progress = _Progress(args)
+        progress = Progress(args)
         stack.callback(progress.clear)
         index = Index(sources, skip=args.skip_bad)
         index.fill(_Wanted(args), progress.say)
@@ -104,29 +103,7 @@ class _Wanted:
         return named and self._since <= recorded.trace.at <= self._until
 
 
-class _Progress:
-    """A line on standard error for who waits at a terminal."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._told = sys.stderr.isatty() and not args.quiet
-        self._next = time.monotonic() + LONG_S
-        self._shown = False
-
-    def say(self, what: str, part: float) -> None:
-        """Tell how far `what` is, now and then."""
-        if self._told and time.monotonic() >= self._next:
-            self._next, self._shown = time.monotonic() + PROGRESS_S, True
-            sys.stderr.write(f"\r\x1b[K{clean(what)}: {100 * part:.0f} %")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the line away: it was for the time of waiting."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            self._shown = False
-
-
-def _replay(args: argparse.Namespace, index: Index, judging: Judging, progress: _Progress) -> None:
+def _replay(args: argparse.Namespace, index: Index, judging: Judging, progress: Progress) -> None:
     groups, screen = Groups(), Screen(args)
     text = not args.summary and not args.json
     for recorded in index.replay(progress.say):
@@ -139,7 +116,7 @@ def _replay(args: argparse.Namespace, index: Index, judging: Judging, progress: 
     _print(screen, groups.ended(2 * LAST_NS), progress, told=text)
 
 
-def _print(screen: Screen, groups: Iterable[Group], progress: _Progress, *, told: bool) -> None:
+def _print(screen: Screen, groups: Iterable[Group], progress: Progress, *, told: bool) -> None:
     for group in groups:
         if told:
             progress.clear()
@@ -228,7 +205,7 @@ def _left_out(args: argparse.Namespace, index: Index) -> None:
         remark(args, f"left out, since unreadable: {index.bad}; the first is {clean(index.first_bad)}")
 
 
-def _nothing(args: argparse.Namespace, index: Index, progress: _Progress) -> int:
+def _nothing(args: argparse.Namespace, index: Index, progress: Progress) -> int:
     """No trace is wanted. Raises `ConfigError` where the files or the target are to blame; a time without traces is an answer."""
     progress.clear()
     _left_out(args, index)

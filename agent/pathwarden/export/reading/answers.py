@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from pathwarden.export.reading.recorded import Unreadable
-from pathwarden.model.probe import Method, MplsLabel, ReplyKind
+from pathwarden.model.probe import Flow, Method, MplsLabel, ReplyKind
 from pathwarden.model.trace import Ending, Hop
 from pathwarden.wire import icmp4, icmp6
 
 MOST_ANSWERS = 4096  # of a trace; 255 hops with 16 probes each
+MOST_MTU = 2**32 - 1  # four bytes in ICMPv6, and a stranger fills them
 _SYN_ACK, _RST = 0x12, 0x04
 _ECHO_REPLY6 = 129
 _KINDS = {
@@ -33,9 +34,10 @@ _BY_CODE = {
 }
 UNREACHABLE = {4: icmp4.UNREACHABLE, 6: icmp6.UNREACHABLE}
 PORT = {4: icmp4.PORT, 6: icmp6.PORT}
+PROTOCOL = {4: (icmp4.UNREACHABLE, 2), 6: (icmp6.PARAMETER_PROBLEM, 1)}  # RFC 792; RFC 4443: unrecognised next header
 TIME_EXCEEDED = {4: icmp4.TIME_EXCEEDED, 6: icmp6.TIME_EXCEEDED}
 ECHO_REPLY = {4: icmp4.ECHO_REPLY, 6: _ECHO_REPLY6}
-_OVERHEAD = {Method.UDP: 8, Method.ICMP: 8, Method.TCP: 20}
+_OVERHEAD = {Method.UDP: 8, Method.ICMP: 8, Method.TCP: 20, Method.TCP_CONNECT: 20, Method.UDPLITE: 8, Method.DCCP: 20, Method.RAW: 0}
 _HEADER = {4: 20, 6: 40}
 
 
@@ -57,6 +59,11 @@ def tcp_kind(flags: int) -> ReplyKind:
 def datagram_size(af: int, method: Method, payload: int) -> int:
     """Bytes of the whole datagram with this payload; 0 stays 0 (unknown)."""
     return payload + _HEADER[af] + _OVERHEAD[method] if payload else 0
+
+
+def payload_size(flow: Flow) -> int:
+    """The opposite: bytes behind the header of transport."""
+    return max(flow.size - _HEADER[flow.af] - _OVERHEAD[flow.method] - len(flow.extra.tcp_options), 0)
 
 
 def label(number: int, traffic_class: int, bottom: int, ttl: int) -> MplsLabel:

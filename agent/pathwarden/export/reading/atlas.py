@@ -8,16 +8,23 @@ Facts that shape the reading:
 3. After a gap of silent hops a last probe has ttl 255 and asks the destination itself. Unanswered it is no hop.
 4. `late` replies belong to an earlier probe and `dup` ones were counted already: neither is an answer of its hop.
 5. Results of firmware below 4460 have other names for the same members.
+6. Results that we wrote say in `pathwarden` what the form has no words for: how the trace ended (export.facts), and with an answer its
+   kind where the place would tell another.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from pathwarden.engine.distance import pull_back
+from pathwarden.export import facts
+from pathwarden.export.origin import ATLAS, MOST_ID, Origin
 from pathwarden.export.reading.answers import (
     ECHO_REPLY,
+    ICMP_TYPES,
     MOST_ANSWERS,
+    MOST_MTU,
     PORT,
+    PROTOCOL,
     TIME_EXCEEDED,
     UNREACHABLE,
     arrival,
@@ -35,16 +42,19 @@ from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, KernelRoute, M
 LAST_TTL = 255  # of the probe after a gap
 CLOCK_TRUSTED_S = 86_400  # a crystal strays a second or two a day, and results count whole seconds
 _SECOND = 1_000_000_000
-_METHODS = {"UDP": Method.UDP, "ICMP": Method.ICMP, "TCP": Method.TCP}
+METHODS = {"UDP": Method.UDP, "ICMP": Method.ICMP, "TCP": Method.TCP}
 _OLD_NAMES = {"addr": "dst_addr", "name": "dst_name", "paris-id": "paris_id", "pf": "af", "srcaddr": "src_addr", "mode": "proto"}
 # `err` as (type, code) by family; a number is the code of a destination unreachable.
-_ERRORS: dict[int, dict[object, tuple[int, int]]] = {
+ERRORS: dict[int, dict[object, tuple[int, int]]] = {
     4: {"N": (3, 0), "H": (3, 1), "P": (3, 2), "p": (3, 3), "A": (3, 13)},
     6: {"N": (1, 0), "A": (1, 1), "h": (1, 2), "H": (1, 3), "p": (1, 4), "P": (4, 1)},
 }
 _TOO_BIG = {4: (3, 4), 6: (2, 0)}
 _FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
 _ITS = {"traceroute", None}
+_UNQUOTED = (ReplyKind.ECHO_REPLY, ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER)
+_NO_NAME = "name resolution failed"
+Kind = tuple[ReplyKind, int, int]  # with the type and code of ICMP, 0 and 0 where it is none
 
 
 def is_mine(values: Mapping[str, Any]) -> bool:
@@ -68,6 +78,7 @@ class _Result:
 
     def __init__(self, head: Fields) -> None:
         self.head = head
+        self.facts = facts.read(head)
         self.af = head.integer("af", 4, 6)
         if self.af not in UNREACHABLE:
             raise head.wrong("af", "4 or 6")
@@ -83,15 +94,17 @@ class _Result:
         name = head.text("dst_name", "") or self.address
         if not name:
             raise head.wrong("dst_name", "a name or an address")
-        series = f"measurement {head.integer('msm_id', 0, 2**63, 0)}, IPv{self.af} {self.method.upper()}"
-        stream = Stream(f"probe-{head.integer('prb_id', 0, 2**63)}", series, name, str(paris))
-        return Recorded(stream, self._trace(name, paris))
+        measurement, probe = head.integer("msm_id", 0, MOST_ID, 0), head.integer("prb_id", 0, MOST_ID)
+        stream = Stream(f"probe-{probe}", f"measurement {measurement}, IPv{self.af} {self.method.upper()}", name, str(paris))
+        return Recorded(stream, self._trace(name, paris), Origin(name, measurement, probe, stream.vantage, form=ATLAS))
 
     def _method(self) -> Method:
+        if self.facts:
+            return self.facts.method
         name = self.head.text("proto").upper().rstrip("46")  # firmware 4400 wrote UDP4 and UDP6
-        if name not in _METHODS:
+        if name not in METHODS:
             raise self.head.wrong("proto", "UDP, ICMP or TCP")
-        return _METHODS[name]
+        return METHODS[name]
 
     def _trace(self, name: str, paris: int) -> Trace:
         head = self.head
@@ -99,13 +112,12 @@ class _Result:
         source = head.address("src_addr", self.af, "")
         size = datagram_size(self.af, self.method, head.integer("size", 0, 65535, 0))
         hops = self._hops()
-        reached = arrival(hops, self.address) if self.address else None
-        ended = ending(hops, reached, Ending.GAP)
-        if reached is not None:
-            hops, reached = pull_back(hops, reached)
-        error = self.error if self.address else f"unknown_host: {name}"
-        failed = bool(error) and not any(hop.responders for hop in hops)
-        if not self.address and not failed:
+        known = self.facts or self._guess(hops, name)
+        if not self.facts and known.reached_ttl is not None:
+            hops, reached = pull_back(hops, known.reached_ttl)
+            known = known._replace(reached_ttl=reached)
+        facts.check_reached(head, known, hops)
+        if not self.address and known.ending is not Ending.ERROR:
             raise head.wrong("dst_addr", "the address that was probed")
         return Trace(
             target=name,
@@ -118,15 +130,24 @@ class _Result:
             at=at,
             mono_ns=at,
             duration_ns=max(head.integer("endtime", 0, LAST_NS // _SECOND, at // _SECOND) * _SECOND - at, 0),
-            clock_synced=0 <= head.integer("lts", -1, LAST_NS, 0) <= CLOCK_TRUSTED_S,
-            ending=Ending.ERROR if failed else ended,
-            error=error if failed else "",
-            reached_ttl=reached,
-            hops=() if failed else hops,
-            probes=self.probes,
-            late=self.late,
-            duplicates=self.duplicates,
+            clock_synced=known.clock_synced,
+            ending=known.ending,
+            error=known.error,
+            reached_ttl=known.reached_ttl,
+            hops=hops if self.facts or known.ending is not Ending.ERROR else (),
+            probes=known.probes,
+            late=known.late,
+            duplicates=known.duplicates,
         )
+
+    def _guess(self, hops: tuple[Hop, ...], name: str) -> facts.Facts:
+        """How a trace ended of which nobody says so."""
+        reached = arrival(hops, self.address) if self.address else None
+        error = self.error if self.address else f"unknown_host: {name}"
+        failed = bool(error) and not any(hop.responders for hop in hops)
+        ended = Ending.ERROR if failed else ending(hops, reached, Ending.GAP)
+        synced = 0 <= self.head.integer("lts", -1, LAST_NS, 0) <= CLOCK_TRUSTED_S
+        return facts.Facts(self.method, ended, error if failed else "", reached, self.probes, self.late, self.duplicates, synced)
 
     def _line(self, source: str) -> KernelRoute | None:
         """The probe's line: another public address is another epoch, as it is for us."""
@@ -140,7 +161,7 @@ class _Result:
                 self.error = f"send_failed: {hop.text('error')}"
                 continue
             rows.setdefault(hop.integer("hop", 1, LAST_TTL), []).extend(hop.children("result"))
-        last = max(rows, default=0)
+        last = self.facts.reached_ttl if self.facts else max(rows, default=0)
         hops = [Hop(ttl, tuple(self._answers(replies, ttl == last))) for ttl, replies in sorted(rows.items())]
         if hops and hops[-1].ttl == LAST_TTL and not hops[-1].responders:
             hops.pop()
@@ -168,14 +189,14 @@ class _Result:
 
     def _answer(self, reply: Fields, query: int, final: bool) -> Answer:
         responder = reply.address("from", self.af)
-        kind, icmp_type, icmp_code = self._kind(reply, arrived=final and responder == self.address)
+        arrived = final and responder == self.address
+        kind, icmp_type, icmp_code = _stated(reply, self.af) or kind_of(reply, self.af, self.method, arrived=arrived)
         tos = reply.integer("itos", 0, 255, -1)
         marks = Marks(
             tos=-1 if tos == self.head.integer("tos", 0, 255, 0) else tos,
-            mtu=reply.integer("mtu", 0, 65535, 0),
+            mtu=reply.integer("mtu", 0, MOST_MTU, 0),
             extensions=_extensions(reply),
         )
-        quoted = kind not in (ReplyKind.ECHO_REPLY, ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER)
         return Answer(
             query,
             responder,
@@ -184,26 +205,68 @@ class _Result:
             icmp_type,
             icmp_code,
             reply.integer("ttl", 0, 255, 0),
-            reply.integer("ittl", 0, 255, 1) if quoted else 0,
+            reply.integer("ittl", 0, 255, 1) if quotes(kind) else 0,
             UNMARKED if marks == UNMARKED else marks,
         )
 
-    def _kind(self, reply: Fields, *, arrived: bool) -> tuple[ReplyKind, int, int]:
-        af, error = self.af, reply.raw("err")
-        if "flags" in reply:
-            return tcp_kind(sum(_FLAGS.get(letter, 0) for letter in set(reply.text("flags")))), 0, 0
-        if error is not None:
-            of = (UNREACHABLE[af], reply.integer("err", 0, 255)) if isinstance(error, int | float) else _ERRORS[af].get(_key(error))
-            if of is None:
-                raise reply.wrong("err", f"a code or one of {' '.join(map(str, _ERRORS[af]))}")
-            return icmp_kind(af, *of), *of
-        if "mtu" in reply:
-            return ReplyKind.PACKET_TOO_BIG, *_TOO_BIG[af]
-        if not arrived:
-            return ReplyKind.TIME_EXCEEDED, TIME_EXCEEDED[af], 0
-        if self.method is Method.UDP:  # the probe leaves `err` out where it expects a port unreachable
-            return ReplyKind.PORT_UNREACHABLE, UNREACHABLE[af], PORT[af]
-        return (ReplyKind.ECHO_REPLY, ECHO_REPLY[af], 0) if self.method is Method.ICMP else (ReplyKind.ANSWER, 0, 0)
+
+def quotes(kind: ReplyKind) -> bool:
+    """Whether an answer of this kind quotes the probe."""
+    return kind not in _UNQUOTED
+
+
+def kind_of(reply: Fields, af: int, method: Method, *, arrived: bool) -> Kind:
+    """What an answer says in the words of the form; `arrived`: it is the destination's, in the last hop. Raises `Unreadable`."""
+    error = reply.raw("err")
+    if "flags" in reply:
+        return tcp_kind(sum(_FLAGS.get(letter, 0) for letter in set(reply.text("flags")))), 0, 0
+    if error is not None:
+        of = (UNREACHABLE[af], reply.integer("err", 0, 255)) if isinstance(error, int | float) else ERRORS[af].get(_key(error))
+        if of is None:
+            raise reply.wrong("err", f"a code or one of {' '.join(map(str, ERRORS[af]))}")
+        return icmp_kind(af, *of), *of
+    if "mtu" in reply:
+        return ReplyKind.PACKET_TOO_BIG, *_TOO_BIG[af]
+    return _ARRIVALS[method](af) if arrived else (ReplyKind.TIME_EXCEEDED, TIME_EXCEEDED[af], 0)
+
+
+def _port(af: int) -> Kind:
+    return ReplyKind.PORT_UNREACHABLE, UNREACHABLE[af], PORT[af]
+
+
+def _echo(af: int) -> Kind:
+    return ReplyKind.ECHO_REPLY, ECHO_REPLY[af], 0
+
+
+def _protocol(af: int) -> Kind:
+    return icmp_kind(af, *PROTOCOL[af]), *PROTOCOL[af]
+
+
+def _answer(_af: int) -> Kind:
+    return ReplyKind.ANSWER, 0, 0
+
+
+# How a destination takes a probe as it should; for UDP the probe of RIPE Atlas leaves `err` out, too.
+_ARRIVALS = {
+    Method.UDP: _port,
+    Method.UDPLITE: _port,
+    Method.DCCP: _port,
+    Method.ICMP: _echo,
+    Method.RAW: _protocol,
+    Method.TCP: _answer,
+    Method.TCP_CONNECT: _answer,
+}
+
+
+def _stated(reply: Fields, af: int) -> Kind | None:
+    """What we said of an answer (fact 6)."""
+    if facts.MEMBER not in reply:
+        return None
+    said = reply.child(facts.MEMBER)
+    kind, icmp_type, icmp_code = said.one_of("kind", ReplyKind), said.integer("icmp_type", 0, 255), said.integer("icmp_code", 0, 255)
+    if quotes(kind) and (icmp_type not in ICMP_TYPES[af] or icmp_kind(af, icmp_type, icmp_code) is not kind):
+        raise said.wrong("icmp_type", f"one of {kind}")
+    return kind, icmp_type, icmp_code
 
 
 def _key(error: object) -> object:

@@ -1,9 +1,10 @@
 """The members of a JSON object, each of the type and in the range that its place allows; all else is `Unreadable`, named by its place."""
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 from pathwarden.export.reading.recorded import Unreadable
 from pathwarden.wire.address import pack4, pack6, unpack4, unpack6
@@ -12,6 +13,7 @@ LAST_NS = 2**63 - 1  # what the history's integers hold: the year 2262
 MOST_TEXT = 1024  # characters; the longest host name has 253
 MOST_MS = 3_600_000.0  # an RTT of an hour is none
 _SHOWN = 40  # characters of a wrong value
+_Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 class Fields:
@@ -67,6 +69,13 @@ class Fields:
         if not isinstance(value, str) or len(value) > MOST_TEXT or not _whole(value):
             raise self.wrong(key, f"a text of at most {MOST_TEXT} characters without halves of surrogate pairs")
         return value
+
+    def one_of(self, key: str, kinds: type[_Kind]) -> _Kind:
+        """One of a few words."""
+        try:
+            return kinds(self.text(key))
+        except ValueError:
+            raise self.wrong(key, f"one of {', '.join(kinds)}") from None
 
     def address(self, key: str, af: int, default: str | None = None) -> str:
         """An address of this family (4 or 6) in its canonical form; `default`, if there is one, where it is absent, null or ''."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 from pathwarden.errors import PROBE_ERRORS
 from pathwarden.export.reading.answers import ICMP_TYPES, MOST_ANSWERS, icmp_kind
@@ -27,7 +27,6 @@ _LABEL = re.compile(r"L=(\d{1,7}),E=(\d),S=([01]),T=(\d{1,3})", re.ASCII)
 _MPLS, _MPLS_OBJECT = "MPLS:", (1, 1)
 _MS = 1e-6
 _MOST_MS = LAST_NS * _MS
-_Kind = TypeVar("_Kind", Ending, Reason, Method, ReplyKind)
 _NO_ICMP = (ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER)
 
 
@@ -60,7 +59,7 @@ def _trace(head: Fields, target: str, source: str, port: int, number: int) -> Tr
         raise head.wrong("af", "4 or 6")
     address = head.address("address", af, "")
     route = _kernel_route(head.child("kernel_route"), af) if "kernel_route" in head else None
-    ending = _one_of(head, "ending", Ending)
+    ending = head.one_of("ending", Ending)
     at = _instant(head, "at")
     hops = tuple(_hop(hop, af) for hop in head.children("hops"))
     if sum(len(hop.answers) for hop in hops) > MOST_ANSWERS:
@@ -73,11 +72,11 @@ def _trace(head: Fields, target: str, source: str, port: int, number: int) -> Tr
     return Trace(
         target=target,
         address=address,
-        flow=Flow(af, _one_of(head, "method", Method), route.source if route else "", address, number, port, 0, 0, 0),
+        flow=Flow(af, head.one_of("method", Method), route.source if route else "", address, number, port, 0, 0, 0),
         source=source,
         kernel_route=route,
         transport=head.text("transport", ""),
-        reason=_one_of(head, "reason", Reason),
+        reason=head.one_of("reason", Reason),
         at=at,
         mono_ns=at,
         duration_ns=head.ns("duration_ms", _MOST_MS) or 0,
@@ -90,13 +89,6 @@ def _trace(head: Fields, target: str, source: str, port: int, number: int) -> Tr
         late=head.integer("late", 0, LAST_NS, 0),
         duplicates=head.integer("duplicates", 0, LAST_NS, 0),
     )
-
-
-def _one_of(head: Fields, key: str, kinds: type[_Kind]) -> _Kind:
-    try:
-        return kinds(head.text(key))
-    except ValueError:
-        raise head.wrong(key, f"one of {', '.join(kinds)}") from None
 
 
 def _instant(head: Fields, key: str) -> int:
@@ -127,7 +119,7 @@ def _answer(answer: Fields, query: int, af: int) -> Answer:
     if "responder" not in answer:
         return Answer(query)
     marks = _marks(answer.child("marks")) if "marks" in answer else UNMARKED
-    kind = _one_of(answer, "kind", ReplyKind)
+    kind = answer.one_of("kind", ReplyKind)
     of = _icmp(af, kind, answer.text("annotation", ""), marks.mtu)
     if of is None:
         raise answer.wrong("annotation", f"one that {kind} can have")

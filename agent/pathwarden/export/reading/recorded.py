@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pathwarden.export.origin import Origin
 from pathwarden.model.trace import Trace
 
 HERE = "here"  # the vantage of our own traces
@@ -27,10 +28,11 @@ class Stream(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A trace of a file. Its `mono_ns` is its `at`: no file keeps the monotonic clock."""
+    """A trace of a file. Its `mono_ns` is its `at`: no file keeps the monotonic clock. `origin` is None for our own JSON."""
 
     stream: Stream
     trace: Trace
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,16 @@ Facts that shape the reading:
    so runs of their own are flows of their own.
 3. `src` is the line: another address is another epoch.
 4. icmp_q_ipl is left out: some versions wrote its bytes in the host's order.
+5. Traces that we wrote say in `pathwarden` what the form has no words for (export.facts), and in `asked` how many probes each ttl got,
+   as pairs.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from pathwarden.export.reading.answers import MOST_ANSWERS, arrival, ending, icmp_kind, label, tcp_kind
+from pathwarden.export import facts
+from pathwarden.export.origin import SCAMPER, Origin
+from pathwarden.export.reading.answers import ICMP_TYPES, MOST_ANSWERS, MOST_MTU, arrival, ending, icmp_kind, label, tcp_kind
 from pathwarden.export.reading.fields import LAST_NS, Fields
 from pathwarden.export.reading.recorded import Ignored, Recorded, Stream, Unreadable
 from pathwarden.model.probe import Extension, Flow, Method, MplsStack, OtherObject, ReplyKind
@@ -22,13 +26,15 @@ _SECOND = 1_000_000_000
 _CYCLES = ("cycle-start", "cycle-def", "cycle-stop")
 _OTHERS = ("dealias", "host", "http", "neighbourdisc", "owamp", "ping", "sniff", "sting", "tbit", "tracelb", "udpprobe")
 _TYPES = frozenset({"trace", *_OTHERS, *_CYCLES})
-_METHODS = {
+METHODS = {
     "udp": Method.UDP,
     "udp-paris": Method.UDP,
     "icmp-echo": Method.ICMP,
     "icmp-echo-paris": Method.ICMP,
     "tcp": Method.TCP,
     "tcp-ack": Method.TCP,
+    # Not scamper's own: it has no such methods, and we do.
+    **{method.value: method for method in (Method.TCP_CONNECT, Method.UDPLITE, Method.DCCP, Method.RAW)},
 }
 _GAP, _ERROR = "GAPLIMIT", "ERROR"
 _PORTS = 65535
@@ -47,17 +53,31 @@ def read(values: Mapping[str, Any]) -> Recorded | Ignored:
     if kind != "trace":
         return Ignored("" if kind in _CYCLES else str(kind))
     head = Fields(values)
-    if head.text("method") not in _METHODS:
-        raise head.wrong("method", f"one of {', '.join(_METHODS)}")
-    af = head.family("dst")
-    source, address = head.address("src", af, ""), head.address("dst", af)
-    flow, name = _flow(head, af, source, address)
-    stream = Stream(head.text("monitor", "") or source, f"IPv{af} {head.text('method')}", address, name)
-    return Recorded(stream, _trace(head, flow))
+    if head.text("method") not in METHODS:
+        raise head.wrong("method", f"one of {', '.join(METHODS)}")
+    said = head.child(facts.MEMBER) if facts.MEMBER in head else None
+    # Without an address only we write a trace: the name did not resolve.
+    af = said.integer("af", 4, 6) if said and "dst" not in head else head.family("dst")
+    if af not in ICMP_TYPES:
+        raise head.wrong("dst", "an address")
+    source, address = head.address("src", af, ""), head.address("dst", af, "" if said else None)
+    asked_for = (said.text("name", "") if said else "") or address
+    if not asked_for:
+        raise head.wrong("dst", "an address")
+    flow, flow_name = _flow(head, af, source, address)
+    monitor, method = head.text("monitor", "") or source, head.text("method")
+    origin = _origin(monitor, asked_for, "" if said else method)
+    return Recorded(Stream(monitor, f"IPv{af} {method}", asked_for, flow_name), _trace(head, flow), origin)
+
+
+def _origin(monitor: str, name: str, method: str) -> Origin:
+    """With numbers of the kind that RIPE Atlas has, in case somebody wants it in that form."""
+    ours = Origin.of_ours(monitor, name, name)
+    return ours._replace(method=method, form=SCAMPER)
 
 
 def _flow(head: Fields, af: int, source: str, address: str) -> tuple[Flow, str]:
-    method = _METHODS[head.text("method")]
+    method = METHODS[head.text("method")]
     sport, dport = head.integer("sport", 0, _PORTS, 0), head.integer("dport", 0, _PORTS, 0)
     name = f"{sport}-{dport}" if "sport" in head else ""
     if "icmp_sum" in head:
@@ -70,9 +90,8 @@ def _trace(head: Fields, flow: Flow) -> Trace:
     start = head.child("start")
     at = start.integer("sec", 0, LAST_NS // _SECOND - 1) * _SECOND + start.integer("usec", 0, 999_999, 0) * 1000
     hops = _hops(head, flow)
-    reached = arrival(hops, flow.dst)
-    stop = head.text("stop_reason", "")
-    failed = stop == _ERROR and not any(hop.responders for hop in hops)
+    known = facts.read(head) or _guess(head, hops, flow)
+    facts.check_reached(head, known, hops)
     return Trace(
         target=flow.dst,
         address=flow.dst,
@@ -84,15 +103,27 @@ def _trace(head: Fields, flow: Flow) -> Trace:
         at=at,
         mono_ns=at,
         duration_ns=0,
-        clock_synced=True,
-        ending=Ending.ERROR if failed else ending(hops, reached, Ending.GAP if stop == _GAP else Ending.MAX_TTL),
-        error=f"send_failed: errno {head.integer('stop_data', 0, 255, 0)}" if failed else "",
-        reached_ttl=reached,
-        hops=() if failed else hops,
-        probes=head.integer("probe_count", 0, _PORTS, sum(len(hop.answers) for hop in hops)),
-        late=0,
-        duplicates=sum(1 for _ in head.children("hops")) - sum(len(hop.rtts_ns) for hop in hops),
+        clock_synced=known.clock_synced,
+        ending=known.ending,
+        error=known.error,
+        reached_ttl=known.reached_ttl,
+        hops=hops if facts.MEMBER in head or known.ending is not Ending.ERROR else (),
+        probes=known.probes,
+        late=known.late,
+        duplicates=known.duplicates,
     )
+
+
+def _guess(head: Fields, hops: tuple[Hop, ...], flow: Flow) -> facts.Facts:
+    """How a trace ended of which nobody says so in our words."""
+    reached = arrival(hops, flow.dst)
+    stop = head.text("stop_reason", "")
+    failed = stop == _ERROR and not any(hop.responders for hop in hops)
+    ended = Ending.ERROR if failed else ending(hops, reached, Ending.GAP if stop == _GAP else Ending.MAX_TTL)
+    error = f"send_failed: errno {head.integer('stop_data', 0, 255, 0)}" if failed else ""
+    probes = head.integer("probe_count", 0, _PORTS, sum(len(hop.answers) for hop in hops))
+    duplicates = sum(1 for _ in head.children("hops")) - sum(len(hop.rtts_ns) for hop in hops)
+    return facts.Facts(flow.method, ended, error, reached, probes, 0, duplicates, clock_synced=True)
 
 
 def _hops(head: Fields, flow: Flow) -> tuple[Hop, ...]:
@@ -101,6 +132,8 @@ def _hops(head: Fields, flow: Flow) -> tuple[Hop, ...]:
     for reply in head.children("hops"):
         ttl, attempt = reply.integer("probe_ttl", 1, 255), reply.integer("probe_id", 0, 255, 1)
         found.setdefault(ttl, {}).setdefault(attempt, _answer(reply, flow))
+    if facts.MEMBER in head:
+        return _asked(head.child(facts.MEMBER), found)
     attempts = head.integer("attempts", 0, 255, 1)
     every = any(len(answered) > 1 for answered in found.values())
     first, last = head.integer("firsthop", 0, 255, 1), max([head.integer("hop_count", 0, 255, 0), *found])
@@ -108,6 +141,22 @@ def _hops(head: Fields, flow: Flow) -> tuple[Hop, ...]:
     if sum(len(hop.answers) for hop in hops) > MOST_ANSWERS:
         raise Unreadable(f"it has more than {MOST_ANSWERS} answers")
     return tuple(hop for hop in hops if hop.answers)
+
+
+def _asked(said: Fields, found: Mapping[int, Mapping[int, Answer]]) -> tuple[Hop, ...]:
+    """The hops where the trace says how many probes each ttl got (fact 5)."""
+    asked = {}
+    for each in said.children("asked"):
+        asked[each.integer("ttl", 1, 255)] = each.integer("probes", 1, MOST_ANSWERS)
+    answered = {ttl: max(answers) for ttl, answers in found.items()}
+    if any(asked.get(ttl, 0) < last for ttl, last in answered.items()) or any(0 in answers for answers in found.values()):
+        raise said.wrong("asked", "all ttls with at least as many probes as answered")
+    if sum(asked.values()) > MOST_ANSWERS:
+        raise Unreadable(f"it has more than {MOST_ANSWERS} answers")
+    return tuple(
+        Hop(ttl, tuple(found.get(ttl, {}).get(place, _SILENT)._replace(query=place - 1) for place in range(1, probes + 1)))
+        for ttl, probes in sorted(asked.items())
+    )
 
 
 def _row(answered: Mapping[int, Answer], attempts: int, *, every: bool) -> tuple[Answer, ...]:
@@ -124,9 +173,11 @@ def _answer(reply: Fields, flow: Flow) -> Answer:
     else:
         icmp_type = icmp_code = 0
         kind = tcp_kind(reply.integer("tcp_flags", 0, 255)) if "tcp_flags" in reply else ReplyKind.ANSWER
+    if facts.MEMBER in reply:
+        kind = reply.child(facts.MEMBER).one_of("kind", ReplyKind)
     quoted_tos = reply.integer("icmp_q_tos", 0, 255, flow.tos)
     mtu = "icmp_nhmtu" if "icmp_nhmtu" in reply else "icmp_nhmtu:"  # scamper writes the colon into the name
-    marks = Marks(tos=-1 if quoted_tos == flow.tos else quoted_tos, mtu=reply.integer(mtu, 0, 65535, 0), extensions=_extensions(reply))
+    marks = Marks(tos=-1 if quoted_tos == flow.tos else quoted_tos, mtu=reply.integer(mtu, 0, MOST_MTU, 0), extensions=_extensions(reply))
     rtt_ns = reply.ns("rtt")
     if rtt_ns is None:
         raise reply.wrong("rtt", "a number of ms")

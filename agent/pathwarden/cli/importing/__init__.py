@@ -1,0 +1,1 @@
+"""What `pathwarden import` takes in, and where it is kept."""

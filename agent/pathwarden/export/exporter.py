@@ -1,0 +1,95 @@
+"""The history in the forms of other programs, a piece at a time: what `pathwarden export` and the HTTP interface give."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from pathwarden.errors import explain
+from pathwarden.export import atlas, mtr, scamper, table
+from pathwarden.export.origin import Origin
+from pathwarden.model.history import StoredTrace
+from pathwarden.model.protocols import HistoryReader
+from pathwarden.present import history
+from pathwarden.present.instants import rfc3339
+from pathwarden.present.text import heading, hop_line
+
+NO_PACKETS = "the history keeps no packets, so it has none to write as pcapng"
+PACKETS_REMEDY = "pathwarden trace --pcap FILE HOST keeps those of a trace as they pass"
+PACKETS = "pcapng"  # a form that is known, and that no history can give
+
+
+class Subject(NamedTuple):
+    """A target whose traces are asked for: its id, whose they are, and the last ttl that a trace asks, for traceroute's first line."""
+
+    tid: str
+    origin: Origin
+    max_ttl: int
+
+
+_Labels = Mapping[str, str]  # the letter of a route by its id
+_Lines = Callable[[Subject, _Labels, Iterable[StoredTrace]], Iterator[str]]
+
+
+class Form(NamedTuple):
+    """A form: the ending of a file's name, the type of its content, its first line, and what gives the rest."""
+
+    suffix: str
+    content_type: str
+    head: str
+    lines: _Lines
+
+
+def _own(_subject: Subject, labels: _Labels, traces: Iterable[StoredTrace]) -> Iterator[str]:
+    for stored in traces:
+        seen = history.trace(stored, labels.get(stored.route_id or ""), full=True)
+        yield json.dumps(seen, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _text(subject: Subject, labels: _Labels, traces: Iterable[StoredTrace]) -> Iterator[str]:
+    """traceroute(8)'s layout; a comment before each trace says when it was, since traceroute does not."""
+    for stored in traces:
+        trace, label = stored.trace, labels.get(stored.route_id or "")
+        about = [f"{rfc3339(trace.at)} {subject.tid}", *([f"path {label}"] if label else []), trace.ending.value]
+        said = f": {explain(trace.error)}" if trace.error else ""
+        lines = [
+            f"# {', '.join(about)}{said}",
+            heading(subject.origin.name or trace.address, trace.address, subject.max_ttl, trace.flow.size),
+        ]
+        yield "".join(f"{_plain(line)}\n" for line in [*lines, *(hop_line(hop, trace.flow.af) for hop in trace.hops), ""])
+
+
+def _plain(line: str) -> str:
+    """A line without what could end it or steer a terminal: a name comes from whoever wrote an imported file."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+_NDJSON, _TEXT, _CSV = "application/x-ndjson", "text/plain; charset=utf-8", "text/csv; charset=utf-8"
+FORMS = {
+    "atlas": Form("atlas.ndjson", _NDJSON, "", lambda of, _labels, traces: atlas.lines(of.origin, (each.trace for each in traces))),
+    "scamper": Form("scamper.ndjson", _NDJSON, "", lambda of, _labels, traces: scamper.lines(of.origin, (each.trace for each in traces))),
+    "mtr": Form("mtr.ndjson", _NDJSON, "", lambda of, labels, traces: mtr.lines(of.origin, labels, traces)),
+    "text": Form("txt", _TEXT, "", _text),
+    "csv": Form("csv", _CSV, table.head(), lambda _of, labels, traces: table.lines(labels, traces)),
+    "jsonl": Form("ndjson", _NDJSON, "", _own),
+}
+
+
+def export(
+    form: Form,
+    reader: HistoryReader,
+    subject: Subject,
+    *,
+    at_from: int | None = None,
+    at_to: int | None = None,
+    passed: Callable[[StoredTrace], None] | None = None,
+) -> Iterator[str]:
+    """The target's traces that started in [at_from, at_to], oldest first, without the form's first line; `passed` is told of each."""
+    labels = {route.route_id: route.label for route in reader.routes(subject.tid)}
+    traces = reader.walk(subject.tid, at_from=at_from, at_to=at_to)
+    yield from form.lines(subject, labels, _telling(traces, passed) if passed else traces)
+
+
+def _telling(traces: Iterable[StoredTrace], passed: Callable[[StoredTrace], None]) -> Iterator[StoredTrace]:
+    for stored in traces:
+        passed(stored)
+        yield stored
