@@ -70,6 +70,10 @@ class FakeAgent:
         self.wishes.append(("pair", tid, one, other, muted))
         return True
 
+    def pause(self, tid: str, *, paused: bool) -> bool:
+        self.wishes.append(("pause", tid, paused))
+        return self.target_state(tid) is not None
+
     def accept_path(self, tid: str) -> bool:
         self.wishes.append(("accept", tid))
         return tid in self.paths

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
+from equipment.fakes import FakeClock
 from equipment.waiting import until
 from pathwarden.daemon.publishing import read_secret
 from pathwarden.model.history import DbStats, OutboxRow
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.client import MqttClient
+from pathwarden.mqtt.commands import Commands
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.mqtt.topics import topics
 
@@ -22,6 +24,8 @@ class MemoryAgent:
         self.targets = list(targets)
         self.rounds = 0
         self.infos = 0
+        self.unwatched: set[str] = set()
+        self.wishes: list[tuple[str, str]] = []
         self.hops: list[list[str]] = [["192.0.2.1"], [], ["198.51.100.7"]]
 
     def info(self) -> dict[str, object]:
@@ -45,7 +49,20 @@ class MemoryAgent:
         )
 
     def trace_now(self, tid: str) -> bool:
-        return tid in self.targets
+        return self._wished("trace", tid)
+
+    def mute(self, tid: str, for_s: int) -> bool:
+        return self._wished(f"mute {for_s}", tid)
+
+    def pause(self, tid: str, *, paused: bool) -> bool:
+        return self._wished("pause" if paused else "resume", tid)
+
+    def accept_path(self, tid: str) -> bool:
+        return self._wished("accept_path", tid)
+
+    def _wished(self, what: str, tid: str) -> bool:
+        self.wishes.append((what, tid))
+        return tid not in self.unwatched
 
     def metrics(self) -> str:
         return "# EOF\n"
@@ -117,10 +134,11 @@ class Rig:
         names = topics(settings.prefix, name)
 
         def connect(wake: Callable[[], None]) -> MqttClient:
-            self.client = MqttClient(settings, names, read_secret, wake, retry_s, clock_synced)
+            self.client = MqttClient(settings, names, read_secret, wake, retry_s, clock_synced, (f"{names.commands}#",))
             return self.client
 
-        self.publisher = MqttPublisher(connect, names, self.agent, self.outbox, self.outbox.acknowledge, self.outbox.fail)
+        commands = Commands(names, self.agent, FakeClock())
+        self.publisher = MqttPublisher(connect, names, self.agent, self.outbox, self.outbox.acknowledge, self.outbox.fail, commands)
 
     def store(self, target: str, **body: Any) -> OutboxRow:
         """Store an event and say so, as the daemon does after the commit."""

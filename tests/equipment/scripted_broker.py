@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 12, 14
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 ACCEPT = {5: bytes([0, 0, 0]), 4: bytes([0, 0])}  # CONNACK without its fixed header, by protocol level
 
 
@@ -22,18 +22,20 @@ class ScriptedBroker:
     """Serves one connection after the other.
 
     `connack(level)` gives the body of the CONNACK (None: hang up without one). `puback(published)` gives a reason code, or None for
-    no answer at all; a code other than 0 is sent with MQTT 5 only.
+    no answer at all; a code other than 0 is sent with MQTT 5 only. `suback(level)` answers a subscription to one topic.
     """
 
     def __init__(
         self,
         connack: Callable[[int], bytes | None] = ACCEPT.__getitem__,
         puback: Callable[[Published], int | None] = lambda _published: 0,
+        suback: Callable[[int], int] = lambda _level: 1,
     ) -> None:
         self.levels: list[int] = []
         self.published: list[Published] = []
         self._connack = connack
         self._puback = puback
+        self._suback = suback
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: socket.socket | None = None
@@ -86,6 +88,9 @@ class ScriptedBroker:
                     return
             elif kind == PUBLISH:
                 self._published(connection, level, body)
+            elif kind == SUBSCRIBE:
+                properties = b"\0" if level == 5 else b""
+                connection.sendall(bytes([SUBACK << 4, 3 + len(properties)]) + body[:2] + properties + bytes([self._suback(level)]))
             elif kind == PINGREQ:
                 connection.sendall(b"\xd0\x00")
             elif kind == DISCONNECT:

@@ -37,7 +37,7 @@ class Agent:
         target = replace(make_target("site"), host="198.51.100.7", interval_s=30, jitter_pct=0)
         settings = replace(make_settings(), targets=(target,))
         dice = random.Random(1)
-        driver = Driver(self.network, self.network, Correlator(), TokenBucket(200))
+        self.driver = driver = Driver(self.network, self.network, Correlator(), TokenBucket(200))
         writer, self.reader = Writer(path, max_mb=16, boot_id="now"), Reader(path)
         self.keeper = Keeper(writer)
         judges = restore_judges(settings, self.reader)
@@ -47,6 +47,8 @@ class Agent:
         self.board = Board(settings, self.network, self.reader, self.prober.ask, dict)
         heard = teller.heard("site", self.network.wall_ns())
         self.board.restored("site", remembered(judges["site"], self.reader.latest("site"), heard))
+        if heard.paused:
+            self.prober.hold("site")
         self.board.wishes, reporter.board = self.prober, self.board
         self.keeper.start()
 
@@ -54,6 +56,9 @@ class Agent:
         until_ns = self.network.now_ns + round(seconds * S)
         while self.network.now_ns < until_ns:
             self.prober.turn(until_ns - self.network.now_ns)
+
+    def sent(self) -> int:
+        return self.driver.correlator.probes
 
     def shown(self) -> dict[str, Any]:
         self.prober.turn(1)  # wishes are fulfilled by the prober's thread
@@ -86,6 +91,34 @@ def test_a_wish_is_shown_at_once_and_outlives_a_restart(tmp_path):
         assert second.board.mute("site", 0)
         assert second.board.mute_pair("site", "A", "B", muted=False)
         assert [second.shown()[key] for key in ("muted_until", "muted_pairs")] == [None, []]
+
+
+def test_a_paused_target_is_not_probed_until_it_is_resumed(tmp_path):
+    path = tmp_path / "history.db"
+    with agent(path) as first:
+        first.run(60)
+        assert first.board.pause("site", paused=True)
+        shown = first.shown()
+        assert (shown["state"], shown["verdict"], shown["next_run_at"]) == ("paused", "unknown", None)
+        first.run(1)
+        sent = first.sent()
+        first.run(300)
+        assert first.sent() == sent
+        assert first.board.trace_now("site"), "asked for, it is traced once"
+        first.run(100)
+        once = first.sent()
+        assert once > sent
+        first.run(300)
+        assert first.sent() == once
+    with agent(path, 2000) as second:
+        second.run(60)
+        assert second.shown()["state"] == "paused", "also after a restart"
+        assert second.sent() == 0
+        assert second.board.pause("site", paused=False)
+        second.run(60)
+        assert second.shown()["state"] == "ok"
+        assert second.shown()["next_run_at"] is not None
+        assert second.sent() > 0
 
 
 def test_a_mute_ends_by_itself(tmp_path):

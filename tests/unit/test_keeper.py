@@ -147,6 +147,15 @@ def test_what_time_brings_is_told_of_every_target_that_it_names(started: Keeper)
     assert sorted(told(started)) == [("event", 1), ("other", 1), ("site", 1)]
 
 
+def test_what_the_owner_wished_is_told_of_its_target_alone(store: FakeStore) -> None:
+    keeper = Keeper(store)
+    keeper.publisher = FakePublisher(store)
+    keeper.put(Record(None, None, "wish", telling={"site": "{}", "": "{}", "other/rest": "{}", "/load": "{}"}))
+    keeper.start()
+    keeper.stop(STOP_S)
+    assert told(keeper) == [("site", 1)]
+
+
 def test_what_time_brings_under_a_wrong_clock_is_corrected_too(store: FakeStore) -> None:
     keeper = Keeper(store)
     keeper.put(Record(None, None, "wrong", clock_synced=False))

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from equipment.fakes import FakeClock
 from equipment.mqtt_agent import MemoryAgent, MemoryOutbox, mqtt_settings
-from pathwarden.mqtt.connection import Answer
+from pathwarden.mqtt.commands import CODES, Commands
+from pathwarden.mqtt.connection import Answer, Heard
 from pathwarden.mqtt.faults import Ending, explain
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.mqtt.topics import topics
@@ -30,6 +32,8 @@ class MemoryLink:
         self.answered: set[int] = set()
         self.answers: list[Answer] = []
         self.closed: bool | None = None
+        self.heard: list[Heard] = []
+        self.correlations: dict[str, bytes] = {}
 
     def up(self, session: int) -> None:
         self.session, self.protocol = session, "5" if session else None
@@ -45,9 +49,11 @@ class MemoryLink:
     def tend(self, mono_ns: int) -> int:
         return mono_ns + 5 * S
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int | None:
         if len(self.sent) - len(self.answered) >= self.window:
             return None
+        if correlation is not None:
+            self.correlations[topic] = correlation
         self.sent.append((len(self.sent) + 1, topic, payload, retain))
         return len(self.sent)
 
@@ -59,6 +65,10 @@ class MemoryLink:
         answers, self.answers = self.answers, []
         return answers
 
+    def take_heard(self) -> list[Heard]:
+        heard, self.heard = self.heard, []
+        return heard
+
     def close(self, *, farewell: bool) -> None:
         self.closed = farewell
 
@@ -66,8 +76,15 @@ class MemoryLink:
 class Bench:
     def __init__(self, *targets: str) -> None:
         self.agent, self.outbox = MemoryAgent(*targets), MemoryOutbox()
+        names = topics("pw", "box")
         self.publisher = MqttPublisher(
-            self._connect, topics("pw", "box"), self.agent, self.outbox, self.outbox.acknowledge, self.outbox.fail
+            self._connect,
+            names,
+            self.agent,
+            self.outbox,
+            self.outbox.acknowledge,
+            self.outbox.fail,
+            Commands(names, self.agent, FakeClock()),
         )
         self.now = 0
 
@@ -298,6 +315,7 @@ def test_snapshot_has_every_key(bench: Bench) -> None:
         "outbox": 1,
         "published": 0,
         "failed": {},
+        "commands": dict.fromkeys(CODES, 0),
         "detail": "mqtt.host: x",
     }
     bench.link.detail = ""
@@ -305,6 +323,41 @@ def test_snapshot_has_every_key(bench: Bench) -> None:
     bench.settle()
     snapshot = bench.publisher.snapshot()
     assert (snapshot["connected"], snapshot["protocol"], snapshot["outbox"], snapshot["published"]) == (True, "5", 0, 7)
+
+
+def test_a_command_is_answered_before_anything_else(bench: Bench) -> None:
+    bench.now = 1000 * S
+    bench.link.up(1)
+    bench.link.heard = [
+        Heard("pw/box/cmd/ping", b"", retain=False, response_topic="asker/here", correlation=b"7"),
+        Heard("pw/box/cmd/trace/a", b"PRESS", retain=False),
+        Heard("pw/box/cmd/trace/a", b"PRESS", retain=True),
+    ]
+    assert bench.turn()[:3] == ["asker/here", "reply", "status"]
+    assert bench.link.correlations == {"asker/here": b"7"}
+    assert bench.agent.wishes == [("trace", "a")]
+    assert [retain for *_rest, retain in bench.link.sent[:2]] == [False, False]
+    bench.link.answers = [Answer(1, 1, 0x87)]  # the asker wants his answer where we may not write
+    bench.turn()
+    assert bench.publisher.snapshot()["detail"] == ""
+    assert bench.publisher.snapshot()["failed"] == {"not_authorized": 1}
+
+
+def test_answers_wait_for_room_and_die_with_the_connection(bench: Bench) -> None:
+    bench.now = 1000 * S
+    bench.link.up(1)
+    bench.settle()
+    bench.link.window = len(bench.link.sent) - len(bench.link.answered)
+    bench.link.heard = [Heard("pw/box/cmd/ping", b"", retain=False)]
+    assert bench.turn() == []
+    bench.link.window = 20
+    assert bench.turn() == ["reply"]
+    bench.link.window = 0
+    bench.link.heard = [Heard("pw/box/cmd/ping", b"", retain=False)]
+    bench.turn()
+    bench.link.up(2)
+    bench.link.window = 20
+    assert "reply" not in bench.settle()
 
 
 def test_without_a_host_nothing_starts(bench: Bench) -> None:

@@ -32,6 +32,22 @@ def traced(schedule: Schedule, mono_ns: int, again_s: int | None = None, lasts_n
     return reason
 
 
+def test_a_paused_target_is_traced_on_demand_only() -> None:
+    schedule = make()
+    traced(schedule, START)
+    schedule.pause("t0", paused=True)
+    assert schedule.is_paused("t0")
+    schedule.again("t0", START + SECOND, Reason.CONFIRM)
+    assert names(schedule, START + 9999 * SECOND) == []
+    assert schedule.next_ns() is None
+    assert schedule.next_run_ns("t0") is None
+    schedule.ask("t0")
+    assert traced(schedule, START + 9999 * SECOND) is Reason.COMMAND
+    schedule.pause("t0", paused=False)
+    assert traced(schedule, START + 10_001 * SECOND) is Reason.SCHEDULE
+    assert schedule.next_run_ns("t0") == START + 10_200 * SECOND, "it kept its phase"
+
+
 def test_first_traces_are_spread_over_the_first_seconds() -> None:
     schedule = make(8)
     assert names(schedule, START) == [("t0", "schedule")]

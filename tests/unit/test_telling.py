@@ -187,6 +187,15 @@ def test_a_muted_target_is_recorded_and_silent() -> None:
     assert world.teller.heard("site", START_AT + HOUR).muted_until is None
 
 
+def test_a_pause_survives_a_restart() -> None:
+    world = World()
+    assert not world.teller.heard("site", START_AT).paused
+    world.teller.pause("site", paused=True)
+    world.keep(world.teller.tick(START_AT, True))
+    world.restart()
+    assert world.teller.heard("site", START_AT).paused
+
+
 def test_a_muted_pair_is_no_news_and_no_flapping() -> None:
     world = World()
     world.teller.mute_pair("site", "B", "A", muted=True)

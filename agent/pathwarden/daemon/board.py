@@ -38,6 +38,7 @@ class Fact(NamedTuple):
     unstable: bool = False
     muted_until: int | None = None
     muted_pairs: tuple[tuple[str, str], ...] = ()
+    paused: bool = False
 
 
 class Wishes(Protocol):
@@ -49,6 +50,10 @@ class Wishes(Protocol):
 
     def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> bool:
         """Notify nothing when a target goes from one of two routes (their letters) to the other."""
+        ...
+
+    def pause(self, tid: str, *, paused: bool) -> bool:
+        """Probe a target no more but on demand, or again."""
         ...
 
     def accept_path(self, tid: str) -> bool:
@@ -217,6 +222,10 @@ class Board:
         """Pass the wish on."""
         return self.wishes is not None and self.wishes.mute_pair(tid, one, other, muted=muted)
 
+    def pause(self, tid: str, *, paused: bool) -> bool:
+        """Pass the wish on."""
+        return self.wishes is not None and self.wishes.pause(tid, paused=paused)
+
     def accept_path(self, tid: str) -> bool:
         """Pass the wish on."""
         return self.wishes is not None and self.wishes.accept_path(tid)
@@ -229,7 +238,7 @@ class Board:
         with self._lock:
             fact, events, changes_total = row.fact, list(row.events), row.changes_total
             next_run_ns, running, resolving = row.next_run_ns, row.running, row.resolving
-        next_run_at = None if next_run_ns is None else now + next_run_ns - self._clock.mono_ns()
+        next_run_at = None if next_run_ns is None or fact.paused else now + next_run_ns - self._clock.mono_ns()
         recent = sum(event.event_type in PATH_EVENTS and event.at >= now - DAY_NS for event in events)
         return live.TargetView(
             target=row.target,
@@ -252,6 +261,7 @@ class Board:
             unstable=fact.unstable,
             muted_until=fact.muted_until if fact.muted_until is not None and fact.muted_until > now else None,
             muted_pairs=fact.muted_pairs,
+            paused=fact.paused,
         )
 
     def _stability(self, row: _Row, usual: Route | None, now: int) -> float | None:
@@ -266,11 +276,11 @@ class Board:
         return value
 
     def _count_round(self, tid: str, trace: Trace) -> None:
-        """A round is over when every enabled target was traced once."""
+        """A round is over when every target that is neither disabled nor paused was traced once."""
         if tid not in self._round:
             self._round.add(tid)
             self._round_reached += trace.ending is Ending.REACHED
-        enabled = sum(row.target.enabled for row in self._rows.values())
+        enabled = sum(row.target.enabled and not row.fact.paused for row in self._rows.values())
         if len(self._round) >= enabled:
             result = "ok" if self._round_reached == enabled else "partial" if self._round_reached else "failed"
             self._rounds[result] += 1

@@ -205,5 +205,6 @@ class Keeper:
 
 
 def _touched(record: Record) -> set[str]:
-    """The targets whose state a record changes: an event is named in it, too."""
-    return {tid for tid in (record.tid, *(event.target for event in record.events)) if tid}
+    """The targets whose state a record changes: an event is named in it, and what the owner wished."""
+    wished = (name for name in record.telling if "/" not in name)  # with one it is what a detector keeps
+    return {tid for tid in (record.tid, *(event.target for event in record.events), *wished) if tid}

@@ -91,10 +91,23 @@ class Prober:
         """Notify nothing when a target goes from one of two routes to the other; False if it is not watched."""
         return self._wish(tid, lambda: self._reporter.mute_pair(tid, one, other, muted=muted))
 
+    def pause(self, tid: str, *, paused: bool) -> bool:
+        """Probe a target no more but on demand, or again; False if it is not watched."""
+        return self._wish(tid, lambda: self._pause(tid, paused))
+
+    def hold(self, tid: str) -> None:
+        """The target was paused before the start. To be called before `run`."""
+        if tid in self._tids:
+            self._schedule.pause(tid, paused=True)
+
     def accept_path(self, tid: str) -> bool:
         """Make the route in force the usual one; False if the target is not watched, or has no route yet."""
         judge = self._judges.get(tid)
         return judge is not None and judge.detector.route is not None and self._wish(tid, lambda: self._reporter.accept(tid))
+
+    def _pause(self, tid: str, paused: bool) -> None:
+        self._schedule.pause(tid, paused=paused)
+        self._reporter.pause(tid, paused=paused)
 
     def _wish(self, tid: str, act: Callable[[], None]) -> bool:
         if tid not in self._tids:
@@ -171,7 +184,7 @@ class Prober:
         return LONGEST_WAIT_NS if next_ns is None else max(next_ns - self._clock.mono_ns(), 0)
 
     def _able(self, tid: str) -> bool:
-        return tid not in self._running and self._judges[tid].detector.route is not None
+        return tid not in self._running and not self._schedule.is_paused(tid) and self._judges[tid].detector.route is not None
 
     def _again(self, tid: str, reason: Reason = Reason.CONFIRM) -> None:
         """The watch wants a whole trace."""

@@ -9,6 +9,7 @@ from pathwarden.errors import ConfigError
 from pathwarden.model.protocols import Clock
 from pathwarden.model.settings import Settings
 from pathwarden.mqtt.client import MqttClient
+from pathwarden.mqtt.commands import Commands
 from pathwarden.mqtt.outbox import OutboxReader
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.mqtt.topics import topics
@@ -18,12 +19,13 @@ def make_publisher(settings: Settings, board: Board, reader: OutboxReader, keepe
     """The publisher for these settings; it does nothing before `start`, and nothing at all without a broker."""
     mqtt, named = settings.mqtt, topics(settings.mqtt.prefix, settings.agent.name)
     return MqttPublisher(
-        lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced),
+        lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced, hears=(f"{named.commands}#",)),
         named,
         board,
         reader,
         keeper.acknowledge,
         keeper.fail,
+        Commands(named, board, clock),
     )
 
 

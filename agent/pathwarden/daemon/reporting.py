@@ -135,6 +135,11 @@ class Reporter:
         self._teller.mute_pair(tid, one, other, muted=muted)
         self._show(tid)
 
+    def pause(self, tid: str, *, paused: bool) -> None:
+        """A target is probed no more, or again."""
+        self._teller.pause(tid, paused=paused)
+        self._show(tid)
+
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
         for judge in self._judges.values():

@@ -136,7 +136,10 @@ class Runtime:
 
         board = Board(self.settings, clock, reader, prober.ask, parts)
         for tid, judge in judges.items():
-            board.restored(tid, remembered(judge, reader.latest(tid), teller.heard(tid, clock.wall_ns())))
+            heard = teller.heard(tid, clock.wall_ns())
+            board.restored(tid, remembered(judge, reader.latest(tid), heard))
+            if heard.paused:
+                prober.hold(tid)
         board.wishes, reporter.board = prober, board
         board.resolver_silent = lambda: surroundings.resolver_silent
         publisher = make_publisher(self.settings, board, reader, keeper, clock)

@@ -8,6 +8,7 @@ Rules:
    there is room.
 4. A target is never traced twice at once.
 5. A trace that cannot begin yet is put off; nothing of the target is due before.
+6. A paused target is traced only when a person asks for it. When it is resumed, what has become due meanwhile is due at once.
 """
 
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ class _Slot:
     asked: bool = False
     running: bool = False
     put_off_ns: int = 0
+    paused: bool = False
 
     def when(self) -> tuple[int, Reason]:
         if self.asked:
             return self.put_off_ns, Reason.COMMAND
+        if self.paused:
+            return NEVER_NS, Reason.SCHEDULE
         if self.again_ns is not None and self.again_ns < self.due_ns:
             return max(self.again_ns, self.put_off_ns), self.again_reason
         return max(self.due_ns, self.put_off_ns), Reason.SCHEDULE
@@ -107,6 +111,15 @@ class Schedule:
         self._next = None
         return True
 
+    def pause(self, tid: str, *, paused: bool) -> None:
+        """Trace a target no more but on demand, or again."""
+        self._slots[tid].paused = paused
+        self._next = None
+
+    def is_paused(self, tid: str) -> bool:
+        """Whether a target is paused."""
+        return self._slots[tid].paused
+
     def next_ns(self) -> int | None:
         """When something is due next; None if everything runs already or nothing is scheduled."""
         anything_ns, _ = self._instants()
@@ -123,6 +136,6 @@ class Schedule:
         return self._next
 
     def next_run_ns(self, tid: str) -> int | None:
-        """When a target's next scheduled trace is due; None if it is not scheduled."""
+        """When a target's next scheduled trace is due; None if it is not scheduled, or paused."""
         slot = self._slots.get(tid)
-        return slot.due_ns if slot else None
+        return slot.due_ns if slot and not slot.paused else None

@@ -69,11 +69,15 @@ NOTHING = Told()
 
 
 class Heard(NamedTuple):
-    """What the owner hears of a target: whether its path is unstable, until when (an instant) it is muted, and which pairs of paths are."""
+    """What the owner hears of a target: whether its path is unstable, until when (an instant) it is muted, which pairs of paths are.
+
+    `paused`: nothing at all, since it is not probed.
+    """
 
     unstable: bool = False
     muted_until: int | None = None
     muted_pairs: tuple[tuple[str, str], ...] = ()
+    paused: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +90,7 @@ class _Of:
     mute: Mute = field(default_factory=Mute)
     learning: bool = False
     address: str = ""
+    paused: bool = False
 
     def export(self) -> dict[str, object]:
         return {
@@ -95,12 +100,14 @@ class _Of:
             "mute": self.mute.export(),
             "learning": self.learning,
             "address": self.address,
+            "paused": self.paused,
         }
 
     @classmethod
     def restore(cls, values: Mapping[str, Any]) -> "_Of":
         damper, quota, mute = Damper.restore(values["damper"]), Quota.restore(values["quota"]), Mute.restore(values["mute"])
-        return cls(int(values["change_no"]), damper, quota, mute, bool(values["learning"]), str(values["address"]))
+        learning, address, paused = bool(values["learning"]), str(values["address"]), bool(values.get("paused", False))
+        return cls(int(values["change_no"]), damper, quota, mute, learning, address, paused)
 
     def shift(self, shift: ClockShift) -> None:
         self.damper.shift(shift)
@@ -201,6 +208,11 @@ class Teller:
         self._of[tid].mute = self._of[tid].mute.between(one, other, muted=muted)
         self._dirty[tid] = None
 
+    def pause(self, tid: str, *, paused: bool) -> None:
+        """A target is probed no more, or again. The next `tick` keeps it."""
+        self._of[tid].paused = paused
+        self._dirty[tid] = None
+
     def accept(self, tid: str) -> None:
         """The owner accepted the route in force as usual: no incident waits for the old one to come back. The next `tick` tells."""
         self._incidents.settle(tid)
@@ -210,7 +222,7 @@ class Teller:
     def heard(self, tid: str, at: int) -> Heard:
         """What the owner hears of a target now."""
         of = self._of[tid]
-        return Heard(of.damper.unstable, of.mute.until_at if of.mute.covers(at) else None, of.mute.pairs)
+        return Heard(of.damper.unstable, of.mute.until_at if of.mute.covers(at) else None, of.mute.pairs, of.paused)
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""

@@ -243,6 +243,10 @@ class Agent(Protocol):
         """Notify nothing when a target goes from one of two routes (their letters) to the other; False if there is no such target."""
         ...
 
+    def pause(self, tid: str, *, paused: bool) -> bool:
+        """Probe a target no more but on demand, or again; False if there is no such target. It survives a restart."""
+        ...
+
     def accept_path(self, tid: str) -> bool:
         """Make the route in force the usual one; False if there is no such target, or no route yet."""
         ...

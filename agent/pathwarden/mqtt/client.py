@@ -16,13 +16,13 @@ import logging
 import random
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.settings import MqttSettings
-from pathwarden.mqtt.connection import Answer, Connection, Paho
+from pathwarden.mqtt.connection import Answer, Connection, Heard, Paho
 from pathwarden.mqtt.faults import TAKEN_OVER, Ending, explain
 from pathwarden.mqtt.tls import context, waits_for_clock
 from pathwarden.mqtt.topics import Topics
@@ -34,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 _KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
 _SETTLED_NS = _KEEPALIVE_S * 1_000_000_000
 _WATCH_NS = 5_000_000_000  # a dead thread of paho is noticed after this time at most
+HEARD_BYTES = 1024  # commands and a word of Home Assistant's; the rest of a longer message is let go
+_PACKET_BYTES = 16_384  # the broker keeps longer ones from us, which paho would take whole into memory; with 3.1.1 nobody does
 _STRAYS = 3  # so many short connections in a row are no accident
 _CLOSE_S = 0.5
 
@@ -42,6 +44,16 @@ _V5_UNSUPPORTED = 0x84
 
 class _Refused(Exception):
     """No connection can be tried now; the text is the detail."""
+
+
+def _properties(packet: str, **values: object) -> Any:  # noqa: ANN401 - paho 1.6 has no types
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties = Properties(getattr(PacketTypes, packet))
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
 
 
 @cache
@@ -66,7 +78,7 @@ class MqttClient:
 
     `read_text` reads the password file at each attempt, so that a mended file is enough. `wake` is called from paho's thread whenever
     `tend` or `take_answers` has something to do. `retry_s`: shortest and longest wait between attempts. A broker's certificate that is
-    not valid yet is looked at again as soon as `clock_synced`.
+    not valid yet is looked at again as soon as `clock_synced`. `hears`: topics to subscribe to; what comes has at most `HEARD_BYTES`.
     """
 
     def __init__(
@@ -77,6 +89,7 @@ class MqttClient:
         wake: Callable[[], None],
         retry_s: tuple[float, float] = (1.0, 60.0),
         clock_synced: Callable[[], bool] = lambda: True,
+        hears: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.client_id = f"pathwarden-{topics.agent}"
@@ -86,6 +99,7 @@ class MqttClient:
         self._retry_s = retry_s
         self._clock_synced = clock_synced
         self._waits_for_clock = False
+        self._hears = hears
         self._connection: Connection | None = None
         self._answers: deque[Answer] = deque()  # at most a window for each connection since the last `take_answers`
         self._number = 0
@@ -112,7 +126,9 @@ class MqttClient:
     @property
     def detail(self) -> str:
         """One line on what is wrong, '' if nothing is. From any thread."""
-        return self._detail
+        connection = self._connection
+        deaf = connection.deaf if connection else ""
+        return self._detail or (deaf and f"mqtt.username: the broker does not let us hear {deaf}; check its access list")
 
     def tend(self, mono_ns: int) -> int:
         """Open, watch and open again; the monotonic instant when this must be called next."""
@@ -126,10 +142,10 @@ class MqttClient:
             self._waits_for_clock = False
             self._open(mono_ns)
         elif connection.up:
-            self._held(mono_ns)
+            self._held(connection, mono_ns)
         return mono_ns + _WATCH_NS if self._connection else self._retry_ns
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int | None:
         """Hand over a QoS 1 message; its message id, or None if there is no connection or the window is full."""
         connection = self._connection
         if connection is None or not self.session:
@@ -138,7 +154,8 @@ class MqttClient:
             if connection.pending >= connection.window:
                 return None
             connection.pending += 1
-        info = connection.paho.publish(topic, payload, qos=1, retain=retain)
+        properties = None if correlation is None else _properties("PUBLISH", CorrelationData=correlation)
+        info = connection.paho.publish(topic, payload, qos=1, retain=retain, properties=properties)
         # Code 4 (no connection) counts as taken: paho has it queued, and the end of this connection lets the caller send it again.
         if info.rc in (0, 4):
             return int(info.mid)
@@ -158,6 +175,11 @@ class MqttClient:
         """Answers since the last call, in their order."""
         return [self._answers.popleft() for _ in range(len(self._answers))]
 
+    def take_heard(self) -> list[Heard]:
+        """What the present connection heard since the last call, in its order."""
+        connection = self._connection
+        return [connection.heard.popleft() for _ in range(len(connection.heard))] if connection else []
+
     def close(self, *, farewell: bool) -> None:
         """End for good; with `farewell` the broker sends no will."""
         connection, self._connection = self._connection, None
@@ -174,7 +196,7 @@ class MqttClient:
     def _open(self, mono_ns: int) -> None:
         self._number += 1
         self._up_ns = 0
-        connection = Connection(self._number, self._protocol, self._answers, self._wake)
+        connection = Connection(self._number, self._protocol, self._answers, self._wake, HEARD_BYTES)
         try:
             paho = self._paho()
         except _Refused as refused:
@@ -200,7 +222,8 @@ class MqttClient:
         paho.will_set(self._topics.status, b"offline", qos=1, retain=True)
         if settings.tls:
             paho.tls_set_context(self._tls())
-        paho.connect_async(settings.host, settings.port, _KEEPALIVE_S)
+        limit = {"properties": _properties("CONNECT", MaximumPacketSize=_PACKET_BYTES)} if self._protocol == "5" else {}
+        paho.connect_async(settings.host, settings.port, _KEEPALIVE_S, **limit)
         return paho
 
     def _tls(self) -> "SSLContext":
@@ -222,10 +245,21 @@ class MqttClient:
         except UnicodeError as error:
             raise _Refused(f"mqtt.password_file: {file} is not UTF-8 text; check mqtt.password_file") from error
 
-    def _held(self, mono_ns: int) -> None:
+    def _listen(self, connection: Connection) -> None:
+        """Subscribe; with MQTT 5 the broker tells what is retained, and does not send what was retained before."""
+        options = None
+        if connection.protocol == "5":
+            from paho.mqtt.subscribeoptions import SubscribeOptions
+
+            options = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        for topic in self._hears:
+            connection.subscribe(topic, options)
+
+    def _held(self, connection: Connection, mono_ns: int) -> None:
         if not self._up_ns:
             self._up_ns = mono_ns
             self._silent = 0
+            self._listen(connection)
             _LOG.info("connected to %s:%s with MQTT %s", self.settings.host, self.settings.port, self.protocol)
             if self._strays < _STRAYS:  # else the next end is near, and the line must not flicker
                 self._detail = ""

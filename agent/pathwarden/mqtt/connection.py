@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 _LOG = logging.getLogger(__name__)
+_HEARD = 100  # messages that wait for their reader; in a flood the oldest go
+_REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5, section 2.4)
 _WINDOW = 20  # paho's and mosquitto's own limit of messages in flight
 # Return codes of MQTT 3.1.1 (table 3.1) as MQTT 5 reason codes; paho 1.6 hands over the former, paho 2 translates.
 _CONNACK_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
@@ -25,10 +27,20 @@ class Answer(NamedTuple):
     code: int
 
 
+class Heard(NamedTuple):
+    """A message that came; `payload` is None if it was longer than what anybody may say. Response topic '', correlation None: not given."""
+
+    topic: str
+    payload: bytes | None
+    retain: bool
+    response_topic: str = ""
+    correlation: bytes | None = None
+
+
 class Connection:
     """One paho client, and what its callbacks saw. The callbacks run in paho's thread and only note things down."""
 
-    def __init__(self, number: int, protocol: str, answers: deque[Answer], wake: Callable[[], None]) -> None:
+    def __init__(self, number: int, protocol: str, answers: deque[Answer], wake: Callable[[], None], most_bytes: int) -> None:
         self.number = number
         self.protocol = protocol
         self.paho: Paho = None
@@ -43,6 +55,10 @@ class Connection:
         self.max_packet: int | None = None
         self.pending = 0
         self.lock = threading.Lock()
+        self.deaf = ""  # a topic that the broker does not let us hear
+        self.heard: deque[Heard] = deque(maxlen=_HEARD)
+        self._most_bytes = most_bytes
+        self._asked: deque[str] = deque()
         self._answers = answers
         self._wake = wake
 
@@ -53,6 +69,8 @@ class Connection:
         paho.on_connect_fail = self._guarded(self._on_connect_fail)
         paho.on_disconnect = self._guarded(self._on_disconnect)
         paho.on_publish = self._guarded(self._on_publish)
+        paho.on_subscribe = self._guarded(self._on_subscribe)
+        paho.on_message = self._guarded(self._on_message)
         paho.died = self._died
         paho.loop_start()
         # Both generations keep their thread here; no public name tells whether it lives.
@@ -68,6 +86,11 @@ class Connection:
         self.ended = True
         paho, self.paho = self.paho, None  # else both would live, with paho's sockets, until the garbage collector finds the cycle
         _shut(paho)
+
+    def subscribe(self, topic: str, options: object) -> None:
+        """Hear a topic, with QoS 1 or paho's options of MQTT 5."""
+        self._asked.append(topic)
+        self.paho.subscribe(topic, **({"qos": 1} if options is None else {"options": options}))
 
     def _died(self, fault: Exception) -> None:
         """Paho's thread is about to end by a fault: with paho 1.6 what TLS says while reading, else bytes that it cannot read.
@@ -124,6 +147,26 @@ class Connection:
         if getattr(flags, "is_disconnect_packet_from_server", True):
             self.reason = getattr(reason, "value", None)
         self.ended = True
+        return True
+
+    def _on_subscribe(self, _client: Paho, _userdata: object, _mid: int, codes: Paho, *_properties: Paho) -> bool:
+        topic = self._asked.popleft()  # a broker answers in the order of the questions
+        # Numbers under 3.1.1 with paho 1.6, else objects.
+        if any(getattr(code, "value", code) >= _REFUSED for code in codes):
+            self.deaf = topic
+        return bool(self.deaf)
+
+    def _on_message(self, _client: Paho, _userdata: object, message: Paho) -> bool:
+        properties = getattr(message, "properties", None)
+        self.heard.append(
+            Heard(
+                message.topic,
+                message.payload if len(message.payload) <= self._most_bytes else None,
+                bool(message.retain),
+                getattr(properties, "ResponseTopic", ""),
+                getattr(properties, "CorrelationData", None),
+            )
+        )
         return True
 
     def _on_publish(self, client: Paho, _userdata: object, mid: int, reason: Paho = None, _properties: Paho = None) -> bool:

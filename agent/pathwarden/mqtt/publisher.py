@@ -5,22 +5,22 @@ Rules.
 2. While the broker is away, nothing is kept: a new connection is told everything again, then gets the outbox from its oldest row.
 3. A retained message is built when it is sent, so it is the newest; one that is refused is counted, and the next round's is the retry.
 4. A path goes out when it was confirmed, and again to each new connection; its figures change with every round, and go with the state.
-5. No lock is held while the client is called, since paho's thread calls back with locks of its own.
+5. Commands are obeyed as they come; their answers go before anything else.
+6. No lock is held while the client is called, since paho's thread calls back with locks of its own.
 """
 
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import Acknowledge, Agent
-from pathwarden.model.settings import MqttSettings
-from pathwarden.mqtt.connection import Answer
+from pathwarden.mqtt.commands import Commands, Reply
+from pathwarden.mqtt.link import Link
 from pathwarden.mqtt.outbox import REASONS, Fail, Outbox, OutboxReader, Sending
-from pathwarden.mqtt.payload import TooLong, fit
+from pathwarden.mqtt.payload import TooLong, encode, fit
 from pathwarden.mqtt.topics import Topics
 
 _LOG = logging.getLogger(__name__)
@@ -34,47 +34,8 @@ _REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5, section 2.4)
 _Job = tuple[str, str]  # kind of retained message, target
 _STATUS: _Job = ("status", "")
 _INFO: _Job = ("info", "")
-
-
-class Link(Protocol):
-    """The part of `MqttClient` that is needed here."""
-
-    settings: MqttSettings
-
-    @property
-    def session(self) -> int:
-        """Number of the connection that is up; 0 if none is."""
-        ...
-
-    @property
-    def protocol(self) -> str | None:
-        """`5` or `3.1.1`; None without a connection."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """One line on what is wrong."""
-        ...
-
-    def tend(self, mono_ns: int) -> int:
-        """Keep the connection up; the monotonic instant of the next call."""
-        ...
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int | None:
-        """Hand over a message; its id, or None if there is no room."""
-        ...
-
-    def payload_limit(self, topic: str) -> int | None:
-        """The broker's limit in bytes."""
-        ...
-
-    def take_answers(self) -> list[Answer]:
-        """Answers since the last call."""
-        ...
-
-    def close(self, *, farewell: bool) -> None:
-        """End for good."""
-        ...
+_REPLY: _Job = ("reply", "")
+_REPLIES = 64  # that wait; commands come slower than that (see `commands`), unless the broker takes nothing
 
 
 class MqttPublisher:
@@ -92,10 +53,12 @@ class MqttPublisher:
         reader: OutboxReader,
         acknowledge: Acknowledge,
         fail: Fail,
+        commands: Commands,
     ) -> None:
         self._topics = topics
         self._agent = agent
         self._reader = reader
+        self._commands = commands
         self._outbox = Outbox(reader, acknowledge, self._counted(fail))
         # Shared with other threads, guarded by the condition.
         self._condition = threading.Condition()
@@ -113,6 +76,7 @@ class MqttPublisher:
         self._paths: dict[str, tuple[str | None, int]] = {}  # what the broker holds: path id and since when
         self._topic_of: dict[int, str] = {}
         self._info_ns = 0
+        self._replies: deque[Reply] = deque(maxlen=_REPLIES)
         self._link = connect(self._wake)
         self._thread = threading.Thread(target=self._run, name="mqtt-publisher", daemon=True)
 
@@ -149,7 +113,8 @@ class MqttPublisher:
     def snapshot(self) -> dict[str, object]:
         """State of the connection; from any thread.
 
-        `outbox` counts events not acknowledged, `published` messages that the broker has accepted since start, `failed` refusals by reason.
+        `outbox` counts events not acknowledged, `published` messages that the broker has accepted since start, `failed` refusals by reason,
+        `commands` what was heard by outcome (see `commands.CODES`).
         """
         settings = self._link.settings
         detail = self._link.detail
@@ -166,6 +131,7 @@ class MqttPublisher:
             "outbox": self._reader.stats().outbox,
             "published": self._published,
             "failed": failed,
+            "commands": dict(self._commands.counts),
             "detail": detail,
         }
 
@@ -179,9 +145,12 @@ class MqttPublisher:
             self._greet(self._link.session, mono_ns)
         if not self._session:
             return next_ns
+        for heard in self._link.take_heard():
+            if reply := self._commands.answer(heard, mono_ns):
+                self._replies.append(reply)
         self._plan(notes, mono_ns)
         next_ns = min(next_ns, self._info_ns)
-        if self._send_retained() and self._send_events(mono_ns):
+        if self._send_replies() and self._send_retained() and self._send_events(mono_ns):
             return min(next_ns, self._outbox.next_wakeup() or next_ns)
         return next_ns  # the window is full; the next answer wakes us
 
@@ -234,6 +203,7 @@ class MqttPublisher:
         self._topic_of.clear()
         self._paths.clear()
         self._due.clear()
+        self._replies.clear()
         self._refused_topic = ""
         if session:
             self._outbox.restart()
@@ -259,6 +229,18 @@ class MqttPublisher:
     def _plan_target(self, tid: str) -> None:
         self._due["state", tid] = None
         self._due["path", tid] = None
+
+    def _send_replies(self) -> bool:
+        """Answer commands; False if the window is full."""
+        while self._replies:
+            reply = self._replies[0]
+            mid = self._link.publish(reply.topic, encode(reply.body), retain=False, correlation=reply.correlation)
+            if mid is None:
+                return False
+            self._replies.popleft()
+            self._flying[mid] = _REPLY
+            self._topic_of[mid] = reply.topic
+        return True
 
     def _send_retained(self) -> bool:
         """Send what is due; False if the window is full."""
@@ -335,7 +317,7 @@ class MqttPublisher:
             self._published += 1
             if topic == self._refused_topic:
                 self._refused_topic = ""
-        elif code == _NOT_AUTHORIZED:
+        elif code == _NOT_AUTHORIZED and job != _REPLY:  # an asker may want his answer where we may not write
             self._refused_topic = topic
         if job is None:
             self._outbox.answered(mid, code, mono_ns)

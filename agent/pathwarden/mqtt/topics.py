@@ -25,6 +25,16 @@ class Topics(NamedTuple):
         """The agent's own state, retained."""
         return f"{self.prefix}/{self.agent}/info"
 
+    @property
+    def commands(self) -> str:
+        """Where commands come in: the verb follows, and perhaps a target."""
+        return f"{self.prefix}/{self.agent}/cmd/"
+
+    @property
+    def reply(self) -> str:
+        """Where commands are answered whose asker names no other place."""
+        return f"{self.prefix}/{self.agent}/reply"
+
     def state(self, tid: str) -> str:
         """A target's summary, retained."""
         return f"{self.prefix}/{self.agent}/target/{tid}/state"
@@ -44,6 +54,11 @@ def topics(prefix: str, agent: str) -> Topics:
     if problem:
         raise ConfigError(f"mqtt.prefix: {prefix!r} {problem}", "use words with '/' between them, such as pathwarden")
     return Topics(prefix, agent)
+
+
+def can_be_answered_to(topic: str, own: Topics) -> bool:
+    """Whether an asker's response topic may be used: a topic that is none of ours, since what stands there has another form."""
+    return not _problem(topic) and not f"{topic}/".startswith(f"{own.prefix}/{own.agent}/")
 
 
 def _problem(prefix: str) -> str:

@@ -56,6 +56,7 @@ class TargetView:
     unstable: bool = False
     muted_until: int | None = None
     muted_pairs: tuple[tuple[str, str], ...] = ()
+    paused: bool = False
 
 
 def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object]:
@@ -111,7 +112,7 @@ def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[st
 
 def state_word(view: TargetView) -> str:
     """One of the closed set: ok degraded unstable unreachable paused error unknown."""
-    if not view.target.enabled:
+    if view.paused or not view.target.enabled:
         return "paused"
     if view.trace is None:
         return "unknown"
