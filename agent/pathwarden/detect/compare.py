@@ -28,6 +28,8 @@ def hop_at(hops: Sequence[Hop], ttl: int) -> Hop:
 
 def strangers(known: Sequence[Hop], seen: Sequence[Hop]) -> dict[int, Hop]:
     """By ttl, the responders seen that are not among the known ones; hops where nobody is known yet have no strangers."""
+    if known == seen:  # as nearly always
+        return {}
     found = {}
     for ttl, (known_hop, seen_hop) in enumerate(zip(known, seen, strict=False), start=1):
         if 0 < len(known_hop) < MOST_MEMBERS:

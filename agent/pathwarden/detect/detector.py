@@ -16,6 +16,7 @@ Rules:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 
 from pathwarden.detect.classify import classify
 from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
@@ -156,8 +157,8 @@ class Detector:
         return self._reached(glimpse, after_answer(self.state.reach, sent, silent), 0)
 
     def _reached(self, glimpse: Trace, reach: Reach, last_ttl: int) -> Change | None:
-        before, self.state = self.state, self.state._replace(reach=reach)
-        return self._reach_change(glimpse, before.reach, reach, last_ttl)
+        before, self.state = self.state.reach, self.state._replace(reach=reach)
+        return None if reach.lost == before.lost else self._reach_change(glimpse, before, reach, last_ttl)
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
@@ -219,9 +220,10 @@ class Detector:
         suspicion = self.state.suspicion
         if suspicion is None:
             suspicion = suspect(known, sight, trace.at)
-            self.state = self.state._replace(suspicion=suspicion)
             if suspicion is None:
                 self._absorb(route, sight)
+            else:
+                self.state = self.state._replace(suspicion=suspicion)
             return None
         finding, suspicion = weigh(suspicion, known, sight)
         if finding is Finding.CONFIRMED and ((partly and whole is None) or not (self.alone or suspicion.cleared)):
@@ -270,10 +272,9 @@ class Detector:
         if route is None:
             return
         counts = []
-        for ttl, hop in enumerate(route.hops, start=1):
-            row = sight.answers[ttl - 1] if ttl <= len(sight.answers) else ()
-            before = steady[ttl - 1] if ttl <= len(steady) else 0
-            counts.append(min(before + sum(who in hop for who in row), MOST_STEADY))
+        for hop, row, before in zip(route.hops, chain(sight.answers, repeat(())), chain(steady, repeat(0)), strict=False):
+            known = row.count(hop[0]) if len(hop) == 1 else sum([who in hop for who in row])
+            counts.append(min(before + known, MOST_STEADY))
         self.state = self.state._replace(steady=tuple(counts))
 
     def _confirm(self, trace: Trace, old: Route, suspicion: Suspicion) -> Change:
@@ -313,16 +314,16 @@ class Detector:
             return None
         reach, silent = self.state.reach, silent_at_destination(trace, self.route)
         if trace.reached_ttl is not None:
-            self.state = self.state._replace(other=False)
             now = after_answer(reach, len(trace.destination_rtts_ns) + silent, silent)
+            self.state = self.state._replace(other=False, reach=now)
         else:
             now = after_silence(reach, silent + 1, trace.at)  # the last probe, with the largest ttl, is no hop
-        self.state = self.state._replace(reach=now)
+            self.state = self.state._replace(reach=now)
+        if now.lost == reach.lost:
+            return None
         return self._reach_change(trace, reach, now, max((hop.ttl for hop in trace.hops if hop.responders), default=0))
 
-    def _reach_change(self, trace: Trace, before: Reach, now: Reach, last_ttl: int) -> Change | None:
-        if now.lost == before.lost:
-            return None
+    def _reach_change(self, trace: Trace, before: Reach, now: Reach, last_ttl: int) -> Change:
         route, since = self.route, self.state.route_since
         if now.lost:
             at, seen = now.first_missed_at, now.missed_traces

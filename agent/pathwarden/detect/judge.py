@@ -182,4 +182,4 @@ class Judge:
 
 
 def _answers(hop: Hop, known: Sequence[str]) -> bool:
-    return any(answer.responder in known for answer in hop.answers if answer.responder is not None)
+    return bool([answer for answer in hop.answers if answer.responder in known])  # for so few a list costs half of what `any` does

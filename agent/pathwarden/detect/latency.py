@@ -213,9 +213,9 @@ class Latency:
 
     def _standing(self) -> _Level | None:
         """The level that a path change now is held against (rule 5)."""
-        level, reach, pending = self._trigger.level_ms, self._trigger.reach_ms, self._pending
-        if pending is not None and level is not None and reach is not None and self._now_ns - pending.held_from_ns > JOIN_NS:
-            return _Level(level, reach)
+        pending = self._pending
+        if pending is not None and self._now_ns - pending.held_from_ns > JOIN_NS:
+            return self._level() or self._usual
         return self._usual
 
     def _run(self, mono_ns: int) -> None:
@@ -241,10 +241,14 @@ class Latency:
 
     def _learn(self) -> None:
         """Rule 3."""
-        level, reach = self._trigger.level_ms, self._trigger.reach_ms
         stood = self._pending is None and self._now_ns - self._stood_from_ns >= HELD_NS
-        if level is not None and reach is not None and (self._usual is None or stood):
-            self._usual = _Level(level, reach)
+        if stood or self._usual is None:
+            self._usual = self._level() or self._usual
+
+    def _level(self) -> _Level | None:
+        """The trigger's; None before it is known."""
+        level, reach = self._trigger.level_ms, self._trigger.reach_ms
+        return None if level is None or reach is None else _Level(level, reach)
 
     def _weigh(self, shift: Shift) -> None:
         """Rule 4: what the trigger found opens or closes a pending shift."""
@@ -262,18 +266,19 @@ class Latency:
 
     def _held(self, least: float, at: int) -> LatencyShift | None:
         """Rule 4: a pending shift whose time has come, if the newest sample agrees; else the trigger may be about to close it."""
-        pending, usual, level, reach = self._pending, self._usual, self._trigger.level_ms, self._trigger.reach_ms
-        if pending is None or usual is None or level is None or reach is None:
+        pending, usual = self._pending, self._usual
+        level = self._level() if pending is not None else None
+        if pending is None or usual is None or level is None:
             return None
         pending = self._pending = pending._replace(held_samples=min(pending.held_samples + 1, HELD_SAMPLES))
         if self._now_ns - pending.held_from_ns < HELD_NS or pending.held_samples < HELD_SAMPLES:
             return None
-        if not all(_far(usual.ms, now, HELD_STEP) and (now > usual.ms) == pending.rising for now in (level, least)):
+        if not all(_far(usual.ms, now, HELD_STEP) and (now > usual.ms) == pending.rising for now in (level.ms, least)):
             return None
-        if abs(level - usual.ms) <= usual.reach_ms:
+        if abs(level.ms - usual.ms) <= usual.reach_ms:
             self._pending = None
             return None
-        return self._tell(usual, _Level(level, reach), pending.since_at, at, joined=False)
+        return self._tell(usual, level, pending.since_at, at, joined=False)
 
     def _joined(self, at: int) -> LatencyShift | None:
         """Rule 5: a path change whose new series has its replies."""

@@ -8,6 +8,7 @@ from pathwarden.model.trace import Trace
 
 MOST = 16  # traces: before and after a shift that had to last for half an hour
 STEP_MS = 0.05  # a shift that is told is a hundred times as much
+_STEP_NS = STEP_MS * 1e6
 _LARGEST = 65_535
 
 
@@ -22,9 +23,10 @@ class Minima:
 
     def add(self, trace: Trace) -> None:
         """Take a trace; the oldest one beyond `MOST` is forgotten."""
-        by_ttl = {hop.ttl: min(hop.rtts_ns) / 1e6 for hop in trace.hops if hop.rtts_ns}
-        steps = (by_ttl.get(ttl, 0.0) / STEP_MS for ttl in range(1, max(by_ttl, default=0) + 1))
-        row = array("H", [min(max(round(each), 1), _LARGEST) if each else 0 for each in steps])
+        by_ttl = {hop.ttl: min(rtts_ns) for hop in trace.hops if (rtts_ns := hop.rtts_ns)}
+        row = array("H", bytes(2 * max(by_ttl, default=0)))
+        for ttl, rtt_ns in by_ttl.items():
+            row[ttl - 1] = min(max(round(rtt_ns / _STEP_NS), 1), _LARGEST) if rtt_ns else 0
         self._ats.append(trace.at)
         del self._ats[:-MOST]
         self._rows = (*self._rows[1 - MOST :], row.tobytes())

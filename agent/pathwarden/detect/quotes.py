@@ -38,8 +38,10 @@ class Reading(NamedTuple):
 def read(answers: Iterable[Answer], flow: Flow, delta_before: int | None) -> Reading:
     """Put the answers of one responder together; `delta_before` is the checksum's difference at the hop before, None if untold."""
     told = list(answers)
-    if told and all(a.marks is UNMARKED and a.quoted_ttl and a.kind is ReplyKind.TIME_EXCEEDED for a in told):
-        return Reading(_plain(flow.tos), len(told), mixed=False, delta=0)  # as nearly all answers are
+    kind = told[0].kind if told else None
+    others = [a for a in told if a.marks is not UNMARKED or not a.quoted_ttl or a.kind is not kind]
+    if told and not others:  # as nearly everywhere
+        return Reading(_plain(kind, flow.tos), len(told), mixed=False, delta=0)
     mpls, tos, nats = {_mpls(a) for a in told}, {_tos(a, flow) for a in told}, {_delta(a) for a in told}
     delta = _only(nats)
     known = None if delta == UNTOLD else delta
@@ -49,9 +51,9 @@ def read(answers: Iterable[Answer], flow: Flow, delta_before: int | None) -> Rea
 
 
 @lru_cache(256)
-def _plain(tos: int) -> Value:
+def _plain(kind: ReplyKind | None, tos: int) -> Value:
     """One value for all hops that nothing happens at: they keep it."""
-    return (0, tos, 0, UNTOLD)
+    return (0 if kind is ReplyKind.TIME_EXCEEDED else UNTOLD, tos, 0, UNTOLD)
 
 
 def word(part: int, value: int) -> str:

@@ -21,7 +21,7 @@ def filled(route: Route, hops: tuple[Hop, ...], length: int | None) -> Route:
     The same object if nothing is new.
     """
     length = route.length or length
-    more = fill(route.hops, hops)[:length]
+    more = (hops if hops == route.hops else fill(route.hops, hops))[:length]
     return route if (more, length) == (route.hops, route.length) else route._replace(hops=more, length=length)
 
 

@@ -74,8 +74,8 @@ class Trigger:
         if self._settled < RUN:
             return None
         baseline = self._baseline()
-        level, few = _median(baseline), int(VISITED * len(baseline))
-        return max(_band(baseline), sorted(abs(value - level) for value in baseline)[-1 - few])
+        deviations = _deviations(baseline)
+        return max(_width(deviations), deviations[-1 - int(VISITED * len(baseline))])
 
     def push(self, sample_ms: float | None) -> Shift | None:
         """Take the next sample; the shift that it decided, else None."""
@@ -179,5 +179,15 @@ def _median(ordered: Sequence[float]) -> float:
 
 def _band(ordered: Sequence[float]) -> float:
     """Rule 2, of sorted values."""
+    return _width(_deviations(ordered))
+
+
+def _width(deviations: Sequence[float]) -> float:
+    """Rule 2, of sorted deviations."""
+    return max(LEAST_STEP_MS, SCALES * MAD_TO_SIGMA * _median(deviations))
+
+
+def _deviations(ordered: Sequence[float]) -> list[float]:
+    """How far sorted values are from their median, sorted."""
     middle = _median(ordered)
-    return max(LEAST_STEP_MS, SCALES * MAD_TO_SIGMA * _median(sorted([abs(value - middle) for value in ordered])))
+    return sorted([abs(value - middle) for value in ordered])

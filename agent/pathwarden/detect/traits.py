@@ -14,6 +14,7 @@ Rules:
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from zlib import crc32
 
 from pathwarden.detect.compare import hop_at
@@ -25,11 +26,12 @@ from pathwarden.detect.saying import Found, Sayer, TraitChange
 from pathwarden.detect.steady import UNTOLD, Rule, Steady, Turn, numbers
 from pathwarden.model.history import Route
 from pathwarden.model.instants import ClockShift
-from pathwarden.model.trace import Answer, Ending, Hop, Trace
+from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, Trace
 
 MOST_ABSENT = 3
 MOST_TTLS = 64  # as far as a configured target is traced
 TELLING_SIZE = 1280  # bytes: every IPv6 link takes so much (RFC 8200 section 5), and hardly an IPv4 link less
+_REMEMBERED = 4096  # responders whose number is; a few hundred come again and again
 _INITIAL_TTLS = (64, 128, 255)
 
 _HOP = Rule(sightings=2, by_chance=True)
@@ -187,7 +189,7 @@ class Traits:
 
     def _silences(self, hops: Sequence[Hop], trace: Trace, route: Route) -> Iterator[Found]:
         """Which hops fell quiet before one that answered."""
-        deepest = max((hop.ttl for hop in hops if not set(hop.responders).isdisjoint(hop_at(route.hops, hop.ttl))), default=0)
+        deepest = next((hop.ttl for hop in reversed(hops) if not set(hop.responders).isdisjoint(hop_at(route.hops, hop.ttl))), 0)
         for hop in hops:
             traits = self._hops.get(hop.ttl)
             if traits is None or hop.ttl >= deepest or not hop.answers:
@@ -204,12 +206,11 @@ class Traits:
         return (Found("mtu", ttl, str(turn.before[0]), str(turn.after[0]), turn.first_seen_at, turn.confirmations, responder),)
 
 
-def _by_responder(hop: Hop, known: Sequence[str]) -> dict[int, list[Answer]]:
+def _by_responder(hop: Hop, known: Sequence[str]) -> Mapping[int, Sequence[Answer]]:
     """The answers of the route's responders; strangers are the route's affair."""
-    responders = hop.responders
-    if len(responders) == 1:  # as nearly everywhere
-        who = responders[0]
-        return {_name(who): [each for each in hop.answers if each.responder is not None]} if who in known else {}
+    names = [each.responder for each in hop.answers]
+    if names and names[0] is not None and names.count(names[0]) == len(names):  # as nearly everywhere
+        return {_name(names[0]): hop.answers} if names[0] in known else {}
     answers: dict[int, list[Answer]] = {}
     for answer in hop.answers:
         if answer.responder is not None and answer.responder in known:
@@ -227,7 +228,8 @@ def _size_told(trace: Trace) -> tuple[int, int, str] | None:
     """The MTU, the ttl and the responder that a trace tells; None if it tells nothing."""
     size = trace.flow.size
     # Who calls a size too long and asks for one that is not shorter lies (see `engine.mtu`).
-    said = [(a.marks.mtu, hop.ttl, a.responder or "") for hop in trace.hops for a in hop.answers if 0 < a.marks.mtu < size]
+    marked = [(hop.ttl, a) for hop in trace.hops for a in hop.answers if a.marks is not UNMARKED]
+    said = [(a.marks.mtu, ttl, a.responder or "") for ttl, a in marked if 0 < a.marks.mtu < size]
     if said:
         return min(said)
     return (size, 0, "") if trace.reached_ttl is not None and size >= TELLING_SIZE else None
@@ -245,6 +247,7 @@ def _initial(reply_ttl: int) -> int:
     return next(initial for initial in _INITIAL_TTLS if reply_ttl <= initial)
 
 
+@lru_cache(_REMEMBERED)
 def _name(responder: str) -> int:
     """A number that stands for an address in the state: two of one hop get the same one in 4 billion cases."""
     return crc32(responder.encode())
