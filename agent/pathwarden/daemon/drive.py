@@ -166,6 +166,7 @@ class Driver:
 
     def _finish(self, entry: _Entry) -> None:
         del self._entries[entry.session]
+        entry.wake_ns = 0
         if entry.in_line:
             entry.line.remove(entry)
         entry.finished(entry.session)
@@ -175,6 +176,9 @@ class Driver:
         now_ns = self._clock.mono_ns()
         if self._usual or self._urgent:
             wait_ns = min(wait_ns, max(self._bucket.next_ns() - now_ns, self._blocked_ns - now_ns, 0))
-        if self._wakeups:
-            wait_ns = min(wait_ns, max(self._wakeups[0][0] - now_ns, 0))
+        wakeups = self._wakeups
+        while wakeups and wakeups[0][0] != wakeups[0][2].wake_ns:
+            heapq.heappop(wakeups)  # who has ended, or was filed anew, need not be woken for
+        if wakeups:
+            wait_ns = min(wait_ns, max(wakeups[0][0] - now_ns, 0))
         return wait_ns
