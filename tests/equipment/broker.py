@@ -20,7 +20,8 @@ class Broker:
     """mosquitto with its own configuration, data and log in `folder`.
 
     `ns` names a network namespace, `bind` the address to listen on there. `users` maps names to passwords (None: no password file).
-    `persistent` keeps subscriptions and their queued messages over a restart. `extra` is further configuration text.
+    `persistent` keeps subscriptions and their queued messages over a restart. `extra` is further configuration text,
+    `access` an access list.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Broker:
         allow_anonymous: bool = True,
         persistent: bool = False,
         extra: str = "",
+        access: str = "",
     ) -> None:
         self.folder = folder
         self.ns = ns
@@ -57,6 +59,11 @@ class Broker:
         ]
         if os.geteuid() == 0:
             lines.append("user root")
+        if access:
+            file = folder / "broker.access"
+            file.write_text(access)
+            file.chmod(0o600)
+            lines.append(f"acl_file {file}")
         if users is not None:
             self.set_passwords(users)
             lines.append(f"password_file {self.password_file}")

@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "the history in the forms of other programs",
     "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
+    "mqtt": "try the connection to the broker",
     "db": "pack the history into one small file",
     "config": "check, show or begin a configuration",
 }

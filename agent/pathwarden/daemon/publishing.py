@@ -7,7 +7,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.errors import ConfigError
 from pathwarden.model.protocols import Clock
-from pathwarden.model.settings import Settings
+from pathwarden.model.settings import MqttSettings, Settings
 from pathwarden.mqtt.client import MqttClient
 from pathwarden.mqtt.commands import Commands
 from pathwarden.mqtt.outbox import OutboxReader
@@ -27,6 +27,17 @@ def make_publisher(settings: Settings, board: Board, reader: OutboxReader, keepe
         keeper.fail,
         Commands(named, board, clock),
     )
+
+
+def password_of(mqtt: MqttSettings) -> str | None:
+    """The password to sign in with; None without one. Raises `ConfigError` with the file and the remedy."""
+    if not mqtt.password_file:
+        return None
+    try:
+        return read_secret(mqtt.password_file).rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"mqtt.password_file: {mqtt.password_file} cannot be read ({said})", "run this as the daemon's user") from error
 
 
 def read_secret(path: str) -> str:

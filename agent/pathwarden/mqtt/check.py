@@ -1,32 +1,45 @@
 """Whether the broker takes us: one CONNECT and one DISCONNECT, beside a daemon that may be connected.
 
 Spoken here and not through paho: it must not take over the daemon's client id, leave no will behind, start no thread, and end in time.
-
-CONNECT (MQTT 5, section 3.1; 3.1.1 has no properties):
-
-    0x10 length | 0 4 M Q T T | level | flags | keepalive (2) | properties: 0 | client id | user name | password
-
-CONNACK (section 3.2): 0x20 length | session present | reason code | properties
 """
 
 import socket
 import time
+from contextlib import suppress
+from typing import NamedTuple
 
 from pathwarden.errors import ConfigError
 from pathwarden.model.settings import MqttSettings
+from pathwarden.mqtt import packets
 from pathwarden.mqtt.faults import Ending, explain
+from pathwarden.mqtt.packets import LEVELS, NotMqtt, Packet
 from pathwarden.mqtt.tls import context
 
-_CONNECT, _CONNACK, _DISCONNECT = 0x10, 0x20, b"\xe0\x00"
-_LEVELS = {"5": 5, "3.1.1": 4}
-_CLEAN, _USER, _PASSWORD = 0x02, 0x80, 0x40
-_KEEPALIVE_S = 30
-_UNSUPPORTED = 0x84
-_FROM_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}  # return codes of 3.1.1 (table 3.1) as reason codes of MQTT 5
+
+class Failed(Exception):
+    """The broker does not take us: one line on why, with the option and the remedy."""
 
 
-class _NotMqtt(Exception):
-    """It hung up, or answered something else."""
+class Talk(NamedTuple):
+    """A connection whose CONNECT the broker has accepted."""
+
+    sock: socket.socket
+    protocol: str
+
+    @property
+    def level(self) -> int:
+        """The protocol's level in packets."""
+        return LEVELS[self.protocol]
+
+    def next(self, deadline: float) -> Packet:
+        """The next packet that comes. Raises OSError (TimeoutError at the deadline, of `time.monotonic`) and `NotMqtt`."""
+        return _next(self.sock, deadline)
+
+    def leave(self) -> None:
+        """End it."""
+        with suppress(OSError):  # the broker may have ended it
+            self.sock.sendall(packets.DISCONNECT)
+        self.sock.close()
 
 
 def sign_in(settings: MqttSettings, password: str | None, client_id: str, timeout_s: float) -> tuple[str, str]:
@@ -34,87 +47,66 @@ def sign_in(settings: MqttSettings, password: str | None, client_id: str, timeou
 
     All of it takes no longer than `timeout_s`, but for the look-up of the broker's name, which has the resolver's own time-outs.
     """
-    deadline = time.monotonic() + timeout_s
-    refusal, error = None, None
-    for protocol, level in _LEVELS.items():
-        try:
-            refusal = _try(settings, _connect(level, client_id, settings.username, password), level, deadline)
-        except (_NotMqtt, ConnectionResetError, BrokenPipeError):
-            continue  # so old brokers do with MQTT 5; the second time it is no broker
-        except OSError as failure:
-            error = failure
-            break
-        except ConfigError as problem:
-            return "", str(problem)
-        except UnicodeError:  # the resolver's: a label that is empty or too long
-            error = OSError("not a host name")
-            break
-        if refusal == 0:
-            return protocol, ""
-        if refusal != _UNSUPPORTED:
-            break
-    ending = Ending(up=False, refusal=refusal, reason=None, error=error, fault="", clash=False, tls=settings.tls)
-    return "", explain(ending, settings.host, settings.port, client_id)
-
-
-def _try(settings: MqttSettings, packet: bytes, level: int, deadline: float) -> int:
-    """The broker's reason code. Raises OSError, `_NotMqtt`."""
-    with _open(settings, deadline) as sock:
-        sock.sendall(packet)
-        head = _read(sock, 2, deadline)
-        # Reason code and flags are there in the shortest answer; a length of two bytes begins with a set top bit.
-        more = 1 if head[1] & 0x80 else 0
-        answer = _read(sock, more + 2, deadline)
-        if head[0] != _CONNACK:
-            raise _NotMqtt
-        code = answer[more + 1]
-        if code == 0:
-            sock.sendall(_DISCONNECT)
-    return _FROM_311.get(code, code) if level == _LEVELS["3.1.1"] else code
-
-
-def _open(settings: MqttSettings, deadline: float) -> socket.socket:
-    """A connection, with TLS if the settings want it. Raises OSError, `ConfigError`."""
-    sock = socket.create_connection((settings.host, settings.port), timeout=_left(deadline))
-    if not settings.tls:
-        return sock
     try:
-        return context(settings).wrap_socket(sock, server_hostname=settings.host)
-    except BaseException:
+        talk = signed_in(settings, password, client_id, time.monotonic() + timeout_s)
+    except Failed as failed:
+        return "", str(failed)
+    talk.leave()
+    return talk.protocol, ""
+
+
+def signed_in(settings: MqttSettings, password: str | None, client_id: str, deadline: float) -> Talk:
+    """A connection that the broker has accepted, with MQTT 5 if it knows that. Raises `Failed`."""
+    refused = None
+    for protocol, level in LEVELS.items():
+        sock = opened(settings, client_id, deadline, tls=settings.tls)
+        try:
+            sock.sendall(packets.connect(level, client_id, settings.username, password))
+            refused = packets.refusal(_next(sock, deadline))
+        except (NotMqtt, ConnectionResetError, BrokenPipeError):
+            sock.close()
+            continue  # so old brokers do with MQTT 5; the second time it is no broker
+        except OSError as error:
+            sock.close()
+            raise Failed(_explained(settings, client_id, error=error)) from error
+        if refused == 0:
+            return Talk(sock, protocol)
         sock.close()
-        raise
+        if refused != packets.UNSUPPORTED:
+            break
+    raise Failed(_explained(settings, client_id, refusal=refused))
 
 
-def _connect(level: int, client_id: str, username: str, password: str | None) -> bytes:
-    flags = _CLEAN | (_USER if username else 0) | (_PASSWORD if password is not None else 0)
-    fields = [client_id, *([username] if username else []), *([password] if password is not None else [])]
-    body = _text("MQTT") + bytes((level, flags)) + _KEEPALIVE_S.to_bytes(2, "big") + (b"\0" if level == _LEVELS["5"] else b"")
-    body += b"".join(map(_text, fields))
-    return bytes((_CONNECT,)) + _length(len(body)) + body
+def opened(settings: MqttSettings, client_id: str, deadline: float, *, tls: bool) -> socket.socket:
+    """A connection to the broker's port, with TLS around it or not. Raises `Failed`."""
+    sock = None
+    try:
+        sock = socket.create_connection((settings.host, settings.port), timeout=_left(deadline))
+        return context(settings).wrap_socket(sock, server_hostname=settings.host) if tls else sock
+    except (OSError, ConfigError) as error:
+        if sock is not None:
+            sock.close()
+        raise Failed(_explained(settings, client_id, error=error) if isinstance(error, OSError) else str(error)) from error
+    except UnicodeError as error:  # the resolver's: a label that is empty or too long
+        raise Failed(_explained(settings, client_id, error=OSError("not a host name"))) from error
 
 
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return len(data).to_bytes(2, "big") + data
+def _explained(settings: MqttSettings, client_id: str, *, refusal: int | None = None, error: OSError | None = None) -> str:
+    ending = Ending(up=False, refusal=refusal, reason=None, error=error, fault="", clash=False, tls=settings.tls)
+    return explain(ending, settings.host, settings.port, client_id)
 
 
-def _length(number: int) -> bytes:
-    """A variable byte integer (MQTT 5, section 1.5.5)."""
-    data = bytearray()
-    while True:
-        number, digit = divmod(number, 128)
-        data.append(digit | (0x80 if number else 0))
-        if not number:
-            return bytes(data)
+def _next(sock: socket.socket, deadline: float) -> Packet:
+    return packets.read(lambda count: _received(sock, count, deadline))
 
 
-def _read(sock: socket.socket, count: int, deadline: float) -> bytes:
+def _received(sock: socket.socket, count: int, deadline: float) -> bytes:
     data = b""
     while len(data) < count:
         sock.settimeout(_left(deadline))
         piece = sock.recv(count - len(data))
         if not piece:
-            raise _NotMqtt
+            raise NotMqtt
         data += piece
     return data
 
