@@ -227,12 +227,17 @@ def test_a_lost_target_makes_others_prove_that_they_answer() -> None:
 
 def test_an_answer_near_us_counts_for_all_that_it_serves() -> None:
     watcher = Watcher(town(6), 1.0, green, SECOND)
+    watcher.due(SECOND, lambda _tid: True)
     for ttl, who, served in ((1, "gw", {0, 1, 2, 3, 4, 5}), (4, "x1", {1, 4}), (5, "y1", {1}), (3, "stranger", {1}), (2, None, {1})):
         errand, now_ns = Errand("t1", Kind.VERIFY, (Look(ttl),)), (10 + ttl) * SECOND
         answers = [answer_by(who, final=False)]
         watcher.done(errand, answers, glimpse_of(errand, answers, 10), now_ns)
-        looked = {tid: (*watch._asked_ns[ttl - 1 : ttl], *watch._seen_ns[ttl - 1 : ttl]) for tid, watch in watcher.targets.items()}
-        assert {int(tid[1:]) for tid, instants in looked.items() if now_ns in instants} == served
+        looked = {
+            int(tid[1:])
+            for tid, watch in watcher.targets.items()
+            if watch.detector.route and now_ns in (*watch._asked_ns[ttl - 1 : ttl], watch._seen_ns(watch.detector.route, ttl))
+        }
+        assert looked == served
 
 
 @pytest.mark.parametrize("count", [2, 3, 12])

@@ -56,13 +56,13 @@ class TargetWatch:
         "_held_since_ns",
         "_inquiries",
         "_pulse",
-        "_seen_ns",
         "_weighed",
         "_worths",
         "can_vary",
         "credit",
         "detector",
         "inquiry",
+        "seen",
         "served",
         "tid",
         "vigil",
@@ -73,14 +73,14 @@ class TargetWatch:
         self.detector = detector
         self.can_vary = True
         self.credit = 0.0
-        self.served: Mapping[tuple[int, str], int] = {}  # how many targets have this only responder at this ttl
+        self.served: Mapping[tuple[int, str], int] = {}  # how many targets have this only responder at this ttl,
+        self.seen: Mapping[tuple[int, str], int] = {}  # and when it answered any of them (monotonic ns)
         self.inquiry: Inquiry | None = None
         self.vigil = Vigil(tid, detector, gate)
         self._gate = gate
         self._pulse = Pulse()
         self._dues = array("d", bytes(8 * len(SHARES)))
         self._asked_ns = array("q")  # by ttl from 1 on, 0 for never
-        self._seen_ns = array("q")  # likewise when another target's probe was answered there
         self._back_off: dict[int, int] = {}
         self._audits: dict[int, int] = {}
         self._doubts: dict[int, tuple[str, str]] = {}  # by ttl, who answered a fresh flow, and on which route
@@ -118,16 +118,10 @@ class TargetWatch:
         self.inquiry = None
         self.vigil.reset()
         self._doubts.clear()
-        del self._asked_ns[:], self._seen_ns[:]
+        del self._asked_ns[:]
         self._pulse = Pulse()
         if self.detector.state.suspicion is not None:
             self.detector.drop_suspicion()
-
-    def seen(self, ttl: int, responder: str, mono_ns: int) -> None:
-        """Another target's probe was answered by this responder at this ttl: shared, it need not be asked again so soon."""
-        route = self.detector.route
-        if route is not None and hop_at(route.hops, ttl) == (responder,):
-            _note(self._seen_ns, ttl, mono_ns)
 
     def traced(self, trace: Trace) -> None:
         """Learn from a whole trace that was judged what answers usually look like."""
@@ -203,8 +197,14 @@ class TargetWatch:
         found = self._worths[1]
         if not found:
             return None
-        asked_ns, seen_ns = self._asked_ns, self._seen_ns
-        return Look(max(found, key=lambda each: each.due(mono_ns, _at(asked_ns, each.ttl), _at(seen_ns, each.ttl))).ttl)
+        asked_ns = self._asked_ns
+        due = [each.due(mono_ns, _at(asked_ns, each.ttl), self._seen_ns(route, each.ttl) if each.served > 1 else 0) for each in found]
+        return Look(found[due.index(max(due))].ttl)
+
+    def _seen_ns(self, route: Route, ttl: int) -> int:
+        """When the only responder of a ttl that is shared was seen last by anybody, 0 for never."""
+        hop = route.hops[ttl - 1]
+        return self.seen.get((ttl, hop[0]), 0) if len(hop) == 1 else 0
 
     def _learning(self, ttl: int, look: Look) -> Look | None:
         """A look at what never answered, in every n-th turn: n doubles with each silence."""
@@ -294,7 +294,7 @@ class TargetWatch:
         if route is None or self.inquiry is not None:
             return []
         answering = [ttl for ttl in _answering(route) if before is None or ttl < before]
-        answering.sort(key=lambda ttl: max(_at(self._asked_ns, ttl), _at(self._seen_ns, ttl)))
+        answering.sort(key=lambda ttl: max(_at(self._asked_ns, ttl), self._seen_ns(route, ttl)))
         return [Errand(self.tid, Kind.VERIFY, (Look(ttl),), mono_ns) for ttl in sorted(answering[:BURST], reverse=True)]
 
     def _take_up(self, ttl: int, mono_ns: int, out: Outcome) -> None:

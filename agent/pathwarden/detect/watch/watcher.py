@@ -17,6 +17,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
+from operator import attrgetter
 
 from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
@@ -37,7 +38,11 @@ MOST_SPACED = 128  # responders remembered before those that may be asked again 
 MOST_URGENT = 512
 FOLLOWING = frozenset({Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP})  # what takes steps that follow each other
 MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
-LOOK_NS = 1_000_000_000  # how often time alone is looked at, at most; a watch with fewer probes than that has no more to ask
+LOOK_NS = 1_000_000_000  # after so long what could not be done is tried again
+TIME_NS = 3_000_000_000  # how often time alone is looked at, at most: a lost target is asked every 15 s
+
+
+_CREDIT = attrgetter("credit")
 
 
 class Watcher:
@@ -45,6 +50,9 @@ class Watcher:
 
     def __init__(self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[str, int], bool], mono_ns: int) -> None:
         self.targets = {tid: TargetWatch(tid, detector, gate) for tid, detector in detectors.items()}
+        self._seen: dict[tuple[int, str], int] = {}
+        for watch in self.targets.values():
+            watch.seen = self._seen
         self._interval_ns = round(1e9 / pps) if pps and detectors else 0
         self._next_ns = mono_ns
         self._look_ns = mono_ns
@@ -60,13 +68,14 @@ class Watcher:
         """When to look again."""
         due = [self._urgent[0][0]] if self._urgent else []
         if self._interval_ns:
-            due += [self._next_ns, self._look_ns]
+            # Each waking up costs as much as a probe: time alone is looked at with the steady probes, and between them when those wait.
+            due += [self._next_ns, self._look_ns + LOOK_NS]
         return min(due, default=None)
 
     def due(self, mono_ns: int, able: Callable[[str], bool]) -> list[Errand]:
         """The errands to run now, for targets that are `able` to (no trace is under way)."""
         if self._interval_ns and mono_ns >= self._look_ns:
-            self._look_ns = mono_ns + max(LOOK_NS, self._interval_ns)
+            self._look_ns = mono_ns + max(TIME_NS, self._interval_ns)
             self._queue(errand for watch in self.targets.values() if (errand := watch.vigil.urgent(mono_ns)))
         found = self._due_urgent(mono_ns, able)
         if self._interval_ns and mono_ns >= self._next_ns and (errand := self._steady(mono_ns, able)):
@@ -78,7 +87,7 @@ class Watcher:
         watch = self.targets[errand.tid]
         out = watch.done(errand, answers, glimpse, mono_ns)
         self._queue(out.errands)
-        self._share(errand, answers, mono_ns)
+        self._note_shared(errand, answers, mono_ns)
         if errand.kind is not Kind.SIBLING:
             for change in out.changes:
                 self._siblings(watch, change, mono_ns)
@@ -176,7 +185,7 @@ class Watcher:
         watches = self.targets
         for tid, weight in self._weights.items():
             watches[tid].credit += weight
-        for watch in sorted(watches.values(), key=lambda watch: -watch.credit):
+        for watch in sorted(watches.values(), key=_CREDIT, reverse=True):
             errand = watch.steady(mono_ns) if able(watch.tid) else None
             if errand is not None and self._kept.get(self._expected(errand.tid, errand.looks[0]), 0) <= mono_ns:
                 # Within bounds: while some cannot be asked the others fall behind, and would wait for long when those return.
@@ -202,15 +211,15 @@ class Watcher:
         served = {hop: count for hop, count in counts.items() if count > 1}
         if served != self._served:
             self._served = served
+            for hop in self._seen.keys() - served.keys():
+                del self._seen[hop]
             for watch in self.targets.values():
                 watch.served = served
 
-    def _share(self, errand: Errand, answers: Sequence[Answer], mono_ns: int) -> None:
+    def _note_shared(self, errand: Errand, answers: Sequence[Answer], mono_ns: int) -> None:
         for look, answer in zip(errand.looks, answers, strict=True):
-            if 0 < look.ttl <= SHARED_TTLS and not look.flow_no and answer.responder is not None:
-                for tid, watch in self.targets.items():
-                    if tid != errand.tid:
-                        watch.seen(look.ttl, answer.responder, mono_ns)
+            if 0 < look.ttl <= SHARED_TTLS and not look.flow_no and (look.ttl, answer.responder) in self._served:
+                self._seen[look.ttl, answer.responder or ""] = mono_ns
 
     def _siblings(self, changed: TargetWatch, change: Change, mono_ns: int) -> None:
         """Ask the targets that the same cause may have touched."""
