@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import os
-import platform
 import sys
 import tempfile
 from collections import defaultdict
@@ -15,6 +13,7 @@ from bench.daemon import Daemon, Memory
 from bench.figures import Row, markdown, table
 from bench.lab import HOPS, TARGETS, BenchLab
 from bench.passes import Engine, Pass
+from bench.report import described, machine, write_readme
 from equipment.waiting import until
 
 UNLIMITED_PPS = 1_000_000
@@ -28,7 +27,6 @@ WARM_UP_ROUNDS = 4  # 20 s at the slower pace: as long as the agent remembers it
 ROUNDS = 2  # the history is written every 2 s, which a stretch must hold
 SLOW_PPS = 10  # as shipped
 SLOW_PROBES = 150
-README = Path(__file__).parents[2] / "README.md"
 MARKERS = ("<!-- figures: make bench README=1 -->", "<!-- end of figures -->")
 
 Passes = dict[str, list[Pass]]
@@ -41,7 +39,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--readme", action="store_true", help="put the main rows into README.md")
     args = parser.parse_args()
-    begun, machine = monotonic(), _machine()
+    begun, on = monotonic(), machine()
     with BenchLab() as lab, tempfile.TemporaryDirectory() as folder:
         contests = _contests(lab, args.runs)
         starts, memory = _whole(lab, Path(folder), contests, args.runs)
@@ -57,12 +55,12 @@ def main() -> None:
     }
     if args.json:
         rows = [row.json() | {"group": title} for title, rows in groups.items() for row in rows]
-        print(json.dumps({"machine": machine, "runs": args.runs, "rows": rows}, indent=1))
+        print(json.dumps({"machine": on, "runs": args.runs, "rows": rows}, indent=1))
     else:
-        print(_heading(machine, args.runs), *(table(title, rows) for title, rows in groups.items()), sep="\n")
+        print(_heading(on, args.runs), *(table(title, rows) for title, rows in groups.items()), sep="\n")
         print(f"\n{monotonic() - begun:.0f} s")
     if args.readme:
-        _write_readme(machine, groups, args.runs)
+        write_readme(f"Medians of {args.runs} runs. {described(on)}.", markdown(groups), MARKERS)
 
 
 def _contests(lab: BenchLab, runs: int) -> Passes:
@@ -172,35 +170,14 @@ def _groups(found: Passes, starts: list[float], memory: dict[str, list[Memory]])
     }
 
 
-def _machine() -> dict[str, str]:
-    models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    cpu = models[0] if models else platform.machine()
-    load = f"{os.getloadavg()[0]:.1f}"  # before we begin: what others do here at the same time blurs every figure
-    return {"cpu": f"{os.cpu_count()} x {cpu}", "kernel": platform.release(), "python": platform.python_version(), "load": load}
-
-
-def _described(machine: dict[str, str]) -> str:
-    return f"{machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}, load of others {machine['load']}"
-
-
-def _heading(machine: dict[str, str], runs: int) -> str:
+def _heading(on: dict[str, str], runs: int) -> str:
     return (
-        f"{_described(machine)}; {runs} runs after one to warm up.\n"
+        f"{described(on)}; {runs} runs after one to warm up.\n"
         "ratio: to traceroute(8)'s CPU per probe, or where it says so to scamper's, to scamper's wall time or number of probes:\n"
         "the median of the ratios run by run.\n"
         "The system time of every contestant holds the way of its probes through all routers: one kernel does it all, and\n"
         "charges the sender. traceroute(8) and scamper are measured from the start of their processes, as they are used."
     )
-
-
-def _write_readme(machine: dict[str, str], groups: dict[str, list[Row]], runs: int) -> None:
-    text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(MARKERS[0])
-    _, _, tail = rest.partition(MARKERS[1])
-    if not rest or not tail:
-        sys.exit(f"README.md has no lines {MARKERS[0]} and {MARKERS[1]}")
-    on = f"Medians of {runs} runs. {_described(machine)}."
-    README.write_text(f"{head}{MARKERS[0]}\n{on}\n\n{markdown(groups)}\n{MARKERS[1]}{tail}", encoding="utf-8")
 
 
 def _say(text: str) -> None:
