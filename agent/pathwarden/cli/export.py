@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from pathwarden.cli.past import Held, add_span, bounds, held
+from pathwarden.cli.past import Held, add_bounds, bounds, held
 from pathwarden.cli.progress import Progress
 from pathwarden.cli.terminal import counted, remark
 from pathwarden.config.load import load_here
@@ -40,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--target", action="append", metavar="TARGET", help="only this target, several if given again; default: all that were measured here"
     )
-    add_span(parser)
+    add_bounds(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write to a file, which appears when all is in it; default: standard output"
     )

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "mute": "notify nothing of a target for a while",
     "accept": "take a target's path as usual",
     "export": "the history in the forms of other programs",
+    "import": "take in traces of RIPE Atlas and scamper",
     "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
     "mqtt": "try the connection to the broker",
@@ -119,7 +121,8 @@ def _parser(command: str | None) -> _Parser:
 
 def _module(command: str) -> Any:  # noqa: ANN401 - a module
     """The command's module. Raises `OperatorError` if it is none of those that are installed."""
-    name = f"pathwarden.cli.{command}"
+    # A word of Python's own can be no module's name.
+    name = f"pathwarden.cli.{command}{'_' if iskeyword(command) else ''}"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -74,7 +74,7 @@ def bounds(since: str | None, until: str | None, now_ns: int) -> tuple[int | Non
     return start, end
 
 
-def add_span(parser: argparse.ArgumentParser) -> None:
+def add_bounds(parser: argparse.ArgumentParser) -> None:
     """Add `--from` and `--to`."""
     form = "2026-11-21T08:45:00Z, '2026-11-21 08:45' (local), 1795250700, or so long ago: -30m -2h -3d"
     parser.add_argument("--from", dest="since", metavar="TIME", help=f"only from then on: {form}")

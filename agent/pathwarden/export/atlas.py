@@ -53,7 +53,7 @@ def result(origin: Origin, trace: Trace) -> dict[str, object]:
         "fw": FIRMWARE,
         "lts": 0 if trace.clock_synced else -1,
         "endtime": (trace.at + trace.duration_ns) // _SECOND,
-        "dst_name": origin.name or trace.address,
+        "dst_name": origin.asked_for(trace.address),
         "dst_addr": trace.address,
         "src_addr": flow.src,
         "proto": _PROTOCOLS.get(flow.method, ""),

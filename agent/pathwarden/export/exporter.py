@@ -53,7 +53,7 @@ def _text(subject: Subject, labels: _Labels, traces: Iterable[StoredTrace]) -> I
         said = f": {explain(trace.error)}" if trace.error else ""
         lines = [
             f"# {', '.join(about)}{said}",
-            heading(subject.origin.name or trace.address, trace.address, subject.max_ttl, trace.flow.size),
+            heading(subject.origin.asked_for(trace.address), trace.address, subject.max_ttl, trace.flow.size),
         ]
         yield "".join(f"{_plain(line)}\n" for line in [*lines, *(hop_line(hop, trace.flow.af) for hop in trace.hops), ""])
 

@@ -123,7 +123,7 @@ class _Path:
         flow = self._first.flow
         about = {
             "src": flow.src,
-            "dst": origin.name or self.address,
+            "dst": origin.asked_for(self.address),
             "tos": flow.tos,
             "tests": max((hub.sent for _, hub in hubs), default=0),
             "psize": str(flow.size),

@@ -34,6 +34,10 @@ class Origin(NamedTuple):
         """The opposite of `text`."""
         return cls(**json.loads(text))
 
+    def asked_for(self, address: str) -> str:
+        """What a trace to this address ('': it had none) was asked to find."""
+        return self.name or address or "unknown"
+
     @property
     def text(self) -> str:
         """All of it as JSON."""
@@ -45,7 +49,7 @@ class Origin(NamedTuple):
         if not self.form:
             return ""
         what = f"measurement {self.measurement}, probe {self.observer}" if self.form == ATLAS else f"monitor {self.monitor}"
-        return f"imported from {_PROGRAMS[self.form]}: {what}, to {self.name}"
+        return f"{_PROGRAMS[self.form]}, {what}, to {self.name}"
 
 
 ATLAS, SCAMPER = "atlas", "scamper"

@@ -67,7 +67,7 @@ def entry(origin: Origin, trace: Trace) -> dict[str, object]:
             if answer.responder is not None
         ],
         facts.MEMBER: {
-            "name": origin.name,
+            "name": origin.asked_for(trace.address),
             "af": flow.af,
             **facts.of(trace),
             "asked": [{"ttl": hop.ttl, "probes": len(hop.answers)} for hop in hops],

@@ -7,7 +7,7 @@ Each file `schema/NNNN_*.sql` brings the database from schema N-1 to N in one tr
 import sqlite3
 from pathlib import Path
 
-from pathwarden.errors import OperatorError
+from pathwarden.errors import ConfigError, OperatorError
 
 APPLICATION_ID = 1347908196  # "PWrd"; the same number stands in 0001_first.sql
 
@@ -24,7 +24,7 @@ def check(db: sqlite3.Connection, path: Path) -> int:
     application, schema = _pragma(db, "application_id"), _pragma(db, "user_version")
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and (application or schema or tables):
-        raise OperatorError(f"{path} is the database of another program", "choose another place with option db")
+        raise ConfigError(f"{path} is the database of another program", "choose another place with option db")
     if schema > newest():
         remedy = "update Pathwarden, or choose another place with option db"
         raise OperatorError(f"{path} has schema {schema}, but this Pathwarden knows only {newest()}", remedy)

@@ -13,7 +13,7 @@ from pathlib import Path
 from pathwarden.errors import OperatorError
 from pathwarden.export.origin import Origin
 from pathwarden.store import migrate
-from pathwarden.store.faults import told
+from pathwarden.store.faults import told, unreachable
 from pathwarden.store.opening import connect, uri_of
 from pathwarden.store.reader import Reader
 
@@ -25,18 +25,24 @@ def place_of(db: Path) -> Path:
     return db.with_name(f"{db.name}.imports")
 
 
+def schema_of(place: Path) -> int:
+    """The schema of the imports, 0 if there are none. Raises `OperatorError` if the file is not ours, or cannot be read."""
+    try:
+        if not place.exists():
+            return 0
+    except OSError as error:
+        raise unreachable(place, error) from error
+    with told(place), closing(connect(uri_of(place, "ro"))) as file:
+        return migrate.check(file, place)
+
+
 def open_imports(db: Path) -> Reader | None:
     """The imports beside a history, None if there are none. Raises `OperatorError` if they cannot be read."""
     place = place_of(db)
-    try:
-        if not place.exists():
-            return None
-    except OSError:  # in a folder that this user may not enter: the history's own error says so
-        return None
-    with told(place), closing(connect(uri_of(place, "ro"))) as file:
-        if 0 < migrate.check(file, place) < migrate.newest():
-            raise OperatorError(f"the imports {place} are of an older Pathwarden", "bring them up to date with: pathwarden import --list")
-    return Reader(place)
+    schema = schema_of(place)
+    if 0 < schema < migrate.newest():
+        raise OperatorError(f"the imports {place} are of an older Pathwarden", "bring them up to date with: pathwarden import --list")
+    return Reader(place) if schema else None
 
 
 def origins(imports: Reader) -> dict[str, Origin]:
