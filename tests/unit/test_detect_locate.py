@@ -75,6 +75,14 @@ def test_a_router_that_refuses_speaks_of_the_way_there() -> None:
     assert Evidence.REFUSED in found.evidence
 
 
+def test_in_a_circle_the_router_that_sends_back_is_to_blame_and_not_the_destination() -> None:
+    route = (ISP1, ISP2, T1, ISP2, T1, ISP2, HOST3)
+    circle = sighting("a", route, last_ttl=6, length=None, hops=tuple((each,) for each in route[:-1]))
+    found = located(circle)["a"]
+    assert (found.between, found.direction) == (((T1,), (ISP2,)), Direction.FORWARD)
+    assert located(circle, healthy("b", (ISP1, ISP2, T1, NET4, HOST4), verified=5))["a"].between == found.between
+
+
 def test_several_targets_that_fail_alike_separate_the_link() -> None:
     found = located(sighting("a", ROUTE3, last_ttl=2), sighting("b", ROUTE4, last_ttl=2))
     assert found["a"] == found["b"]

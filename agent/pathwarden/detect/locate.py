@@ -5,15 +5,16 @@ All targets of one uplink and address family are judged together. Rules:
    through it.
 2. A link leads from one known hop of a route to the next; silent hops between make it longer. Responders seen at one hop are one router,
    so that targets behind a load balancer share its links. Of a target that fails, the links behind the last hop that answered since are
-   suspect (an answer to a direct probe counts); of one whose route changed, the links that the new route does not have. What an answer
-   for any other target has come through since is not.
+   suspect (an answer to a direct probe counts); of one whose route changed, the links that the new route does not have; of one that fails
+   on a route that runs in a circle, the links of the circle, whose hops all answer. What an answer for any other target has come
+   through since is not.
 3. A link's score is the number of targets in trouble that suspect it, less twice the number of healthy ones (that answered since) it
    leads to. The best explains its targets, and so on until every target is explained. Among equals it is the one that the targets come
    to first: a hop behind it would have answered.
 4. Confidence: `LOCAL` by local evidence; `SEPARATED` where at least two targets tell both ends of the link, `SIGNALS` where one target
    does by two signals, else `AFTER`: at the hop or behind it. A segment that only addresses suggest is never surer than `SIGNALS`.
-5. Direction: a route that moved and a router that refuses speak of the way there. Silence speaks of either: a router behind the fault
-   may get our probes, and its answers be lost. One vantage point cannot tell, so it is unknown.
+5. Direction: a route that moved or runs in a circle and a router that refuses speak of the way there. Silence speaks of either: a router
+   behind the fault may get our probes, and its answers be lost. One vantage point cannot tell, so it is unknown.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from pathwarden.detect.compare import Hop, hop_at
+from pathwarden.detect.loops import Loop, circles
 from pathwarden.detect.segments import SEGMENTS, Owner, Part, Surroundings, alike, owners, part
 from pathwarden.model.change import NOWHERE, Direction, Location, Segment
 
@@ -87,6 +89,11 @@ class Sighting(NamedTuple):
     def alive_ttl(self) -> int:
         """The deepest hop that is known to have answered since, in whatever way."""
         return max(self.last_ttl, self.refused_ttl or 0, *(ttl for ttl, answered in self.direct if answered))
+
+    @property
+    def circle(self) -> Loop | None:
+        """Where its route comes back to a hop."""
+        return next(iter(circles(self.hops, self.address)), None)
 
 
 class Home(NamedTuple):
@@ -217,9 +224,13 @@ class _Scene:
     def suspects(self, seen: Sighting) -> tuple[_Link, ...]:
         """Rule 2."""
         mine = self._ways[seen.target]
+        circle = seen.circle
         if seen.standing is Standing.CHANGED:
             kept = self._routers.names(seen.now)
             mine = tuple(link for link in mine if link.name not in kept)
+        elif circle is not None:
+            # The last one sends packets back, and is the first to blame.
+            mine = tuple(link for link in reversed(mine) if circle.first_ttl <= link.near_ttl and link.far_ttl <= circle.again_ttl)
         else:
             mine = tuple(link for link in mine if link.far_ttl > seen.alive_ttl)
         return tuple(link for link in mine if not self._passed.since(link.name, seen))
@@ -255,7 +266,7 @@ class _Scene:
         if far.guessed or (near is not None and near.guessed):
             why.append(Evidence.BY_ADDRESS)
             confidence = min(confidence, SIGNALS)
-        forward = seen.standing is Standing.CHANGED or Evidence.REFUSED in why
+        forward = seen.standing is Standing.CHANGED or seen.circle is not None or Evidence.REFUSED in why
         direction = Direction.FORWARD if forward else Direction.UNKNOWN
         next_ttl = link.near_ttl + 1 if link.near_ttl else link.far_ttl  # of our own router and a silent hop nothing could be told
         between = (hop_at(hops, link.near_ttl), hop_at(hops, next_ttl))

@@ -10,6 +10,7 @@ Rules:
 
 from collections.abc import Callable
 
+from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
 from pathwarden.detect.reach import probes_needed
 from pathwarden.detect.watch.outcome import Got, Outcome
@@ -123,7 +124,10 @@ class Vigil:
 
     def swept(self, got: Got, out: Outcome) -> None:
         """Take how far probes still come."""
-        answered = [look.ttl for look, answer in zip(got.errand.looks, got.answers, strict=True) if answer.responder is not None]
+        hops = self._detector.route.hops if self._detector.route else ()
+        # A stranger there, such as the other router of a circle, is not behind the hops before.
+        pairs = zip(got.errand.looks, got.answers, strict=True)
+        answered = [look.ttl for look, answer in pairs if answer.responder in hop_at(hops, look.ttl)]
         self._last = max(self._last, max(answered, default=0))
         beyond = [look for look in got.errand.looks if look.ttl > self._last][:SWEEP_BEYOND]
         if beyond and got.errand.tries < SWEEP_TRIES:
