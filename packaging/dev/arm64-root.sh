@@ -45,8 +45,11 @@ chroot "$root" python3 -m compileall -q "/$place" # OpenWrt's own packages carry
 # As opkg does: the members of the outer archive, then the data, then what default_postinst runs.
 PYTHONPATH=packaging "$environment/bin/python" -m packager build "$cache/dist" >/dev/null
 rm -rf "$root/usr/lib/pathwarden" "$root/usr/share/pathwarden"
-tar -xzOf "$cache"/dist/*.ipk ./data.tar.gz | \
-	tar -xzp -C "$root" --numeric-owner --keep-directory-symlink --no-overwrite-dir # Debian's /lib is a link
-chroot "$root" sh /etc/uci-defaults/90-pathwarden
-[ -e "$root/usr/lib/pathwarden/pathwarden/cli/main.pyc" ] || fail 'the package was not compiled by its own script'
+for package in "$cache"/dist/*.ipk; do
+	tar -xzOf "$package" ./data.tar.gz | \
+		tar -xzp -C "$root" --numeric-owner --keep-directory-symlink --no-overwrite-dir # Debian's /lib is a link
+done
+chroot "$root" sh -c 'extra_command() { :; }; . /etc/init.d/pathwarden; compile' # there is no rc.common
+[ -e "$root/usr/lib/pathwarden/bytecode/tools-$(cat "$root/usr/lib/pathwarden/VERSION").cpython-311" ] ||
+	fail 'the package was not compiled by its own script'
 install -m 0644 packaging/dev/installed_check.py "$root/root/installed_check.py"

@@ -1,4 +1,4 @@
-"""`python3 -m packager build|stage`: the packages and the feed, or the tree alone for OpenWrt's own build system."""
+"""`python3 -m packager build|stage`: the packages and the feed, or compiled trees for OpenWrt's own build system."""
 
 import argparse
 import os
@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packager import manifest, recipe, usign, vendor
-from packager.build import everything
+from packager import archive, manifest, recipe, usign, vendor
+from packager.build import Package, everything
 from packager.tar import gzip, tar
-from packager.tree import Node, with_folders
+from packager.tree import with_folders
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Outside git nothing else tells a date that is the same for every builder. (2026-01-01)
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     build = commands.add_parser("build", help="write ipk, apk and feed")
     build.add_argument("out", type=Path, metavar="DIR")
     build.add_argument("--key", type=Path, metavar="FILE", help="usign secret key to sign the feed with")
-    commands.add_parser("stage", help="write the installed tree, without owners").add_argument("out", type=Path, metavar="DIR")
+    commands.add_parser("stage", help="write the compiled trees, without owners").add_argument("out", type=Path, metavar="DIR")
     args = parser.parse_args(argv)
     try:
         _build(args) if args.command == "build" else _stage(args)
@@ -36,40 +36,41 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _contents(args: argparse.Namespace) -> tuple[recipe.Recipe, list[Node]]:
-    said = recipe.read(CHECKOUT / "openwrt/pathwarden/Makefile")
+def _packages(args: argparse.Namespace) -> list[Package]:
+    makefile = CHECKOUT / "openwrt/pathwarden/Makefile"
+    main, tools = recipe.read(makefile)
     program = (CHECKOUT / "agent/pathwarden/__init__.py").read_text(encoding="utf-8")
     version = re.search(r'^__version__ = "(.+)"$', program, re.MULTILINE)
-    if not version or version[1] != said.version:
-        raise recipe.RecipeError("openwrt/pathwarden/Makefile: PKG_VERSION differs from the program's __version__; write the same there")
+    if not version or version[1] != main.version:
+        raise recipe.RecipeError(f"{makefile}: PKG_VERSION differs from the program's __version__; write the same there")
     waitress = args.waitress or next(CHECKOUT.glob(".venv/lib/python3*/site-packages"), CHECKOUT)
-    return said, manifest.files(CHECKOUT, said, waitress)
+    return [Package(main, manifest.files(CHECKOUT, main, waitress)), Package(tools, manifest.tools(CHECKOUT, tools))]
 
 
 def _stage(args: argparse.Namespace) -> None:
-    _, files = _contents(args)
-    for node in with_folders(files):
-        place = args.out / node.path
-        if node.content is None:
-            place.mkdir(parents=True, exist_ok=True)
-        else:
-            place.write_bytes(node.content)
-        place.chmod(node.mode)
+    for said, files in _packages(args):
+        for node in with_folders(archive.compiled(CHECKOUT, files)):
+            place = args.out / said.name / node.path
+            if node.content is None:
+                place.mkdir(parents=True, exist_ok=True)
+            else:
+                place.write_bytes(node.content)
+            place.chmod(node.mode)
 
 
 def _build(args: argparse.Namespace) -> None:
     key = usign.load(args.key) if args.key else None
-    said, files = _contents(args)
-    made = everything(said, files, _epoch(), key)
+    packages = _packages(args)
+    made = everything(packages, _epoch(), key)
     (args.out / "feed").mkdir(parents=True, exist_ok=True)
     for stale in (args.out / "feed").iterdir():
         stale.unlink()  # a signature of an earlier index would be wrong
     for name, content in made.items():
         (args.out / name).write_bytes(content)
         print(f"{args.out / name}: {len(content) / _KB:.1f} kB")
-    ours = [node for node in files if "/vendor/" not in node.path]
-    installed = sum(len(node.content or b"") for node in files)
-    print(f"without waitress: {len(gzip(tar(with_folders(ours), 0))) / _KB:.1f} kB; installed, not yet compiled: {installed / _KB:.0f} kB")
+    for said, files in packages:
+        ours = [node for node in files if not manifest.is_foreign(node)]
+        print(f"{said.name} without foreign libraries: {len(gzip(tar(with_folders(ours), 0))) / _KB:.1f} kB")
     print(f"the feed is signed by key {key.fingerprint}" if key else "the feed is not signed: KEY=FILE signs it")
 
 

@@ -1,25 +1,35 @@
 """Everything that is published, from one recipe and one list of files: ipk, apk, feed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from packager import apk, feed, ipk, scripts
 from packager.recipe import Recipe
 from packager.tree import Node, with_folders
 from packager.usign import Key
 
+ORIGIN = "pathwarden"  # the one source of all packages
 
-def everything(recipe: Recipe, files: Sequence[Node], mtime: int, key: Key | None) -> dict[str, bytes]:
+
+class Package(NamedTuple):
+    """What a package says of itself, and its files."""
+
+    recipe: Recipe
+    files: list[Node]
+
+
+def everything(packages: Iterable[Package], mtime: int, key: Key | None) -> dict[str, bytes]:
     """Contents by the path below the output folder; `mtime` in seconds holds for all. Without a key the feed is not signed."""
-    package = ipk.build(recipe, files, mtime)
-    name = f"{recipe.name}_{recipe.full_version}_all.ipk"
-    published = feed.files(feed.index(package.control, name, package.content), key)
-    return {
-        name: package.content,
-        f"{recipe.name}-{recipe.full_version}.apk": _apk(recipe, files, mtime),
-        f"feed/{name}": package.content,
-        **{f"feed/{part}": content for part, content in published.items()},
-    }
+    made: dict[str, bytes] = {}
+    index = ""
+    for recipe, files in packages:
+        package = ipk.build(recipe, files, mtime)
+        name = f"{recipe.name}_{recipe.full_version}_all.ipk"
+        made[name] = made[f"feed/{name}"] = package.content
+        made[f"{recipe.name}-{recipe.full_version}.apk"] = _apk(recipe, files, mtime)
+        index += feed.index(package.control, name, package.content)
+    return made | {f"feed/{part}": content for part, content in feed.files(index, key).items()}
 
 
 def _apk(recipe: Recipe, files: Sequence[Node], mtime: int) -> bytes:
@@ -28,7 +38,7 @@ def _apk(recipe: Recipe, files: Sequence[Node], mtime: int) -> bytes:
         version=recipe.full_version,
         description=recipe.description,
         license=recipe.license,
-        origin=recipe.name,
+        origin=ORIGIN,
         maintainer=recipe.maintainer,
         depends=recipe.depends,
     )
@@ -43,6 +53,6 @@ def _records(recipe: Recipe, files: Sequence[Node]) -> list[Node]:
         "conffiles": "".join(f"{path}\n" for path in recipe.conffiles),
         "conffiles_static": "".join(sums),
         "list": "".join(f"{path}\n" for path in sorted(contents)),
-        "rusers": f"{recipe.user}\n",
+        "rusers": f"{recipe.user}\n" if recipe.user else "",
     }
-    return [Node(f"lib/apk/packages/{recipe.name}.{kind}", 0o644, text.encode()) for kind, text in records.items()]
+    return [Node(f"lib/apk/packages/{recipe.name}.{kind}", 0o644, text.encode()) for kind, text in records.items() if text]

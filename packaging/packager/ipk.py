@@ -22,7 +22,7 @@ def build(recipe: Recipe, files: Iterable[Node], mtime: int) -> Ipk:
     text = _control(recipe, len(data), mtime)
     control = [
         Node("control", 0o644, text.encode()),
-        Node("conffiles", 0o644, "".join(f"{path}\n" for path in recipe.conffiles).encode()),
+        *([Node("conffiles", 0o644, "".join(f"{path}\n" for path in recipe.conffiles).encode())] if recipe.conffiles else []),
         *(Node(name, 0o755, script.encode()) for name, script in scripts.for_opkg(recipe).items()),
     ]
     members = [
@@ -48,4 +48,4 @@ def _control(recipe: Recipe, installed_size: int, mtime: int) -> str:
         "Installed-Size": str(installed_size),
         "Description": recipe.description,
     }
-    return "".join(f"{name}: {value}\n" for name, value in fields.items())
+    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)

@@ -13,7 +13,7 @@ class RecipeError(ValueError):
 
 
 class Recipe(NamedTuple):
-    """What both formats tell about the package; `version` is the program's, without the release."""
+    """What both formats tell about a package; `version` is the program's, without the release. `user` is '' if it needs none of its own."""
 
     name: str
     version: str
@@ -34,13 +34,23 @@ class Recipe(NamedTuple):
         return f"{self.version}-r{self.release}"
 
 
-def read(makefile: Path) -> Recipe:
-    """The recipe in a feed Makefile. Raises `RecipeError` if a part is missing."""
+def read(makefile: Path) -> list[Recipe]:
+    """The recipes in a feed Makefile, one for each `define Package/NAME`, in their order. Raises `RecipeError` if a part is missing."""
     text = makefile.read_text(encoding="utf-8")
     defines: dict[str, str] = {name: body.replace("$$", "$") for name, body in _DEFINE.findall(text)}
-    # Those inside a define too: no two have the same name.
-    variables: dict[str, str] = {name: value.strip() for name, value in _VARIABLE.findall(text)}
-    name = variables.get("PKG_NAME", "")
+    shared = _variables(_DEFINE.sub("", text))
+    names = [name.removeprefix("Package/") for name in defines if name.count("/") == 1 and name.startswith("Package/")]
+    if not names:
+        raise RecipeError(f"{makefile}: there is no define Package/NAME")
+    return [_recipe(makefile, name, shared, defines) for name in names]
+
+
+def _variables(text: str) -> dict[str, str]:
+    return {name: value.strip() for name, value in _VARIABLE.findall(text)}
+
+
+def _recipe(makefile: Path, name: str, shared: dict[str, str], defines: dict[str, str]) -> Recipe:
+    variables = shared | _variables(defines[f"Package/{name}"])
 
     def variable(key: str) -> str:
         if not variables.get(key):
@@ -53,7 +63,7 @@ def read(makefile: Path) -> Recipe:
         return defines[f"Package/{name}/{part}"]
 
     return Recipe(
-        name=variable("PKG_NAME"),
+        name=name,
         version=variable("PKG_VERSION"),
         release=variable("PKG_RELEASE"),
         license=variable("PKG_LICENSE"),
@@ -61,8 +71,8 @@ def read(makefile: Path) -> Recipe:
         section=variable("SECTION"),
         description=" ".join(define("description").split()),
         depends=tuple(word.removeprefix("+") for word in variable("DEPENDS").split()),
-        user=variable("USERID"),
-        conffiles=tuple(define("conffiles").split()),
+        user=variables.get("USERID", ""),
+        conffiles=tuple(defines.get(f"Package/{name}/conffiles", "").split()),
         postinst=define("postinst"),
         prerm=define("prerm"),
     )

@@ -8,7 +8,8 @@ from packager.tree import Node
 VERSION = "3.0.2"
 # Over names and contents of the released modules and the licence: another version or a changed file is refused.
 DIGEST = "89f482d5a9eabb2d8ef2e8d087ce5479544a9be48a6efbf3d2a1a0245ff5c731"
-_PLACE = "usr/lib/pathwarden/vendor/waitress"
+PLACE = "usr/lib/pathwarden/vendor"
+ARCHIVE = "vendor"
 
 
 class VendorError(ValueError):
@@ -25,7 +26,7 @@ def load(folder: Path) -> list[Node]:
     modules = sorted((folder / "waitress").glob("*.py"))
     if licence is None or not modules:
         raise VendorError(f"{folder}: there is no waitress {VERSION} with its licence; pip install waitress=={VERSION}")
-    nodes = [Node(f"{_PLACE}/{file.name}", 0o644, file.read_bytes()) for file in [licence, *modules]]
+    nodes = [Node(f"{PLACE}/waitress/{file.name}", 0o644, file.read_bytes()) for file in [licence, *modules]]
     found = hashlib.sha256(
         b"".join(b"%s %d\n%s" % (node.path.encode(), len(node.content or b""), node.content) for node in nodes)
     ).hexdigest()

@@ -2,8 +2,11 @@
 
 import base64
 import hashlib
+import io
 import subprocess
 import sys
+import tarfile
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import NamedTuple
 import waitress
 
 from packager import ed25519, manifest, recipe, usign, vendor
-from packager.build import everything
+from packager.build import Package, everything
 from packager.recipe import Recipe
 from packager.tree import Node
 
@@ -23,29 +26,58 @@ _SEED = bytes(range(32))  # a key for tests: everyone knows it
 
 
 class Built(NamedTuple):
-    """All that was built, by its path below the output folder."""
+    """All that was built, by its path below the output folder: the program's package, and that of its tools."""
 
-    recipe: Recipe
-    files: list[Node]
+    main: Package
+    tools: Package
     made: dict[str, bytes]
 
     @property
+    def recipe(self) -> Recipe:
+        """The main package's."""
+        return self.main.recipe
+
+    @property
+    def files(self) -> list[Node]:
+        """The main package's."""
+        return self.main.files
+
+    @property
     def ipk(self) -> bytes:
-        """The package for opkg."""
-        return self.made[f"pathwarden_{self.recipe.full_version}_all.ipk"]
+        """The main package for opkg."""
+        return self.of(self.recipe, "ipk")
 
     @property
     def apk(self) -> bytes:
-        """The package for apk."""
-        return self.made[f"pathwarden-{self.recipe.full_version}.apk"]
+        """The main package for apk."""
+        return self.of(self.recipe, "apk")
+
+    def of(self, said: Recipe, kind: str) -> bytes:
+        """A package for opkg (ipk) or apk."""
+        return self.made[f"{said.name}_{said.full_version}_all.ipk" if kind == "ipk" else f"{said.name}-{said.full_version}.apk"]
 
 
 @cache
 def built() -> Built:
     """The packages, with a signed feed."""
-    said = recipe.read(FEED / "Makefile")
-    files = manifest.files(TOP, said, waitress_folder())
-    return Built(said, files, everything(said, files, MTIME, feed_key()))
+    main, tools = recipe.read(FEED / "Makefile")
+    packages = Package(main, manifest.files(TOP, main, waitress_folder())), Package(tools, manifest.tools(TOP, tools))
+    return Built(*packages, everything(packages, MTIME, feed_key()))
+
+
+def is_archive(path: str) -> bool:
+    """Whether this is the source of modules in a package."""
+    return path.startswith("usr/lib/pathwarden/source/")
+
+
+def modules(files: Iterable[Node]) -> dict[str, bytes]:
+    """The source of every module in a package's archives, by its path below the program's folder."""
+    found = {}
+    for archive in files:
+        if is_archive(archive.path) and archive.content:
+            with tarfile.open(fileobj=io.BytesIO(archive.content), mode="r:bz2") as members:
+                found |= {member.name.removeprefix("./"): content.read() for member in members if (content := members.extractfile(member))}
+    return found
 
 
 @cache

@@ -195,7 +195,8 @@ class Router:
     def unpack_ipk(self, package: bytes) -> list[str]:
         """Lay down files and scripts as opkg does; a changed configuration stays. The installed paths."""
         ipk = opkg.read(package)
-        known = self.read("usr/lib/opkg/info/pathwarden.list").split()
+        info = f"usr/lib/opkg/info/{opkg.fields(ipk.control['control'].content.decode())['Package']}"
+        known = self.read(f"{info}.list").split()
         for path in {f"/{member.name}" for member in ipk.data} ^ set(known):
             if path in known and path != "/etc/config/pathwarden":
                 (self.root / path.lstrip("/")).unlink(missing_ok=True)
@@ -203,8 +204,8 @@ class Router:
         for member in ipk.data:
             self._lay(member.name, member.mode, None if member.kind == "5" else member.content, member.mtime)
         for name, member in ipk.control.items():
-            self._lay(f"usr/lib/opkg/info/pathwarden.{name}", member.mode, member.content, member.mtime)
-        self.write("usr/lib/opkg/info/pathwarden.list", "".join(f"{path}\n" for path in paths))
+            self._lay(f"{info}.{name}", member.mode, member.content, member.mtime)
+        self.write(f"{info}.list", "".join(f"{path}\n" for path in paths))
         return paths
 
     def unpack_apk(self, package: bytes) -> dict[str, str]:

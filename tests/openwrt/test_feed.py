@@ -12,8 +12,8 @@ import pytest
 
 import pathwarden
 from equipment import opkg
-from equipment.packages import FEED, built, feed_key, packager, secret_key
-from packager import ed25519, usign
+from equipment.packages import FEED, built, feed_key, is_archive, packager, secret_key, waitress_folder
+from packager import ed25519, usign, vendor
 
 # RFC 8032, section 7.1: TEST 1 to 3 and TEST SHA(abc).
 VECTORS = [
@@ -72,13 +72,15 @@ def test_the_index_repeats_the_control_file_and_says_where_the_package_lies() ->
     made = built().made
     index = made["feed/Packages"].decode()
     assert index.endswith("\n\n")
-    found = opkg.fields(index.strip())
-    place = {key: found.pop(key) for key in ("Filename", "Size", "SHA256sum")}
-    assert found == opkg.fields(opkg.read(built().ipk).control["control"].content.decode())
-    package = made[f"feed/{place['Filename']}"]
-    assert package == built().ipk
-    assert place["Size"] == str(len(package))
-    assert place["SHA256sum"] == hashlib.sha256(package).hexdigest()
+    entries = index.strip().split("\n\n")
+    for entry, said in zip(entries, (built().recipe, built().tools.recipe), strict=True):
+        found = opkg.fields(entry)
+        place = {key: found.pop(key) for key in ("Filename", "Size", "SHA256sum")}
+        package = made[f"feed/{place['Filename']}"]
+        assert package == built().of(said, "ipk")
+        assert found == opkg.fields(opkg.read(package).control["control"].content.decode())
+        assert place["Size"] == str(len(package))
+        assert place["SHA256sum"] == hashlib.sha256(package).hexdigest()
     assert opkg.gunzip(made["feed/Packages.gz"]).decode() == index
 
 
@@ -131,8 +133,9 @@ def test_without_a_key_there_is_no_signature_even_of_an_earlier_build(tmp_path: 
     assert (tmp_path / "out/feed/Packages.sig").is_file()
     done = packager("build", tmp_path / "out")
     assert "the feed is not signed: KEY=FILE signs it" in done.stdout
-    assert sorted(path.name for path in (tmp_path / "out/feed").iterdir()) == ["Packages", "Packages.gz", "pathwarden_0.1.0-r1_all.ipk"]
-    assert re.search(r"without waitress: [\d.]+ kB; installed, not yet compiled: \d+ kB", done.stdout)
+    packages = ["pathwarden-tools_0.1.0-r1_all.ipk", "pathwarden_0.1.0-r1_all.ipk"]
+    assert sorted(path.name for path in (tmp_path / "out/feed").iterdir()) == ["Packages", "Packages.gz", *packages]
+    assert re.search(r"^pathwarden without foreign libraries: [\d.]+ kB$", done.stdout, re.MULTILINE)
 
 
 # What OpenWrt's build system brings, as far as our Makefile uses it.
@@ -141,15 +144,13 @@ INCLUDE_DIR:=$(TOPDIR)/include
 BUILD_DIR:=$(TOPDIR)/build_dir
 CP:=cp -fpR
 FIND:=find
-BuildPackage=$(eval show: ; @printf '%s\\n' '$(PKG_VERSION)-r$(PKG_RELEASE)' '$(PKG_SOURCE)' '$(PKG_HASH)' '$(PKG_BUILD_DIR)')\
-$(eval build: ; $(Build/Compile))\
-$(eval install: ; $(call Package/$(1)/install,$(TOPDIR)/ipkg))
+BuildPackage=$(eval show-$(1): ; @printf '%s\\n' '$(PKG_VERSION)-r$(PKG_RELEASE)' '$(PKG_SOURCE)' '$(PKG_HASH)' '$(PKG_BUILD_DIR)')\
+$(eval build-$(1): ; $(Build/Compile))\
+$(eval install-$(1): ; $(call Package/$(1)/install,$(TOPDIR)/ipkg-$(1)))
 all: show
 """
 PYTHON = """
 HOST_PYTHON3_BIN:=%s
-Python3/CompileAll=$(HOST_PYTHON3_BIN) -m compileall -q -b -d / $(1)
-Python3/DeleteSourceFiles=$(FIND) $(1) -type f -name '*.py' -delete
 """
 
 
@@ -163,24 +164,33 @@ def test_the_feeds_makefile_installs_the_same_files_with_bytecode_in_place_of_so
     (python / "pypi.mk").write_text("PKG_BUILD_DIR:=$(BUILD_DIR)/pypi/$(PYPI_NAME)-$(PKG_VERSION)\n", encoding="ascii")
     source = tmp_path / "build_dir/pypi/waitress-3.0.2"
     (source / "src/waitress").mkdir(parents=True)
-    for node in built().files:
-        if "/vendor/waitress/" in node.path:
-            name = node.path.rpartition("/")[2]
-            (source / name if name == "LICENSE.txt" else source / "src/waitress" / name).write_bytes(node.content or b"")
+    for node in vendor.load(waitress_folder()):
+        name = node.path.rpartition("/")[2]
+        (source / name if name == "LICENSE.txt" else source / "src/waitress" / name).write_bytes(node.content or b"")
     make = ["make", "-s", "-C", str(FEED), f"TOPDIR={tmp_path}"]
-    shown = subprocess.run([*make, "show"], capture_output=True, text=True, check=True).stdout.split()
+    shown = subprocess.run([*make, "show-pathwarden"], capture_output=True, text=True, check=True).stdout.split()
     assert shown[:2] == [f"{pathwarden.__version__}-r1", "waitress-3.0.2.tar.gz"]
     assert re.fullmatch("[0-9a-f]{64}", shown[2])
     assert shown[3] == str(source)
-    (tmp_path / "ipkg").mkdir()
-    subprocess.run([*make, "build", "install"], check=True)
-    installed = {str(p.relative_to(tmp_path / "ipkg")): p for p in (tmp_path / "ipkg").rglob("*") if p.is_file()}
-    expected = {re.sub(r"^(usr/lib/pathwarden/.*\.py)$", r"\1c", node.path): node for node in built().files}
-    assert installed.keys() == expected.keys()
-    for path, node in expected.items():
-        if not path.endswith(".pyc"):
+    subprocess.run([*make, "build-pathwarden"], check=True)
+    for said, files in (built().main, built().tools):
+        root = tmp_path / f"ipkg-{said.name}"
+        root.mkdir()
+        subprocess.run([*make, f"install-{said.name}"], check=True)
+        installed = {str(p.relative_to(root)): p for p in root.rglob("*") if p.is_file()}
+        archives = {name: node for node in files if is_archive(node.path) for name in [in_bytecode(node.path)]}
+        plain = {node.path: node for node in files if not is_archive(node.path)}
+        assert installed.keys() == archives.keys() | plain.keys()
+        for path, node in plain.items():
             assert installed[path].read_bytes() == node.content, path
             assert installed[path].stat().st_mode & 0o7777 == node.mode, path
+        for path, node in archives.items():
+            assert installed[path].read_bytes()[:32] == hashlib.sha256(node.content or b"").digest(), path
+
+
+def in_bytecode(archive: str) -> str:
+    """The file of an archive's bytecode."""
+    return re.sub(r"source/(.+)\.tar\.bz2$", rf"bytecode/\1.{sys.implementation.cache_tag}", archive)
 
 
 @pytest.mark.parametrize("script", ["test.sh", "test-version.sh"])

@@ -1,18 +1,24 @@
 """The maintainer scripts and the init script in a router's file system: install, upgrade, remove, offline root, and what can be missing."""
 
 import re
+import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import pathwarden
 from equipment.packages import FEED, built
 from equipment.router import Router, parameters
 from equipment.waiting import until
+from packager.recipe import Recipe
 
 CONFIG = "config agent 'agent'\n\toption name 'mine'\n"
+BYTECODE = "usr/lib/pathwarden/bytecode"
+PROGRAM = {"pathwarden-0.1.0-r1", "vendor-0.1.0-r1"}
 USERS = ("passwd", "group")
 STARTED = ["killall -HUP ubusd", "start"]
 SCRIPTS = ["postinst", "postinst-pkg", "prerm", "prerm-pkg", "post-install", "post-upgrade", "pre-deinstall"]
@@ -34,16 +40,18 @@ def manager(request: pytest.FixtureRequest, router: Router) -> "Manager":
 
 
 class Manager:
-    """What opkg and apk do with our package, in their order."""
+    """What opkg and apk do with a package of ours, in their order."""
 
-    def __init__(self, router: Router, kind: str) -> None:
+    def __init__(self, router: Router, kind: str, said: Recipe | None = None) -> None:
         self.router = router
         self.kind = kind
+        self.said = said or built().recipe
+        self.package = built().of(self.said, kind)
         self.paths: list[str] = []
 
     def install(self, **environ: str) -> None:
         if self.kind == "ipk":
-            self.paths = self.router.unpack_ipk(built().ipk)
+            self.paths = self.router.unpack_ipk(self.package)
             self.script("postinst", "configure", **environ)
         else:
             scripts = self.unpack_apk()
@@ -52,7 +60,7 @@ class Manager:
     def upgrade(self) -> None:
         if self.kind == "ipk":
             self.script("prerm", "upgrade", "9.9.9-r1", PKG_UPGRADE="1")
-            self.paths = self.router.unpack_ipk(built().ipk)
+            self.paths = self.router.unpack_ipk(self.package)
             self.script("postinst", "configure", PKG_UPGRADE="1")
         else:
             self.script_text(self.unpack_apk()["post-upgrade"])
@@ -65,29 +73,26 @@ class Manager:
         self.router.remove_files(self.paths)
 
     def unpack_apk(self) -> dict[str, str]:
-        scripts = self.router.unpack_apk(built().apk)
-        self.paths = [f"/{name}" for name in self.router.files("lib/apk")] + self.router.read("lib/apk/packages/pathwarden.list").split()
+        scripts = self.router.unpack_apk(self.package)
+        listed = f"lib/apk/packages/{self.said.name}"
+        self.paths = [f"/{name}" for name in self.router.files("lib/apk") if name.startswith(f"{listed}.")]
+        self.paths += self.router.read(f"{listed}.list").split()
         return scripts
 
     def script(self, name: str, *words: str, **environ: str) -> None:
-        self.router.run("/bin/sh", "-c", " ".join([f"/usr/lib/opkg/info/pathwarden.{name}", *words]), **environ)
+        self.router.run("/bin/sh", "-c", " ".join([f"/usr/lib/opkg/info/{self.said.name}.{name}", *words]), **environ)
 
     def script_text(self, text: str, **environ: str) -> None:
         self.router.write("tmp/script", text, 0o755)
         self.router.run("/tmp/script", "0.1.0-r1", **environ)
 
 
-def compiled(router: Router) -> set[str]:
-    return {name for name in router.files("usr/lib/pathwarden") if name.endswith(".pyc")}
+def compiled(router: Router, tag: str = f".{sys.implementation.cache_tag}") -> set[str]:
+    return {path.name.removesuffix(tag) for path in (router.root / BYTECODE).iterdir()} if (router.root / BYTECODE).exists() else set()
 
 
-def sources(router: Router) -> set[str]:
-    return {name for name in router.files("usr/lib/pathwarden") if name.endswith(".py")}
-
-
-def modules() -> set[str]:
-    """The modules of the package, as bytecode in the source's place."""
-    return {f"{node.path}c" for node in built().files if node.path.endswith(".py")}
+def runs(router: Router) -> bool:
+    return router.run("pathwarden", "--version").stdout == f"pathwarden {pathwarden.__version__}\n"
 
 
 def owner(router: Router, name: str) -> tuple[str, str, int]:
@@ -101,7 +106,8 @@ def test_an_installation_compiles_starts_and_enables(manager: Manager) -> None:
     manager.install()
     assert [line for line in router.procd() if line in STARTED] == STARTED
     assert router.read("syslog") == ""
-    assert (compiled(router), sources(router)) == (modules(), set())
+    assert compiled(router) == PROGRAM
+    assert runs(router)
     assert not (router.root / "etc/uci-defaults/90-pathwarden").exists(), "it runs once"
     links = {path.name: str(path.readlink()) for path in (router.root / "etc/rc.d").iterdir()}
     assert links == dict.fromkeys(("S95pathwarden", "K10pathwarden"), "../init.d/pathwarden")
@@ -110,40 +116,77 @@ def test_an_installation_compiles_starts_and_enables(manager: Manager) -> None:
     assert owner(router, "etc/config/pathwarden") == ("root", "root", 0o600)
 
 
-def test_the_bytecode_is_for_this_python_and_not_stale(manager: Manager) -> None:
+def test_the_bytecode_is_for_this_python_and_without_what_only_people_read(manager: Manager) -> None:
     manager.install()
     router = manager.router
+    launcher = router.read("usr/bin/pathwarden").replace("\nsys.exit(main())", "")
     code = (
-        "import sys; sys.path[:0] = ['/usr/lib/pathwarden']; import pathwarden.errors as e; f = e.OperatorError.__init__.__code__; "
-        "print(e.__cached__, e.__doc__, f.co_filename, {column for *_, column in f.co_positions()})"
+        "import pathwarden.errors as e; f = e.OperatorError.__init__.__code__; "
+        "print(e.__file__, e.__doc__, f.co_filename, {column for *_, column in f.co_positions()})"
     )
-    said = router.run("/usr/bin/python3", "-I", "-c", code).stdout.split()
-    assert said[0].lstrip("/") in compiled(router)
-    assert said[1:] == ["None", "/usr/lib/pathwarden/pathwarden/errors.py", "{None}"], "nothing that only people read"
+    router.write("usr/bin/asking", f"{launcher}\n{code}\n", 0o755)
+    said = router.run("asking").stdout.split()
+    assert said == ["/usr/lib/pathwarden/pathwarden/errors.py", "None", "/usr/lib/pathwarden/pathwarden/errors.py", "{None}"]
 
 
-def test_a_compilation_that_the_power_cut_short_is_finished_at_the_next_boot(router: Router) -> None:
+def test_a_compilation_that_the_power_cut_short_is_finished_at_the_next_start(router: Router) -> None:
     router.unpack_ipk(built().ipk)
-    script = router.read("etc/uci-defaults/90-pathwarden")
-    (router.root / "usr/lib/pathwarden/pathwarden/errors.pyc").write_bytes(b"the first half")
-    router.run("/etc/uci-defaults/90-pathwarden")
-    whole = {name: (router.root / name).read_bytes() for name in compiled(router)}
-    assert (whole.keys(), sources(router)) == (modules(), set())
-    # The second time it ends while the sources go.
-    (router.root / "usr/lib/pathwarden/pathwarden/errors.py").write_text("one that was not removed yet\n", encoding="ascii")
-    router.write("etc/uci-defaults/90-pathwarden", script, 0o755)
-    router.run("/etc/uci-defaults/90-pathwarden")
-    assert {name: (router.root / name).read_bytes() for name in compiled(router)} == whole
-    assert sources(router) == set()
+    router.write(f"{BYTECODE}/pathwarden-0.1.0-r1.{sys.implementation.cache_tag}.new", "the first half")
+    router.run("/etc/init.d/pathwarden", "start")
+    assert compiled(router) == PROGRAM
+    assert runs(router)
+    before = {path: path.stat().st_mtime_ns for path in (router.root / BYTECODE).iterdir()}
+    router.run("/etc/init.d/pathwarden", "start")
+    assert {path: path.stat().st_mtime_ns for path in (router.root / BYTECODE).iterdir()} == before, "made once"
 
 
-def test_bytecode_of_another_python_is_told_with_a_remedy(router: Router) -> None:
+def test_bytecode_of_another_python_is_told_with_a_remedy_that_helps(router: Router) -> None:
     Manager(router, "ipk").install()
-    first = router.root / "usr/lib/pathwarden/pathwarden/__init__.pyc"
-    first.write_bytes(b"\0\0" + first.read_bytes()[2:])
+    for file in (router.root / BYTECODE).iterdir():
+        file.rename(file.with_suffix(".cpython-310"))
     done = router.run("pathwarden", "--version", check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "pathwarden: it was compiled for another Python; install the package again\n"
+    assert done.stderr == "pathwarden: it is not compiled for this Python; run /etc/init.d/pathwarden compile\n"
+    router.run("/etc/init.d/pathwarden", "compile")
+    assert compiled(router) == PROGRAM, "the other Python's is gone"
+    assert runs(router)
+    for folder in ("source", "bytecode"):
+        shutil.rmtree(router.root / "usr/lib/pathwarden" / folder)
+    done = router.run("pathwarden", "--version", check=False)
+    assert done.stderr == "pathwarden: it is not compiled for this Python; install the package again\n", "the feed's has no source"
+
+
+def test_a_program_whose_files_are_replaced_goes_on_with_its_own_modules(router: Router) -> None:
+    Manager(router, "ipk").install()
+    launcher = router.read("usr/bin/pathwarden").replace("\nsys.exit(main())", "")
+    code = "import shutil; shutil.rmtree('/usr/lib/pathwarden'); import pathwarden.wire.ipv4 as late; print(late.__name__)"
+    router.write("usr/bin/asking", f"{launcher}\n{code}\n", 0o755)
+    assert router.run("asking").stdout == "pathwarden.wire.ipv4\n"
+
+
+def test_the_tools_come_and_go_beside_the_program(manager: Manager) -> None:
+    router = manager.router
+    manager.install()
+    other = Manager(router, manager.kind, built().tools.recipe)
+    done = router.run("pathwarden", "demo", "--help", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "pathwarden: demo is not installed; install the package pathwarden-tools\n"
+    other.install()
+    assert compiled(router) == {*PROGRAM, "tools-0.1.0-r1"}
+    assert router.run("pathwarden", "demo", "--help").stdout.startswith("usage: pathwarden demo")
+    other.upgrade()
+    assert compiled(router) == {*PROGRAM, "tools-0.1.0-r1"}
+    router.write("usr/lib/pathwarden/VERSION", "0.1.0-r2\n")
+    for archive in (router.root / "usr/lib/pathwarden/source").iterdir():
+        if not archive.name.startswith("tools"):
+            archive.rename(archive.with_name(archive.name.replace("-r1", "-r2")))
+    router.run("/etc/init.d/pathwarden", "compile")
+    assert compiled(router) == {name.replace("-r1", "-r2") for name in PROGRAM}, "tools of another version are not used"
+    other.remove()
+    router.run("/etc/init.d/pathwarden", "compile")
+    assert compiled(router) == {name.replace("-r1", "-r2") for name in PROGRAM}
+    assert runs(router)
+    assert router.read("syslog") == ""
 
 
 def test_an_upgrade_keeps_the_owners_files_and_starts_the_new_program(manager: Manager) -> None:
@@ -151,8 +194,8 @@ def test_an_upgrade_keeps_the_owners_files_and_starts_the_new_program(manager: M
     manager.install()
     router.write("etc/config/pathwarden", CONFIG, 0o600)
     router.write("etc/pathwarden/history.db", "history")
-    stray = router.root / "usr/lib/pathwarden/pathwarden/gone.pyc"
-    stray.write_bytes(b"of a module that the new version no longer has")
+    for stale in ("pathwarden-0.0.9-r1.cpython-310", f"pathwarden-0.1.0-r1.{sys.implementation.cache_tag}"):
+        (router.root / BYTECODE / stale).write_bytes(b"of an earlier version")
     router.write("procd.log", "")
     manager.upgrade()
     told = router.procd()
@@ -161,7 +204,8 @@ def test_an_upgrade_keeps_the_owners_files_and_starts_the_new_program(manager: M
     assert router.read("etc/config/pathwarden") == CONFIG
     assert router.read("etc/pathwarden/history.db") == "history"
     assert router.read("var/run/pathwarden/pathwarden.uci") == CONFIG
-    assert (compiled(router), sources(router)) == (modules(), set())
+    assert compiled(router) == PROGRAM
+    assert runs(router)
 
 
 def test_a_removal_leaves_the_history_alone_and_nothing_else_of_ours(manager: Manager) -> None:
@@ -196,7 +240,8 @@ def test_an_offline_root_is_only_enabled_and_compiles_at_first_boot(manager: Man
     assert (router.root / "etc/uci-defaults/90-pathwarden").is_file()
     assert "pathwarden" in router.read("etc/passwd")
     router.run("/etc/uci-defaults/90-pathwarden")  # the first boot
-    assert (compiled(router), sources(router)) == (modules(), set())
+    assert compiled(router) == PROGRAM
+    assert runs(router)
     subprocess.run(commands[1], env=env, check=True)
     assert not (router.root / "usr/lib/pathwarden").exists()
     assert not list((router.root / "etc/rc.d").iterdir())
@@ -330,13 +375,29 @@ def test_what_ran_as_root_before_belongs_to_the_user_afterwards(installed: Route
     assert owner(installed, "etc/pathwarden/history.db") == ("pathwarden", "pathwarden", 0o600)
 
 
-def test_bytecode_without_room_is_told_and_the_installation_goes_on(installed: Router) -> None:
+def test_bytecode_without_room_lies_in_memory_until_there_is_some(installed: Router) -> None:
+    shutil.rmtree(installed.root / BYTECODE)
+    installed.write(BYTECODE, "a file where the folder would be, for want of a full overlay")
+    installed.init("start")
+    spare = installed.root / "tmp/run/pathwarden/bytecode"
+    assert {path.stem for path in spare.iterdir()} == PROGRAM
+    said = installed.read("syslog").splitlines()
+    assert [line for line in said if "lies in memory and is made again at each boot; make room on the overlay" in line] == said[:2] != []
+    assert runs(installed)
+    (installed.root / BYTECODE).unlink()
+    installed.write("syslog", "")
+    installed.init("start")
+    assert (compiled(installed), list(spare.iterdir()), installed.read("syslog")) == (PROGRAM, [], "")
+    assert runs(installed)
+
+
+def test_a_compilation_that_fails_is_told_and_the_installation_goes_on(installed: Router) -> None:
     installed.write("usr/bin/python3.full", "#!/bin/sh\nexit 1\n", 0o755)
     (installed.root / "usr/bin/python3").unlink()
     (installed.root / "usr/bin/python3").symlink_to("python3.full")
     Manager(installed, "ipk").install()
-    assert re.search("pathwarden daemon.warn the program could not be compiled .*; make room on the overlay", installed.read("syslog"))
-    assert ({f"{name}c" for name in sources(installed)}, compiled(installed)) == (modules(), set()), "the source is still there"
+    said = "pathwarden daemon.warn the program could not be compiled; see with df whether the overlay is full\n"
+    assert said in installed.read("syslog")
     assert (installed.root / "procd.running").exists()
 
 
@@ -395,6 +456,7 @@ def test_shellcheck_finds_nothing_in_any_script(tmp_path: Path, need: Callable[[
     texts = {name: member.content.decode() for name, member in opkg.read(built().ipk).control.items() if member.mode == 0o755}
     texts |= adb.read(built().apk).scripts
     assert sorted(texts) == sorted(SCRIPTS)
+    texts |= {f"tools-{name}": text for name, text in adb.read(built().of(built().tools.recipe, "apk")).scripts.items()}
     files = [FEED / "files" / f"pathwarden.{part}" for part in ("init", "iface", "ntp", "defaults", "upgrade")]
     for name, text in texts.items():
         files.append(tmp_path / name)
