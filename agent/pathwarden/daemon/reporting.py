@@ -50,6 +50,7 @@ class Reporter:
         self._keep = keep
         self._surroundings = surroundings
         self._tick_ns = clock.mono_ns()
+        self._planned_ns = None if surroundings is None else surroundings.next_ns()  # it moves at a tick only
 
     def started(self, tid: str) -> None:
         """A trace of this target runs."""
@@ -94,16 +95,19 @@ class Reporter:
         if self._surroundings is not None:
             for notice in self._surroundings.tick(mono_ns):
                 self._put(self._teller.notice(notice, synced), synced)
+            self._planned_ns = self._surroundings.next_ns()
         self._put(self._teller.tick(at, synced), synced)
 
     def wait_ns(self) -> int | None:
         """How long until `tick` has something to do; None if nothing is planned."""
-        waits = []
-        if self._teller.next_due_at is not None:
-            waits.append(self._teller.next_due_at - self._clock.wall_ns())
-        if self._surroundings is not None:
-            waits.append(self._surroundings.next_ns() - self._clock.mono_ns())
-        return max(min(waits), self._tick_ns - self._clock.mono_ns(), 0) if waits else None
+        due_at, planned_ns = self._teller.next_due_at, self._planned_ns
+        if due_at is None and planned_ns is None:
+            return None
+        mono_ns = self._clock.mono_ns()
+        if due_at is not None:
+            due_ns = mono_ns + due_at - self._clock.wall_ns()
+            planned_ns = due_ns if planned_ns is None else min(planned_ns, due_ns)
+        return max((planned_ns or 0) - mono_ns, self._tick_ns - mono_ns, 0)
 
     def close(self) -> None:
         """Keep what is kept only now and then."""
