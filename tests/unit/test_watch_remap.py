@@ -55,6 +55,28 @@ def test_one_stretch_gives_exactly_the_new_route(new: str) -> None:
     assert found == Whole(hops(new), len(new))
 
 
+@pytest.mark.parametrize(
+    "new",
+    [
+        "aXcdefYhijD",  # two hops apart
+        "aXcdeYZUijD",  # the second one longer
+        "aXVcdefYhijD",  # the first one longer
+        "aXcdYZefVhijD",  # three stretches
+        "aXcdeYghijD",  # the least that two known hops can join
+        "aXcdefghiYD",  # the last hop
+    ],
+)
+def test_another_stretch_behind_two_known_hops_is_noticed(new: str) -> None:
+    found, looks = piece("abcdefghijD", new, met(new, 2))
+    assert found == Whole(hops(new), len(new))
+    assert looks <= len(new) + AHEAD, "no more than a trace"
+
+
+def test_silence_behind_the_rejoin_changes_nothing() -> None:
+    found, _ = piece(OLD, "aXcd**D", met("aXcd**D", 2))
+    assert found == Whole(hops("aXcdefD"), 7)
+
+
 def test_what_is_not_at_the_anchor_is_taken_over() -> None:
     rows = met("abcdXfD", 5)
     found, looks = piece(OLD, "abcdXfD", rows)
@@ -84,7 +106,7 @@ def test_a_rejoin_takes_two_hops_in_a_row() -> None:
 
 
 def test_a_shifted_end_is_checked() -> None:
-    rows = met("abXYdefD", 3, 2, 4) | {5: ["d"], 6: ["e"]}
+    rows = met("abXYdefD", 3, 2, 4, 7) | {5: ["d"], 6: ["e"]}
     assert remap(hops(OLD), 7, ADDRESS, rows) == (8,)
     assert remap(hops(OLD), 7, ADDRESS, rows | {8: ["D"]}) == Whole(hops("abXYdefD"), 8)
     assert remap(hops(OLD), 7, ADDRESS, rows | {8: [None, None]}) == ()
@@ -92,12 +114,12 @@ def test_a_shifted_end_is_checked() -> None:
 
 
 def test_an_end_of_the_same_distance_needs_no_check() -> None:
-    rows = met("abXdefD", 3, 2) | {4: ["d"], 5: ["e"]}
+    rows = met("abXdefD", 3, 2, 6) | {4: ["d"], 5: ["e"]}
     assert remap(hops(OLD), 7, ADDRESS, rows) == Whole(hops("abXdefD"), 7)
 
 
 def test_an_unknown_length_stays_unknown() -> None:
-    rows = met("abXYdef", 3, 2, 4) | {5: ["d"], 6: ["e"]}
+    rows = met("abXYdef", 3, 2, 4, 7) | {5: ["d"], 6: ["e"]}
     assert remap(hops("abcdef"), None, ADDRESS, rows) == Whole(hops("abXYdef"), None)
 
 

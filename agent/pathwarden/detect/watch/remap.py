@@ -3,8 +3,9 @@
 Rules:
 1. The anchor is the last hop before the strangers whose known responder was seen again. Nearer hops are taken over as they were.
 2. The new route has joined the old one again where two hops in a row (or the destination) answer as known ones did, all shifted by
-   the same number of hops. Farther hops are taken over, shifted, and so is the destination's ttl; a shifted end is checked.
-3. What lies between is asked hop by hop, at most `AHEAD` at a time. A hop that does not answer twice is silent.
+   the same number of hops. Farther hops are asked once, since they may differ in another stretch; where nobody answers otherwise they
+   are taken over, shifted, and so is the destination's ttl; a shifted end is checked.
+3. What lies between is asked hop by hop. At most `AHEAD` hops are asked at a time. A hop that does not answer twice is silent.
 4. When `GAP` hops in a row are silent, or `MOST` looks were spent, the whole is not known: a trace is needed.
 """
 
@@ -50,6 +51,9 @@ def remap(hops: Sequence[Hop], length: int | None, address: str, rows: Rows) -> 
             return ()
         shift = _shift(hops, rows, ttl)
         if shift is not None and all(_agrees(hops, rows, later, shift) for later in rows if later > ttl):
+            farther = _unasked(hops, length, rows, ttl, shift)
+            if farther and looks < MOST:
+                return farther
             return _spliced(hops, length, address, rows, anchor, ttl, shift)
         ttl += 1
 
@@ -77,6 +81,12 @@ def _shift(hops: Sequence[Hop], rows: Rows, ttl: int) -> int | None:
         if here & set(hops[old - 1]) and before & set(hops[old - 2]):
             return ttl - old
     return None
+
+
+def _unasked(hops: Sequence[Hop], length: int | None, rows: Rows, ttl: int, shift: int) -> tuple[int, ...]:
+    """The first ttls behind this one where a known hop is expected that nobody asked; the destination is not among them."""
+    known = range(ttl - shift + 1, min(len(hops), (length or len(hops) + 1) - 1) + 1)
+    return tuple(old + shift for old in known if hops[old - 1] and old + shift not in rows)[:AHEAD]
 
 
 def _agrees(hops: Sequence[Hop], rows: Rows, ttl: int, shift: int) -> bool:

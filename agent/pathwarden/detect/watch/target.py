@@ -26,7 +26,7 @@ from pathwarden.model.history import Route
 from pathwarden.model.trace import Answer, Trace
 
 SECOND_NS = 1_000_000_000
-SHARES = {Kind.SENTINEL: 0.25, Kind.VERIFY: 0.67, Kind.AUDIT: 0.04, Kind.LEARN: 0.04}
+SHARES = {Kind.SENTINEL: 0.33, Kind.VERIFY: 0.6, Kind.AUDIT: 0.04, Kind.LEARN: 0.03}
 TURNS = 8  # that may pass unused at once; a target without hops or answers has few, and is nobody to hurry for
 SIBLING_TRIES = 3
 SIBLING_EVERY_NS = 2 * SECOND_NS  # a router that everybody asks at once may answer one a second
