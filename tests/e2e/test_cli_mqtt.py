@@ -12,7 +12,7 @@ from equipment.scripted_broker import ACCEPT, ScriptedBroker
 from equipment.waiting import until
 from pathwarden.cli.main import main
 
-FULL = "user box\ntopic readwrite pathwarden/home/#\n"
+FULL = "user box\ntopic readwrite pathwarden/home/#\ntopic write homeassistant/device/#\ntopic read homeassistant/#\n"
 STEPS = ["name", "tcp", "sign-in", "publish", "subscribe"]
 
 
@@ -49,7 +49,11 @@ def test_all_is_well(tmp_path: Path, walked: Any) -> None:
         assert {step["fix"] for step in steps} == {None}
         assert steps[2]["detail"] == "the broker takes us as box (MQTT 5)"
         until(lambda: watch.messages("/cmd/ping"), "the ping")
-        assert [message.topic for message in watch.messages()] == ["pathwarden/home/test", "pathwarden/home/cmd/ping"]
+        assert [message.topic for message in watch.messages()] == [
+            "pathwarden/home/test",
+            "homeassistant/device/pathwarden_home_test/config",
+            "pathwarden/home/cmd/ping",
+        ]
         assert not any(message.retain for message in watch.messages())
 
 
@@ -67,9 +71,19 @@ def test_it_may_not_write(tmp_path: Path, walked: Any) -> None:
     assert "may not command ourselves" in steps[4]["detail"]
 
 
+def test_it_may_not_tell_home_assistant(tmp_path: Path, walked: Any) -> None:
+    with broker(tmp_path, "user box\ntopic readwrite pathwarden/home/#\n") as running:
+        code, steps = walked(port=running.port, username="box")
+        assert (code, steps[3]["status"]) == (1, "FAIL")
+        assert steps[3]["detail"] == "the broker does not let us write to homeassistant/device/pathwarden_home_test/config"
+        assert steps[3]["fix"].endswith("write homeassistant/device/#, or set mqtt.discovery to off")
+        code, steps = walked(port=running.port, username="box", discovery="off")
+        assert (code, steps[3]["status"]) == (0, "ok")
+
+
 def test_it_may_not_read_though_the_broker_grants_it(tmp_path: Path, walked: Any) -> None:
     """mosquitto grants every subscription, and then delivers nothing."""
-    with broker(tmp_path, "user box\ntopic write pathwarden/home/#\n") as running:
+    with broker(tmp_path, "user box\ntopic write pathwarden/home/#\ntopic write homeassistant/#\n") as running:
         code, steps = walked(port=running.port, username="box")
     assert code == 1
     assert [step["status"] for step in steps] == ["ok"] * 4 + ["FAIL"]

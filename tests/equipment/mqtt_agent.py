@@ -9,6 +9,7 @@ from equipment.waiting import until
 from pathwarden.daemon.publishing import read_secret
 from pathwarden.model.history import DbStats, OutboxRow
 from pathwarden.model.settings import MqttSettings
+from pathwarden.mqtt.announcing import Announcer, birth_topic
 from pathwarden.mqtt.client import MqttClient
 from pathwarden.mqtt.commands import Commands
 from pathwarden.mqtt.publisher import MqttPublisher
@@ -33,7 +34,7 @@ class MemoryAgent:
         return {"v": 1, "agent": "box", "infos": self.infos}
 
     def target_states(self) -> list[dict[str, object]]:
-        return [{"v": 1, "target": tid, "name": "Wohnung 東京", "rounds": self.rounds} for tid in self.targets]
+        return [{"v": 1, "target": tid, "name": "Wohnung 東京", "rounds": self.rounds, "stale_after_s": 900} for tid in self.targets]
 
     def target_state(self, tid: str) -> dict[str, object] | None:
         return next((state for state in self.target_states() if state["target"] == tid), None)
@@ -111,6 +112,16 @@ class MemoryOutbox:
         return self.stats().outbox
 
 
+class MemoryLedger:
+    """The retained topics of earlier configurations."""
+
+    def __init__(self, *stale: str) -> None:
+        self.stale = list(stale)
+
+    def emptied(self, topic: str) -> None:
+        self.stale.remove(topic)
+
+
 def mqtt_settings(
     port: int, *, host: str = "127.0.0.1", username: str = "", password_file: str = "", prefix: str = "pw", **more: Any
 ) -> MqttSettings:
@@ -131,14 +142,18 @@ class Rig:
     ) -> None:
         self.agent = MemoryAgent(*targets)
         self.outbox = MemoryOutbox()
-        names = topics(settings.prefix, name)
+        names, prefix = topics(settings.prefix, name), "" if settings.discovery == "off" else settings.discovery
 
         def connect(wake: Callable[[], None]) -> MqttClient:
-            self.client = MqttClient(settings, names, read_secret, wake, retry_s, clock_synced, (f"{names.commands}#",))
+            hears = (f"{names.commands}#", *([birth_topic(prefix)] if prefix else []))
+            self.client = MqttClient(settings, names, read_secret, wake, retry_s, clock_synced, hears)
             return self.client
 
         commands = Commands(names, self.agent, FakeClock())
-        self.publisher = MqttPublisher(connect, names, self.agent, self.outbox, self.outbox.acknowledge, self.outbox.fail, commands)
+        self.ledger = MemoryLedger()
+        announcer = Announcer(names, prefix, self.agent, self.ledger)
+        outbox = self.outbox
+        self.publisher = MqttPublisher(connect, names, self.agent, outbox, outbox.acknowledge, outbox.fail, commands, announcer)
 
     def store(self, target: str, **body: Any) -> OutboxRow:
         """Store an event and say so, as the daemon does after the commit."""

@@ -104,7 +104,7 @@ BAD = [
     (T + "\toption intervall_s '60'\n", "t.intervall_s: unknown option; did you mean interval_s?"),
     (
         "config mqtt 'mqtt'\n\toption zzz '1'\n",
-        "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix, tls, ca_file, cert_file, key_file",
+        "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix, tls, ca_file, cert_file, key_file, discovery",
     ),
     ("config targt 'x'\n", "x: unknown section type targt (line 1); did you mean target?"),
     ("\nconfig hook\n", "@hook[0]: unknown section type hook (line 2); known are agent, defaults, target, source, mqtt, web"),
@@ -270,7 +270,7 @@ def test_password_file_is_kept_from_others(machine, tmp_path):
 def test_without_a_file_everything_is_default(machine):
     settings = machine(None, hostname="Home RT.lan")
     assert settings.agent == AgentSettings("home-rt-lan", 10.0, 1.0, 16, (), 24.0, "/home/ann/.local/state/pathwarden/history.db", 16)
-    assert settings.mqtt == MqttSettings("", 1883, "", "", "pathwarden")
+    assert settings.mqtt == MqttSettings("", 1883, "", "", "pathwarden", discovery="homeassistant")
     assert settings.web == WebSettings(("127.0.0.1:8866",), settings.web.root)
     assert (Path(pathwarden.__file__).parents[2] / "web").samefile(settings.web.root)
     assert (settings.targets, settings.sources, settings.default_targets) == ((), (), True)

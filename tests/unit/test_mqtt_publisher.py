@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from equipment.fakes import FakeClock
-from equipment.mqtt_agent import MemoryAgent, MemoryOutbox, mqtt_settings
+from equipment.mqtt_agent import MemoryAgent, MemoryLedger, MemoryOutbox, mqtt_settings
+from pathwarden.mqtt.announcing import Announcer
 from pathwarden.mqtt.commands import CODES, Commands
 from pathwarden.mqtt.connection import Answer, Heard
 from pathwarden.mqtt.faults import Ending, explain
@@ -58,7 +59,7 @@ class MemoryLink:
         return len(self.sent)
 
     def payload_limit(self, topic: str) -> int | None:
-        assert topic.startswith("pw/box/")
+        assert topic.startswith(("pw/", "ha/"))
         return self.limit
 
     def take_answers(self) -> list[Answer]:
@@ -74,18 +75,13 @@ class MemoryLink:
 
 
 class Bench:
-    def __init__(self, *targets: str) -> None:
+    def __init__(self, *targets: str, prefix: str = "") -> None:
         self.agent, self.outbox = MemoryAgent(*targets), MemoryOutbox()
         names = topics("pw", "box")
-        self.publisher = MqttPublisher(
-            self._connect,
-            names,
-            self.agent,
-            self.outbox,
-            self.outbox.acknowledge,
-            self.outbox.fail,
-            Commands(names, self.agent, FakeClock()),
-        )
+        self.ledger = MemoryLedger()
+        outbox, commands = self.outbox, Commands(names, self.agent, FakeClock())
+        announcer = Announcer(names, prefix, self.agent, self.ledger)
+        self.publisher = MqttPublisher(self._connect, names, self.agent, outbox, outbox.acknowledge, outbox.fail, commands, announcer)
         self.now = 0
 
     def _connect(self, wake: Callable[[], None]) -> MemoryLink:
@@ -358,6 +354,34 @@ def test_answers_wait_for_room_and_die_with_the_connection(bench: Bench) -> None
     bench.link.up(2)
     bench.link.window = 20
     assert "reply" not in bench.settle()
+
+
+def test_devices_are_told_at_each_connection_and_birth() -> None:
+    bench = Bench("a", "b", prefix="ha")
+    devices = [f"ha/device/pathwarden_box{tid}/config" for tid in ("", "_a", "_b")]
+    bench.link.up(1)
+    assert bench.settle() == ["status", "info", *devices, *GREETING[2:]]
+    assert all(retain for *_rest, retain in bench.link.sent)
+    bench.link.heard = [Heard("ha/status", b"online", retain=False)] * 3
+    assert bench.turn() == []
+    assert bench.next_ns <= bench.now + 5 * S
+    assert bench.turn(5) == ["status", "info", *devices, *GREETING[2:]]
+    assert bench.publisher.snapshot()["commands"] == dict.fromkeys(CODES, 0)
+
+
+def test_what_is_ours_no_more_is_emptied_until_the_broker_has_it(bench: Bench) -> None:
+    bench.ledger.stale = ["pw/old/status", "pw/box/target/x/state"]
+    bench.link.up(1)
+    sent = []
+    while topics_sent := bench.turn():
+        sent += topics_sent
+        bench.link.answer_all(0x97)
+    assert sent[-2:] == ["pw/old/status", "target/x/state"]
+    assert [(payload, retain) for _mid, _topic, payload, retain in bench.link.sent[-2:]] == [(b"", True)] * 2
+    assert len(bench.ledger.stale) == 2, "refused, so again with the next connection"
+    bench.link.up(2)
+    bench.settle()
+    assert bench.ledger.stale == []
 
 
 def test_without_a_host_nothing_starts(bench: Bench) -> None:

@@ -71,6 +71,7 @@ FLOW_LABEL_MAX = 0xFFFFF  # 20 bits (RFC 6437)
 KERNEL_TABLES = {"default": 253, "main": 254, "local": 255}
 # What switches the page off: UCI drops an empty value, so emptiness cannot be written.
 LISTEN_OFF = "off"
+DISCOVERY_OFF = "off"  # for the same reason
 
 _HOST = Option(
     "host",
@@ -194,6 +195,13 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         Option("ca_file", Kind.PATH, "", "File with the certificate of who signed the broker's (PEM). Empty: those this machine trusts."),
         Option("cert_file", Kind.PATH, "", "File with our own certificate (PEM), for a broker that wants one. Beside key_file."),
         Option("key_file", Kind.PATH, "", "File with its private key (PEM, without a passphrase); not readable by everyone (chmod 600)."),
+        Option(
+            "discovery",
+            Kind.TOPIC,
+            "homeassistant",
+            f"Home Assistant's discovery prefix: the agent and each target become a device there. '{DISCOVERY_OFF}': none.",
+            high=TEXT_LENGTH,
+        ),
     ),
     "web": (
         Option(

@@ -1,31 +1,79 @@
 """The publisher, wired to the broker's client and the history."""
 
+import json
+import logging
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pathwarden.config.schema import DISCOVERY_OFF
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.errors import ConfigError
-from pathwarden.model.protocols import Clock
+from pathwarden.model.history import Record
+from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.model.settings import MqttSettings, Settings
+from pathwarden.mqtt.announcing import Announcer, birth_topic, retained
 from pathwarden.mqtt.client import MqttClient
 from pathwarden.mqtt.commands import Commands
-from pathwarden.mqtt.outbox import OutboxReader
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.mqtt.topics import topics
 
+log = logging.getLogger(__name__)
 
-def make_publisher(settings: Settings, board: Board, reader: OutboxReader, keeper: Keeper, clock: Clock) -> MqttPublisher:
+TOPICS = "/topics"  # where the history keeps which retained topics were used
+MOST_STALE = 1000  # a hundred targets leave three each; more is a configuration that a program writes
+
+
+class TopicLedger:
+    """The retained topics that were ever used, as the history keeps them. `keep` takes their list, to be written."""
+
+    def __init__(self, text: str | None, ours: Sequence[str], keep: Callable[[str], None]) -> None:
+        known = _topics_in(text)
+        self._ours = list(ours)
+        self._keep = keep
+        self.stale = [topic for topic in known if topic not in set(ours)][-MOST_STALE:]
+        if known != self._ours + self.stale:
+            self._write()
+
+    def emptied(self, topic: str) -> None:
+        """The broker has emptied one."""
+        self.stale.remove(topic)
+        if not self.stale:
+            self._write()
+
+    def _write(self) -> None:
+        self._keep(json.dumps(self._ours + self.stale, separators=(",", ":")))
+
+
+def _topics_in(text: str | None) -> list[str]:
+    try:
+        return [str(topic) for topic in json.loads(text or "[]")]
+    except (ValueError, TypeError):
+        log.error("the list of retained topics is unreadable in the history: those of removed targets may stay at the broker")
+        return []
+
+
+def make_publisher(settings: Settings, board: Board, reader: HistoryReader, keeper: Keeper, clock: Clock) -> MqttPublisher:
     """The publisher for these settings; it does nothing before `start`, and nothing at all without a broker."""
     mqtt, named = settings.mqtt, topics(settings.mqtt.prefix, settings.agent.name)
+    prefix = "" if mqtt.discovery == DISCOVERY_OFF else mqtt.discovery
+    ours = retained(named, prefix, [target.tid for target in settings.targets]) if mqtt.host else ()
+    text = reader.tellings().get(TOPICS) if mqtt.host else None  # without a broker nothing is known of what it holds
+
+    def keep(list_of_topics: str) -> None:
+        keeper.put(Record(None, None, "", telling={TOPICS: list_of_topics}, clock_synced=clock.synced()))
+
+    hears = [f"{named.commands}#", *([birth_topic(prefix)] if prefix else [])]
     return MqttPublisher(
-        lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced, hears=(f"{named.commands}#",)),
+        lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced, hears=hears),
         named,
         board,
         reader,
         keeper.acknowledge,
         keeper.fail,
         Commands(named, board, clock),
+        Announcer(named, prefix, board, TopicLedger(text, ours, keep)),
     )
 
 

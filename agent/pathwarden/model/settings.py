@@ -60,7 +60,10 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """The broker. An empty host switches MQTT off. With `tls`, an empty `ca_file` means the machine's own authorities."""
+    """The broker. An empty host switches MQTT off. With `tls`, an empty `ca_file` means the machine's own authorities.
+
+    `discovery` is Home Assistant's prefix, or `off`.
+    """
 
     host: str
     port: int
@@ -71,6 +74,7 @@ class MqttSettings:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    discovery: str = "off"
 
 
 @dataclass(frozen=True, slots=True)

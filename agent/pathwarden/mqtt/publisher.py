@@ -13,10 +13,11 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import Acknowledge, Agent
+from pathwarden.mqtt.announcing import Announcer
 from pathwarden.mqtt.commands import Commands, Reply
 from pathwarden.mqtt.link import Link
 from pathwarden.mqtt.outbox import REASONS, Fail, Outbox, OutboxReader, Sending
@@ -31,7 +32,7 @@ _FAREWELL_NS = 2_000_000_000  # the daemon must end within three seconds
 _NOT_AUTHORIZED = 0x87
 _REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5, section 2.4)
 
-_Job = tuple[str, str]  # kind of retained message, target
+_Job = tuple[str, str]  # kind of retained message, and the target ('stale': the topic)
 _STATUS: _Job = ("status", "")
 _INFO: _Job = ("info", "")
 _REPLY: _Job = ("reply", "")
@@ -54,11 +55,14 @@ class MqttPublisher:
         acknowledge: Acknowledge,
         fail: Fail,
         commands: Commands,
+        announcer: Announcer,
     ) -> None:
         self._topics = topics
         self._agent = agent
         self._reader = reader
         self._commands = commands
+        self._announcer = announcer
+        self._birth_ns: int | None = None
         self._outbox = Outbox(reader, acknowledge, self._counted(fail))
         # Shared with other threads, guarded by the condition.
         self._condition = threading.Condition()
@@ -145,11 +149,9 @@ class MqttPublisher:
             self._greet(self._link.session, mono_ns)
         if not self._session:
             return next_ns
-        for heard in self._link.take_heard():
-            if reply := self._commands.answer(heard, mono_ns):
-                self._replies.append(reply)
+        self._hear(mono_ns)
         self._plan(notes, mono_ns)
-        next_ns = min(next_ns, self._info_ns)
+        next_ns = min(next_ns, self._info_ns, self._birth_ns or next_ns)
         if self._send_replies() and self._send_retained() and self._send_events(mono_ns):
             return min(next_ns, self._outbox.next_wakeup() or next_ns)
         return next_ns  # the window is full; the next answer wakes us
@@ -197,6 +199,13 @@ class MqttPublisher:
             self._woken = False
             return not self._stopping
 
+    def _hear(self, mono_ns: int) -> None:
+        for heard in self._link.take_heard():
+            if self._announcer.is_birth(heard):
+                self._birth_ns = self._birth_ns or self._announcer.due_ns(mono_ns)
+            elif reply := self._commands.answer(heard, mono_ns):
+                self._replies.append(reply)
+
     def _greet(self, session: int, mono_ns: int) -> None:
         """A connection has come up or gone."""
         self._flying.clear()
@@ -205,14 +214,22 @@ class MqttPublisher:
         self._due.clear()
         self._replies.clear()
         self._refused_topic = ""
+        self._birth_ns = None
         if session:
             self._outbox.restart()
-            self._due[_STATUS] = None
-            self._due[_INFO] = None
-            self._info_ns = mono_ns + _INFO_NS
-            for state in self._agent.target_states():
-                self._plan_target(str(state["target"]))
+            self._plan_all(mono_ns)
+            self._due.update((("stale", topic), None) for topic in self._announcer.ledger.stale)
         self._session = session  # last: whoever sees it may rely on what is stored from now on being not delayed
+
+    def _plan_all(self, mono_ns: int) -> None:
+        """Everything that is retained, for who has just come."""
+        tids = [str(state["target"]) for state in self._agent.target_states()]
+        self._due.update({_STATUS: None, _INFO: None})
+        self._info_ns = mono_ns + _INFO_NS
+        if self._announcer.enabled:
+            self._due.update((("device", tid), None) for tid in ("", *tids))
+        for tid in tids:
+            self._plan_target(tid)
 
     def _plan(self, notes: set[_Job], mono_ns: int) -> None:
         for kind, tid in sorted(notes):
@@ -222,6 +239,10 @@ class MqttPublisher:
                 self._info_ns = mono_ns
             else:
                 self._outbox.stored()
+        if self._birth_ns and mono_ns >= self._birth_ns:
+            self._birth_ns = None
+            self._paths.clear()
+            self._plan_all(mono_ns)
         if mono_ns >= self._info_ns:
             self._info_ns = mono_ns + _INFO_NS
             self._due[_INFO] = None
@@ -255,17 +276,21 @@ class MqttPublisher:
             del self._due[job]
         return True
 
-    def _message(self, job: _Job) -> tuple[str, dict[str, object] | str | None]:
+    def _message(self, job: _Job) -> tuple[str, Mapping[str, object] | str | None]:
         kind, tid = job
         if kind == "status":
             return self._topics.status, "online"
         if kind == "info":
             return self._topics.info, self._agent.info()
+        if kind == "device":
+            return self._announcer.device_topic(tid), self._announcer.device(tid)
+        if kind == "stale":
+            return tid, ""
         if kind == "state":
             return self._topics.state(tid), self._agent.target_state(tid)
         return self._topics.path(tid), self._agent.target_path(tid)
 
-    def _send_one(self, job: _Job, topic: str, content: dict[str, object] | str) -> bool:
+    def _send_one(self, job: _Job, topic: str, content: Mapping[str, object] | str) -> bool:
         """Hand one retained message over; False if there is no room."""
         try:
             payload = content.encode() if isinstance(content, str) else fit(content, self._limit(topic))
@@ -323,6 +348,8 @@ class MqttPublisher:
             self._outbox.answered(mid, code, mono_ns)
         elif job[0] == "path" and code >= _REFUSED:
             self._paths.pop(job[1], None)
+        elif job[0] == "stale" and code < _REFUSED:
+            self._announcer.ledger.emptied(topic)
         if code >= _REFUSED and (job is not None or code not in (0x90, 0x95, 0x99)):
             self._count(REASONS.get(code, f"0x{code:02x}"))
 

@@ -1,6 +1,7 @@
 """The way to a working connection, step by step: what `pathwarden mqtt test` walks.
 
 It publishes under `P/<agent>/test`, nothing of it retained, and sends the agent a ping: nothing that a subscriber could take for news.
+Home Assistant is told to forget a device that it has never heard of.
 """
 
 import socket
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt import packets
+from pathwarden.mqtt.announcing import birth_topic, device_topic
 from pathwarden.mqtt.check import Failed, Talk, opened, signed_in
 from pathwarden.mqtt.packets import NotMqtt, Packet
 from pathwarden.mqtt.topics import Topics
@@ -50,7 +52,7 @@ def walk(settings: MqttSettings, password: str | None, topics: Topics, timeout_s
         return
     user = f" as {settings.username}" if settings.username else ""
     yield Step(OK, what, f"the broker takes us{user} (MQTT {talk.protocol})")
-    rights = _Rights(talk, topics, timeout_s)
+    rights = _Rights(talk, topics, settings.discovery, timeout_s)
     try:
         what = "publish"
         yield rights.publish()
@@ -79,9 +81,10 @@ def _resolved(settings: MqttSettings) -> str:
 class _Rights:
     """What the broker lets us do."""
 
-    def __init__(self, talk: Talk, topics: Topics, timeout_s: float) -> None:
+    def __init__(self, talk: Talk, topics: Topics, discovery: str, timeout_s: float) -> None:
         self._talk = talk
         self._topics = topics
+        self._discovery = "" if discovery == "off" else discovery
         self._timeout_s = timeout_s
         self._number = 0
         self._came: set[bytes] = set()
@@ -91,6 +94,10 @@ class _Rights:
         topic = f"{self._topics.prefix}/{self._topics.agent}/test"
         if self._publish(topic, b"") >= _REFUSED:
             return Step(FAIL, "publish", f"the broker does not let us write to {topic}", f"{_ACCESS}: write {self._own}")
+        device = device_topic(self._discovery, self._topics, "test")
+        if self._discovery and self._publish(device, b"") >= _REFUSED:
+            fix = f"{_ACCESS}: write {self._discovery}/device/#, or set mqtt.discovery to off"
+            return Step(FAIL, "publish", f"the broker does not let us write to {device}", fix)
         if self._talk.protocol == "5":
             return Step(OK, "publish", f"we may write to {self._own}")
         # 3.1.1 has no word for a refusal: only what comes back was accepted.
@@ -107,6 +114,9 @@ class _Rights:
         fix = f"{_ACCESS}: read {commands}"
         if self._subscribe(commands) >= _REFUSED:
             return Step(FAIL, "subscribe", f"the broker does not let us hear {commands}", fix)
+        birth = birth_topic(self._discovery)
+        if self._discovery and self._subscribe(birth) >= _REFUSED:
+            return Step(FAIL, "subscribe", f"the broker does not let us hear {birth}", f"{_ACCESS}: read {birth}")
         # Some brokers grant a subscription and then deliver nothing.
         ping = f"{self._topics.commands}ping"
         refused = self._publish(ping, b'{"id":"mqtt-test"}') >= _REFUSED
