@@ -43,6 +43,16 @@ def test_one_target_and_a_limit(past, capsys):
     assert [e["seq"] for e in past.run(capsys, "events", "--json", "--limit", "2").json] == [2, 3]
 
 
+def test_events_of_a_time(past, capsys):
+    assert [e["seq"] for e in past.run(capsys, "events", "--json", "--from", "-250s").json] == [2, 3]
+    assert [e["seq"] for e in past.run(capsys, "events", "--json", "--from", "-250s", "--to", "-150s").json] == [2]
+    assert past.run(capsys, "events", "--to", "2026-01-01") == (0, "", "nothing was told in that time\n")
+    backwards = past.run(capsys, "events", "--from", "-1h", "--to", "-2h")
+    assert (backwards.code, backwards.err) == (2, "pathwarden: --from -1h is later than --to -2h; exchange the two\n")
+    both = past.run(capsys, "events", "--follow", "--to", "-1h")
+    assert (both.code, both.err) == (2, "pathwarden: --to goes not with --follow; leave out one of the two\n")
+
+
 def test_json_is_an_array_of_bodies(past, capsys):
     found = past.run(capsys, "events", "--json").json
     assert [e["title"] for e in found] == ["Path to site changed to B", "other does not answer", "Path to site went back to A"]

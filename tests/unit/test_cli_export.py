@@ -13,7 +13,7 @@ from equipment.cli import FIRST, SECOND_PATH, Past
 from equipment.fakes import hop, make_trace
 from pathwarden.cli import progress
 from pathwarden.errors import OperatorError
-from pathwarden.export import mtr, table
+from pathwarden.export import mtr, table, ways
 from pathwarden.export.exporter import FORMS, NO_PACKETS, PACKETS_REMEDY, Subject
 from pathwarden.export.origin import FIRST_ID, Origin
 from pathwarden.export.reading.forms import traces as read
@@ -159,10 +159,10 @@ def test_mtr_puts_traces_without_a_route_together_where_no_known_hops_differ():
 
 
 def test_mtr_does_not_count_more_paths_than_memory_holds(monkeypatch):
-    monkeypatch.setattr(mtr, "MOST_PATHS", 3)
-    ways = [make_trace(hop(1, f"10.0.0.{number}", 1.0)) for number in range(4)]
+    monkeypatch.setattr(ways, "MOST_WAYS", 3)
+    others = [make_trace(hop(1, f"10.0.0.{number}", 1.0)) for number in range(4)]
     with pytest.raises(OperatorError, match="cloudflare has more than 3 paths in that time; choose a shorter time"):
-        report(*ways, route=None)
+        report(*others, route=None)
 
 
 def test_a_span(past, capsys):

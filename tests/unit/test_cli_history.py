@@ -1,5 +1,6 @@
 """`pathwarden history`: traces, paths, and the trace in force at an instant."""
 
+import json
 import time
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import pytest
 
 from equipment.cli import FIRST, SECOND_PATH, Past
 from equipment.fakes import make_route
+from equipment.recordings import SITE, START_S, atlas
 from pathwarden.cli.past import instant
 from pathwarden.cli.terminal import local, width
 from pathwarden.errors import ConfigError
@@ -46,6 +48,7 @@ def past(tmp_path) -> Past:
         ("2026-11-21 16:45", NOW),
         ("2026-11-21T16:45:00", NOW),
         ("2026-11-21", NOW - 16 * HOUR - HOUR * 3 // 4),
+        ("1795250700", NOW),
         ("-0s", NOW),
         ("-30m", NOW - HOUR // 2),
         ("-2h", NOW - 2 * HOUR),
@@ -182,3 +185,83 @@ def test_eighty_columns_with_long_addresses(past, capsys):
         out = past.run(capsys, "history", "six", *words).out
         assert out
         assert max(map(width, out.splitlines())) <= 80
+
+
+def test_traces_of_a_time_and_of_a_path(past, capsys):
+    lines = past.run(capsys, "history", "site", "--from", "-31m", "--to", "-14m").out.splitlines()[1:]
+    assert [line[21] for line in lines if line[0] == "2"] == ["B", "-", "-", "-", "A", "A"]
+    assert [trace["path_label"] for trace in past.run(capsys, "history", "site", "--path", "A", "--json").json] == ["A"] * 4
+    ids = {trace["path_id"] for trace in past.run(capsys, "history", "site", "--path", "A", "--json").json}
+    assert len(past.run(capsys, "history", "site", "--path", *ids, "--limit", "3", "--json").json) == 3
+    result = past.run(capsys, "history", "site", "--to", "2026-01-01")
+    assert (result.code, result.out, result.err) == (0, "", "the history holds no such trace of site\n")
+
+
+def test_traces_of_a_path_are_found_behind_many_of_others(past, capsys, monkeypatch):
+    monkeypatch.setattr("pathwarden.cli.history.PAGE", 2)
+    assert len(past.run(capsys, "history", "site", "--path", "A", "--json").json) == 4
+
+
+def test_shares_of_a_time(past, capsys):
+    paths = past.run(capsys, "history", "site", "--paths", "--from", "-36m", "--to", "-10m", "--json").json
+    assert {p["label"]: (p["traces"], p["held_s"]) for p in paths}["A"] == (3, 300 + 300 + 300)
+    assert sum(p["share_pct"] for p in paths) == pytest.approx(100, abs=0.2)
+    shown = past.run(capsys, "history", "site", "--paths", "--from", "-36m", "--to", "-10m").out
+    assert shown.startswith("A   ")
+    result = past.run(capsys, "history", "site", "--paths", "--from", "-1s")
+    assert (result.code, result.out, result.err) == (0, "", "no path of site is known in that time\n")
+
+
+def test_all_targets(past, capsys):
+    past.configure(past.target("site"), past.target("new"))
+    lines = past.run(capsys, "history").out.splitlines()
+    assert lines[0].split() == ["TARGET", "LAST", "TRACED", "RTT", "ms", "HOPS", "ENDING"]
+    assert lines[1].split() == ["new", "-", "-", "-", "-"]
+    assert lines[2].split() == ["site", *local(past.now - 580 * 10**9).split(), "20.1", "4", "reached"]
+    assert [each["target"] for each in past.run(capsys, "history", "--json").json] == ["new", "site"]
+
+
+@pytest.fixture
+def imported(past, capsys) -> Past:
+    """The same with a day of another's measurements: three traces, the last by another path."""
+    file = past.db.with_name("atlas.json")
+    ways = [("198.51.100.1", 0), ("198.51.100.1", 900), (None, 1800), ("203.0.113.1", 2700), ("203.0.113.1", 3000)]
+    file.write_text("".join(json.dumps(atlas("10.0.0.1", who, SITE, at_s=at_s)) + "\n" for who, at_s in ways))
+    assert past.run(capsys, "import", str(file)).code == 0
+    return past
+
+
+def test_imported_targets_are_shown_as_such(imported, capsys):
+    lines = imported.run(capsys, "history").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["site", "atlas-5006-6012", "imported:"]
+    result = imported.run(capsys, "history", "atlas-5006-6012")
+    assert result.err == "imported: RIPE Atlas, measurement 5006, probe 6012, to 192.0.2.9\n"
+    assert len(result.out.splitlines()) == 6
+    found = imported.run(capsys, "history", "atlas-5006-6012", "--json").json
+    assert {(each["imported"]["measurement"], each["imported"]["observer"]) for each in found} == {(5006, 6012)}
+    assert imported.run(capsys, "history", "site", "--json", "--limit", "1").json[0]["imported"] is None
+    shown = imported.run(capsys, "history", "atlas-5006-6012", "--at", str(START_S + 5)).out
+    assert shown.splitlines()[0] == "traceroute to 192.0.2.9 (192.0.2.9), 30 hops max, 76 byte packets"
+
+
+def test_paths_of_imported_targets_are_told_apart_by_what_was_seen(imported, capsys):
+    paths = imported.run(capsys, "history", "atlas-5006-6012", "--paths", "--json").json
+    assert [(p["path_id"], p["label"], p["hops"][1], p["traces"], p["held_s"]) for p in paths] == [
+        (None, None, ["198.51.100.1"], 3, 2700),
+        (None, None, ["203.0.113.1"], 2, 300),
+    ]
+    assert imported.run(capsys, "history", "atlas-5006-6012", "--paths").out.startswith("-   90.0 % of the time (45 min), 3 traces, ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--at", "-2h"], "--at needs a TARGET; name one; pathwarden history alone lists them"),
+        (["site", "--at", "-2h", "--from", "-3h"], "--from goes not with --at; leave out one of the two"),
+        (["site", "--paths", "--path", "A"], "--path goes not with --paths; leave out one of the two"),
+        (["site", "--path", "C"], "site has no path 'C'; known are A, B"),
+        (["site", "--from", "-1h", "--to", "-2h"], "--from -1h is later than --to -2h; exchange the two"),
+    ],
+)
+def test_options_that_exclude_each_other(past, capsys, words, said):
+    assert past.run(capsys, "history", *words) == (2, "", f"pathwarden: {said}\n")

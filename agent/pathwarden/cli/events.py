@@ -3,12 +3,14 @@
 import argparse
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pathwarden.cli.past import check_target, limit, open_history
+from pathwarden.cli.past import add_bounds, bounds, check_target, limit, open_history
 from pathwarden.cli.terminal import Screen, clean, local, remark, say, say_json, width
 from pathwarden.config.load import load_here
+from pathwarden.errors import ConfigError
 from pathwarden.model.history import StoredEvent
 from pathwarden.model.settings import Settings
 
@@ -32,6 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--follow", action="store_true", help="wait for more and print it as it comes")
     parser.add_argument("--target", metavar="TARGET", help="events of this target alone")
+    add_bounds(parser)
     parser.add_argument("--limit", type=limit, default=LIMIT, metavar="N", help=f"how many of the past (default: {LIMIT})")
 
 
@@ -39,16 +42,19 @@ def run(args: argparse.Namespace) -> int:
     """Print past events, and new ones as they come if so asked."""
     settings = load_here(args.config)
     screen = Screen(args)
+    start, end = bounds(args.since, args.until, time.time_ns())
+    if args.follow and end is not None:
+        raise ConfigError("--to goes not with --follow", "leave out one of the two")
     with open_history(settings) as reader:
         if args.target is not None:
             check_target(args.target, settings, reader)
         newest = next((event.seq for event in reader.events(limit=1)), 0)
-        past = reader.events(target=args.target, limit=args.limit, incidents=False)[::-1]
+        past = reader.events(target=args.target, at_from=start, at_to=end, limit=args.limit, incidents=False)[::-1]
     if args.json and not args.follow:
         say_json([event.body for event in past])
         return 0
     if not past:
-        remark(args, "nothing was told yet")
+        remark(args, "nothing was told in that time" if args.since or args.until else "nothing was told yet")
     for event in past:
         _print(args, screen, event)
     if args.follow:

@@ -21,6 +21,7 @@ COMMANDS = {
     "trace": "trace the path to a target or host now",
     "status": "what the agent watches, and how it is",
     "history": "a target's traces and paths",
+    "diff": "two of a target's paths side by side, hop by hop",
     "events": "what was told, newest last",
     "mute": "notify nothing of a target for a while",
     "accept": "take a target's path as usual",
@@ -74,6 +75,8 @@ class _Command(_Parser):
 
     def __init__(self, **kw: Any) -> None:  # noqa: ANN401 - whatever argparse hands on
         super().__init__(**kw)
+        # What argparse takes for a number and not for an option: `diff TARGET -2h -1h`, too.
+        self._negative_number_matcher = re.compile(r"-\d+[a-z]?$|-\d*\.\d+$")
         # Without a default: it would undo what stood before the command.
         _add_global(self.add_argument_group("global options"), default=argparse.SUPPRESS)
 

@@ -40,8 +40,8 @@ class Held(NamedTuple):
 
 
 @contextmanager
-def held(tids: Iterable[str] | None, settings: Settings) -> Iterator[dict[str, Held]]:
-    """The histories of these targets, imported ones too; None: of all that this agent measured itself.
+def held(tids: Iterable[str] | None, settings: Settings, *, imported: bool = False) -> Iterator[dict[str, Held]]:
+    """The histories of these targets, imported ones too; None: of all that this agent measured itself, and if so asked of all `imported`.
 
     Raises `ConfigError` for a target that nobody knows, `OperatorError` if there is no history.
     """
@@ -49,15 +49,23 @@ def held(tids: Iterable[str] | None, settings: Settings) -> Iterator[dict[str, H
         imports = open_imports(Path(settings.agent.db))
         foreign = origins(stack.enter_context(imports)) if imports else {}
         wanted = None if tids is None else list(dict.fromkeys(tids))
-        found = {tid: Held(imports, None, foreign[tid]) for tid in wanted or () if imports and tid in foreign}
-        if wanted is None or len(found) < len(wanted):
-            reader = stack.enter_context(open_history(settings))
-            for tid in sorted(known(settings, reader)) if wanted is None else wanted:
-                if tid not in found:
-                    target = check_target(tid, settings, reader, foreign)
-                    host = target.host if target else ""
-                    found[tid] = Held(reader, target, Origin.of_ours(settings.agent.name, tid, host))
-        yield {tid: found[tid] for tid in wanted or found}
+        others = {tid: Held(imports, None, origin) for tid, origin in foreign.items() if imports}
+        own: dict[str, Held] = {}
+        if wanted is None or not all(tid in others for tid in wanted):
+            own = _own(stack, settings, wanted, others)
+        chosen = (own | others if imported else own) if wanted is None else {tid: (own | others)[tid] for tid in wanted}
+        yield chosen
+
+
+def _own(stack: ExitStack, settings: Settings, wanted: Iterable[str] | None, others: Mapping[str, Held]) -> dict[str, Held]:
+    """Those of the wanted targets (None: all) that this agent measured. Raises `ConfigError` for one that nobody knows."""
+    reader = stack.enter_context(open_history(settings))
+    result = {}
+    for tid in sorted(known(settings, reader)) if wanted is None else wanted:
+        if tid not in others:
+            target = check_target(tid, settings, reader, others)
+            result[tid] = Held(reader, target, Origin.of_ours(settings.agent.name, tid, target.host if target else ""))
+    return result
 
 
 def known(settings: Settings, reader: Reader) -> set[str]:
