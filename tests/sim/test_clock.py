@@ -31,7 +31,7 @@ class Machine(SystemClock):
 
     def __init__(self, network: SimNetwork, wall_offset: int) -> None:
         self.network, self.wall_offset, self.steered = network, wall_offset, False
-        super().__init__(lambda: self.steered, lambda: network.now_ns + self.wall_offset, lambda: network.now_ns)
+        super().__init__(lambda _jumped: self.steered, lambda: network.now_ns + self.wall_offset, lambda: network.now_ns)
 
     def mono_ns(self) -> int:
         return self.network.now_ns
@@ -72,7 +72,9 @@ def story(path: Path, *wall_offsets: int) -> None:
     """Ten minutes of traces while the wall clock shows these, one after the other and equally long; then it becomes right."""
     agent = Agent(path, wall_offsets[0])
     for wall_offset in wall_offsets:
-        agent.clock.wall_offset = wall_offset
+        agent.clock.wall_offset, agent.clock.steered = wall_offset, False
+        if wall_offset == TRUE:
+            agent.becomes_right()
         agent.run(600 / len(wall_offsets))
         agent.board.target_states()
     agent.becomes_right()
@@ -107,3 +109,7 @@ def test_set_by_hand_to_1970_and_ten_years_ahead_while_running(tmp_path: Path) -
 
 def test_set_by_hand_from_ten_years_ahead_to_1970_while_running(tmp_path: Path) -> None:
     story(tmp_path / "h.db", TRUE + TEN_YEARS, 0)
+
+
+def test_set_by_hand_after_it_was_right(tmp_path: Path) -> None:
+    story(tmp_path / "h.db", TRUE, 0, TRUE + TEN_YEARS)

@@ -1,3 +1,4 @@
+import os
 import time
 
 import pytest
@@ -14,7 +15,7 @@ class Machine:
         self.boot_ns, self.offset_ns, self.steered, self.asked = 100 * S, wall_ns, False, 0
         self.clock = clock.SystemClock(self._ask, lambda: self.boot_ns + self.offset_ns, lambda: self.boot_ns)
 
-    def _ask(self) -> bool:
+    def _ask(self, _jumped: bool) -> bool:
         self.asked += 1
         return self.steered
 
@@ -76,6 +77,27 @@ def test_a_right_clock_set_by_hand_runs_on_evenly_from_where_it_was():
     machine.offset_ns, machine.steered = 0, False
     assert machine.after(1) == machine.boot_ns + TRUE
     assert machine.clock.synced() is False
+
+
+def test_a_clock_set_by_hand_is_not_taken_for_right_because_a_time_service_was_there_once(tmp_path, monkeypatch):
+    """OpenWrt's hotplug script leaves a file, which stays; only the kernel knows that somebody set the clock since."""
+    monkeypatch.setattr(clock, "_kernel_steers", lambda: False)
+    marker = tmp_path / "time-synced"
+    machine = Machine(TRUE)
+    machine.clock = clock.SystemClock(clock.TimeService(marker), lambda: machine.boot_ns + machine.offset_ns, lambda: machine.boot_ns)
+    machine.after(40)
+    assert machine.clock.synced() is False
+    marker.touch()
+    machine.after(40)
+    assert machine.clock.synced() is True
+    for offset_ns in (0, TRUE + 315_360_000 * S):  # 1970, and ten years ahead
+        machine.offset_ns = offset_ns
+        assert machine.after(60) == machine.boot_ns + TRUE
+        assert machine.clock.synced() is False
+    machine.offset_ns = TRUE
+    os.utime(marker, ns=(1, 1))  # the script was called again
+    assert machine.after(60) == machine.boot_ns + TRUE
+    assert machine.clock.synced() is True
 
 
 def test_a_steered_clock_is_followed_when_it_is_slewed():

@@ -25,9 +25,25 @@ def _since_boot_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps, which the monotonic clock does not
 
 
-def _steered() -> bool:
-    if _MARKER.exists():
-        return True
+class TimeService:
+    """Whether a time service steers the clock: the kernel says so, or OpenWrt's hotplug script has said so since the last step by hand."""
+
+    def __init__(self, marker: Path = _MARKER) -> None:
+        self._marker = marker
+        self._outdated: int | None = None  # the time of the script's file when the clock jumped
+
+    def __call__(self, jumped: bool) -> bool:
+        """Ask; `jumped` tells that the clock was set by somebody, who may not be the one that the file is of."""
+        try:
+            marked = self._marker.stat().st_mtime_ns
+        except OSError:
+            return _kernel_steers()
+        if jumped:
+            self._outdated = marked
+        return marked != self._outdated or _kernel_steers()
+
+
+def _kernel_steers() -> bool:
     import ctypes  # late: only the daemon asks, and it has pyroute2, which loads ctypes anyway
 
     try:
@@ -42,11 +58,11 @@ class SystemClock:
 
     def __init__(
         self,
-        steered: Callable[[], bool] = _steered,
+        steered: Callable[[bool], bool] | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
         since_boot_ns: Callable[[], int] = _since_boot_ns,
     ) -> None:
-        self._steered = steered
+        self._steered = steered or TimeService()
         self._wall_ns = wall_ns
         self._since_boot_ns = since_boot_ns
         self._offset_ns = wall_ns() - since_boot_ns()
@@ -69,15 +85,15 @@ class SystemClock:
         offset_ns = self._wall_ns() - boot_ns
         jumped = self._synced and abs(offset_ns - self._offset_ns) > _STEP_NS
         if self._asked_ns is None or boot_ns - self._asked_ns >= _ASK_EVERY_NS or jumped:
-            self.ask()
+            self.ask(jumped=jumped)
         if self._synced:
             self._offset_ns = offset_ns
         return self._synced
 
-    def ask(self) -> None:
-        """Ask the kernel now, as when a time service has just said that it is done."""
+    def ask(self, *, jumped: bool = False) -> None:
+        """Ask now, as when a time service has just said that it is done, or when the clock has jumped."""
         boot_ns = self._since_boot_ns()
-        steered, self._asked_ns = self._steered(), boot_ns
+        steered, self._asked_ns = self._steered(jumped), boot_ns
         if steered and not self._synced:
             offset_ns = self._wall_ns() - boot_ns
             until = boot_ns + self._offset_ns
