@@ -320,6 +320,45 @@ def test_a_new_route_or_epoch_begins_anew(values: dict[str, str]) -> None:
     assert line.rounds(5) == [("mpls", 3, 3, "on", "off")]
 
 
+WITH_NAT = (*HOPS[:2], "100.64.0.1", *HOPS[2:])
+BEHIND_NAT = dict.fromkeys(range(4, 9), 7)
+
+
+def test_a_route_that_leads_through_a_translator_is_told_and_so_is_its_end() -> None:
+    line = settled()
+    line.route, line.world = route_of(WITH_NAT, "B"), replace(line.world, hops=WITH_NAT, nat=BEHIND_NAT)
+    since = line.at()
+    assert line.rounds(4) == [("nat", 4, 4, "none", "translated")]
+    assert (line.changes[-1].severity, line.changes[-1].first_seen_at) == ("notice", since)
+    assert line.rounds(20) == []
+    line.route, line.world = route_of(), replace(line.world, hops=HOPS, nat={})
+    assert line.rounds(4) == [("nat", 7, 7, "translated", "none")]
+
+
+def test_a_route_that_was_left_at_once_is_not_held_against_the_next() -> None:
+    line = settled()
+    line.route, line.world = route_of(WITH_NAT, "B"), replace(line.world, hops=WITH_NAT, nat=BEHIND_NAT)
+    assert line.rounds(1) == []
+    line.traits = Traits.restore(json.loads(json.dumps(line.traits.export())))
+    line.route, line.world = route_of(), replace(line.world, hops=HOPS, nat={})
+    assert line.rounds(20) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "silent"),
+    [
+        ({"epoch": "wanb"}, set[int]()),  # another line is another line
+        ({}, {6, 7, 8}),  # nobody answers who is behind it for sure
+        ({}, {8}),
+    ],
+)
+def test_another_route_says_nothing_of_translation_until_its_last_hop_does(values: dict[str, str], silent: set[int]) -> None:
+    line = settled()
+    line.route = route_of(WITH_NAT, "B")._replace(**values)  # type: ignore[arg-type]  # texts all
+    line.world = replace(line.world, hops=WITH_NAT, nat=BEHIND_NAT, silent=silent)
+    assert [each for each in line.rounds(20) if each[0] == "nat"] == []
+
+
 def test_an_undecided_route_and_a_trace_that_could_not_leave_say_nothing() -> None:
     line = settled()
     before = line.traits.export()
@@ -515,6 +554,7 @@ def test_every_instant_is_corrected_when_the_clock_becomes_right() -> None:
         lambda values: values["hops"][0][3].__setitem__(0, [1]),
         lambda values: values["members"][0].__setitem__(4, [[1]]),
         lambda values: values.update(mtu=[]),
+        lambda values: values.update(moved=[1]),
         lambda values: values["said"].update(told={"mpls": [1, 2, 3, 4, 5]}),
         lambda values: values["said"].update(reversals=[]),
     ],

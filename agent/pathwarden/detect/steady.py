@@ -91,6 +91,11 @@ class Steady:
         self._calm = 0
         self._doubt: _Doubt | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether the value was sighted often enough, and nothing speaks against it."""
+        return self._sightings >= SIGHTINGS and self._doubt is None
+
     def see(self, value: Value, answers: int, at: int, rule: Rule) -> Turn | None:
         """Take a sighting by so many answers; a turn if it made one that is to be told."""
         if not self._sightings:

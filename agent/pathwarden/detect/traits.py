@@ -1,7 +1,8 @@
 """What the way does to a target's probes besides where it leads: MPLS, DSCP and ECN, translation, MTU, quiet hops, balancers, the way back.
 
 Rules:
-1. Traits belong to a route, an epoch and a flow. Where one of these is new they begin anew, and nothing is told.
+1. Traits belong to a route, an epoch and a flow. Where one of these is new they begin anew, and nothing is told; but for translation,
+   which is as good as a new address: where only the route is new, its last hop is held against the old one's when both are known.
 2. Each hop is judged by one of its known responders; another one takes his place after `MOST_ABSENT` traces without him. So members
    of a balancer that differ do not look like a change.
 3. A trait is told when it was known steadily and then seen otherwise steadily (see `steady` for how; `quotes` for what). MPLS,
@@ -21,9 +22,9 @@ from pathwarden.detect.compare import hop_at
 from pathwarden.detect.loops import clean
 from pathwarden.detect.members import Members, Regrouped
 from pathwarden.detect.quiet import Quiet
-from pathwarden.detect.quotes import CLASSES, PARTS, read, word
+from pathwarden.detect.quotes import CLASSES, NAT, PARTS, read, word
 from pathwarden.detect.saying import Found, Sayer, TraitChange
-from pathwarden.detect.steady import UNTOLD, Rule, Steady, Turn, numbers
+from pathwarden.detect.steady import SIGHTINGS, UNTOLD, Rule, Steady, Turn, numbers
 from pathwarden.model.history import Route
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.trace import UNMARKED, Answer, Ending, Hop, Trace
@@ -70,7 +71,7 @@ class _HopTraits(Quiet):
 class Traits:
     """The traits of one target. Feed it with every trace of the monitored flow, and with what the watch learns; it says what changed."""
 
-    __slots__ = ("_back", "_hops", "_key", "_members", "_mtu", "_sayer")
+    __slots__ = ("_back", "_hops", "_key", "_members", "_moved", "_mtu", "_sayer")
 
     def __init__(self) -> None:
         self._sayer = Sayer()
@@ -79,6 +80,7 @@ class Traits:
         self._members: dict[int, Members] = {}
         self._mtu = Steady()
         self._back = Steady()
+        self._moved = (UNTOLD, 0)  # whether the last hop of the route before was translated, and since when there is another route
 
     def on_trace(self, trace: Trace, route: Route | None) -> tuple[TraitChange, ...]:
         """Take a finished trace and the route it follows, as it stands now; None (still undecided) says nothing."""
@@ -87,9 +89,11 @@ class Traits:
         flow = trace.flow
         key = f"{route.route_id}|{route.epoch}|{trace.transport}|{flow.method.value}|{flow.tos}|{flow.size}"
         if key != self._key:
-            self._begin(key)
+            self._begin(key, trace.at)
         hops = clean(trace)
         found = [*self._quotes(hops, trace, route), *self._silences(hops, trace, route)]
+        if self._moved[0] != UNTOLD:
+            found.extend(self._translation(max((ttl for ttl, hop in enumerate(route.hops, 1) if hop), default=0)))
         size = _size_told(trace)
         if size is not None:
             found.extend(self._size(*size, trace.at))
@@ -126,6 +130,7 @@ class Traits:
         self._sayer.shift(shift)
         for steady in (self._mtu, self._back):
             steady.shift(shift)
+        self._moved = (self._moved[0], shift.of(self._moved[1]))
         for members in self._members.values():
             members.shift(shift)
         for hop in self._hops.values():
@@ -135,7 +140,7 @@ class Traits:
         """All there is, JSON-ready, for `restore`."""
         hops = [[ttl, hop.who, hop.absent, hop.steady.export(), hop.export()] for ttl, hop in self._hops.items()]
         members = [[ttl, *each.export()] for ttl, each in self._members.items()]
-        rest = {"mtu": self._mtu.export(), "back": self._back.export(), "said": self._sayer.export()}
+        rest = {"mtu": self._mtu.export(), "back": self._back.export(), "said": self._sayer.export(), "moved": list(self._moved)}
         return {"key": self._key, "hops": hops, "members": members, **rest}
 
     @classmethod
@@ -155,12 +160,43 @@ class Traits:
             traits._members[numbers(row[:1], 1)[0]] = Members.restore(row[1:])
         traits._mtu, traits._back = Steady.restore(values["mtu"], 1), Steady.restore(values["back"], 1)
         traits._sayer = Sayer.restore(said)
+        nat, at = numbers(values.get("moved", [UNTOLD, 0]), 2)  # an older version did not write it
+        traits._moved = (nat, at)
         return traits
 
-    def _begin(self, key: str) -> None:
+    def _begin(self, key: str, at: int) -> None:
+        if key.partition("|")[2] == self._key.partition("|")[2]:
+            before = self._translated(max(self._hops, default=0))
+            # A route that was left before it was known says nothing: the one before it stands.
+            self._moved = self._moved if before == UNTOLD else (before, at)
+        else:
+            self._moved = (UNTOLD, 0)
         self._key = key
         self._hops, self._members = {}, {}
         self._mtu, self._back = Steady(), Steady()
+
+    def _translated(self, last_ttl: int) -> int:
+        """Whether what comes to the last hop is translated, `UNTOLD` while it is not known."""
+        for ttl in range(last_ttl, 0, -1):
+            hop = self._hops.get(ttl)
+            if hop is None and ttl < last_ttl:
+                continue  # a quiet one
+            if hop is None or not hop.steady.known:
+                return UNTOLD
+            if hop.steady.value[NAT] != UNTOLD:
+                return hop.steady.value[NAT]
+        return UNTOLD
+
+    def _translation(self, last_ttl: int) -> tuple[Found, ...]:
+        """A new route's translation against the old one's."""
+        (before, since), now = self._moved, self._translated(last_ttl)
+        if now == UNTOLD:
+            return ()
+        self._moved = (UNTOLD, 0)
+        if now == before:
+            return ()
+        ttls = [ttl for ttl, hop in self._hops.items() if hop.steady.value and hop.steady.value[NAT] == 1]
+        return (Found("nat", min(ttls, default=last_ttl), word(NAT, before), word(NAT, now), since, SIGHTINGS),)
 
     def _quotes(self, hops: Iterable[Hop], trace: Trace, route: Route) -> Iterator[Found]:
         """What the hops' answers say of the way up to them."""
