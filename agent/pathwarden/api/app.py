@@ -17,9 +17,11 @@ RTTs ms with at most 3 decimals, all keys present and null when unknown. Errors 
 | GET /api/v1/targets/{id}/trace-at?at | the trace in force then |
 | GET /api/v1/targets/{id}/paths | `paths`, most time first |
 | GET /api/v1/targets/{id}/series?from&to&points | `columns` of equal length (at most 600 points) |
+| GET /api/v1/targets/{id}/export?format&from&to | a file, streamed: atlas, scamper, mtr, text, csv or jsonl; neither tag nor compression |
 | GET /api/v1/traces/{id}, /api/v1/paths/{id} | one trace, one path |
 | GET /api/v1/changes?since_seq&before_seq&target&limit | `changes` (1 to 200), `last_seq` |
 | GET /api/v1/incidents?limit | `incidents` as they were told last (1 to 100), newest first |
+| GET /api/v1/asyncapi.json | what is published over MQTT: AsyncAPI 3 with JSON Schemas |
 | GET /metrics, /healthz | OpenMetrics text; `ok` |
 | GET /, /static/... | the page |
 """
@@ -35,6 +37,8 @@ from typing import Any, Never
 import bottle
 
 from pathwarden.api.answers import Answers
+from pathwarden.api.documents import Documents
+from pathwarden.api.exporting import STREAM, ExportRoutes
 from pathwarden.api.guard import BODY, HostRule, check_write
 from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
@@ -42,7 +46,7 @@ from pathwarden.api.past import PastRoutes
 from pathwarden.api.problem import Answer, Problem
 from pathwarden.api.wishes import WishRoutes
 from pathwarden.errors import OperatorError
-from pathwarden.model.protocols import Agent, Clock, HistoryReader
+from pathwarden.model.protocols import Agent, Clock, Exports, HistoryReader
 from pathwarden.model.settings import Settings
 
 SHARED_HEADERS = {
@@ -64,8 +68,11 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 log = logging.getLogger(__name__)
 
 
-def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> WsgiApp:
-    """The application. `reader` is used by several threads at once. Raises `ConfigError` for an unreadable `web.listen`."""
+def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, exports: Exports | None = None) -> WsgiApp:
+    """The application. `reader` and `exports` (None: nothing to export) are used by several threads at once.
+
+    Raises `ConfigError` for an unreadable `web.listen`.
+    """
     routes = bottle.Bottle()
     routes.catchall = False  # ours to log, and no traceback in an answer
     routes.default_error_handler = _refuse
@@ -73,15 +80,19 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
     LiveRoutes(agent, answers).add_to(routes)
     PastRoutes(reader, clock, answers).add_to(routes)
     WishRoutes(agent, reader, answers).add_to(routes)
+    if exports is not None:
+        ExportRoutes(exports, answers).add_to(routes)
+    Documents(settings.mqtt.prefix).add_to(routes)
     Pages(settings.web.root).add_to(routes)
     hosts = HostRule(settings.web.listen)
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        stream: Iterable[bytes] | None = None
         try:
             hosts.check(environ)
             if environ["REQUEST_METHOD"] == "POST":
                 environ = {**environ, BODY: check_write(environ)}
-            answer = _route(routes, environ)
+            answer, stream = _route(routes, environ)
         except Problem as problem:
             answer = problem.answer()
         except OperatorError as error:
@@ -92,14 +103,18 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
             answer = Problem(500, "internal_error", "the agent made a mistake; its log says more").answer()
         # The agent's clock, which the page reckons with: not the reader's, and in the demo not the machine's.
         answer.headers["Date"] = formatdate(clock.wall_ns() / 1e9, usegmt=True)
+        if stream is not None:
+            start_response("200 OK", add_shared_headers(answer, known_length=False))
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else stream
         return _finish(environ, answer, start_response)
 
     return app
 
 
-def add_shared_headers(answer: Answer) -> list[tuple[str, str]]:
-    """An answer's headers with those that all answers have."""
-    length = {} if answer.status == HTTPStatus.NOT_MODIFIED else {"Content-Length": str(len(answer.body))}
+def add_shared_headers(answer: Answer, *, known_length: bool = True) -> list[tuple[str, str]]:
+    """An answer's headers with those that all answers have; without `known_length` its body follows in pieces."""
+    told = known_length and answer.status != HTTPStatus.NOT_MODIFIED
+    length = {"Content-Length": str(len(answer.body))} if told else {}
     return list({"Cache-Control": "no-store", **SHARED_HEADERS, **answer.headers, **length}.items())
 
 
@@ -110,17 +125,24 @@ def _refuse(error: bottle.HTTPError) -> Never:
     raise Problem(error.status_code, CODES.get(error.status_code, "error"), detail, headers={"Allow": allow} if allow else None)
 
 
-def _route(routes: bottle.Bottle, environ: Environ) -> Answer:
-    """Call the route. HEAD runs as GET, so that its headers are GET's by construction; the server sends no body for it."""
+def _route(routes: bottle.Bottle, environ: Environ) -> tuple[Answer, Iterable[bytes] | None]:
+    """Call the route; the answer, and its body where that comes in pieces.
+
+    HEAD runs as GET, so that its headers are GET's by construction; the server sends no body for it.
+    """
     method = "GET" if environ["REQUEST_METHOD"] == "HEAD" else environ["REQUEST_METHOD"]
     heads: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
         heads.append((status, headers))
 
-    body = b"".join(routes({**environ, "REQUEST_METHOD": method}, start_response))
+    asked = {**environ, "REQUEST_METHOD": method}
+    body = b"".join(routes(asked, start_response))
     status, headers = heads[-1]
-    return Answer(int(status.split(" ", 1)[0]), dict(headers), body)
+    stream = asked.get(STREAM)
+    if stream is not None:
+        headers = [each for each in headers if each[0] != "Content-Length"]
+    return Answer(int(status.split(" ", 1)[0]), dict(headers), body), stream
 
 
 def _finish(environ: Environ, answer: Answer, start_response: StartResponse) -> Iterable[bytes]:

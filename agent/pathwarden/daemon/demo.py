@@ -156,8 +156,9 @@ def _serve_until_interrupted(
 ) -> None:
     from pathwarden.api.app import make_app
     from pathwarden.api.server import Server
+    from pathwarden.export.exporter import Exporter
 
-    server = Server(make_app(board, reader, settings, network), settings.web.listen)
+    server = Server(make_app(board, reader, settings, network, Exporter(reader, settings.agent.name)), settings.web.listen)
     server.start()
     network.go_live()
     keeper.start()

@@ -177,8 +177,9 @@ class Runtime:
             return
         from pathwarden.api.app import make_app
         from pathwarden.api.server import Server
+        from pathwarden.export.exporter import Exporter
 
-        server = Server(make_app(board, reader, self.settings, clock), self.settings.web.listen)
+        server = Server(make_app(board, reader, self.settings, clock, Exporter(reader, self.settings.agent.name)), self.settings.web.listen)
         server.start()
         self._undo.append(("page", server.stop))
         self.pages = tuple(f"http://{address}/" for address in server.addresses)

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from pathwarden.errors import explain
 from pathwarden.export import atlas, mtr, scamper, table
 from pathwarden.export.origin import Origin
-from pathwarden.model.history import StoredTrace
+from pathwarden.model.history import Exported, StoredTrace
 from pathwarden.model.protocols import HistoryReader
+from pathwarden.model.settings import Target
 from pathwarden.present import history
 from pathwarden.present.instants import rfc3339
 from pathwarden.present.text import heading, hop_line
@@ -93,3 +95,23 @@ def _telling(traces: Iterable[StoredTrace], passed: Callable[[StoredTrace], None
     for stored in traces:
         passed(stored)
         yield stored
+
+
+class Exporter:
+    """What this agent measured, for its page. Implements `protocols.Exports`."""
+
+    def __init__(self, reader: HistoryReader, agent: str) -> None:
+        self._reader = reader
+        self._agent = agent
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms that there are."""
+        return tuple(FORMS)
+
+    def export(self, target: Target, form: str, at_from: int | None, at_to: int | None) -> Exported:
+        """The traces of a target in one of the forms, read while it is taken."""
+        chosen = FORMS[form]
+        subject = Subject(target.tid, Origin.of_ours(self._agent, target.tid, target.host), target.max_ttl)
+        pieces = export(chosen, self._reader, subject, at_from=at_from, at_to=at_to)
+        return Exported(chosen.content_type, f"{target.tid}.{chosen.suffix}", chain([chosen.head] if chosen.head else [], pieces))

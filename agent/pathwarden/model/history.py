@@ -1,6 +1,6 @@
 """What the history keeps and gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -117,6 +117,14 @@ class OutboxRow(NamedTuple):
     event_id: str
     target: str
     body: dict[str, object]
+
+
+class Exported(NamedTuple):
+    """Traces as a file of another program: the type of its content, a name for it, and its text a piece at a time."""
+
+    content_type: str
+    name: str
+    pieces: Iterator[str]
 
 
 class Series(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pathwarden.model.history import (
     DbStats,
+    Exported,
     OutboxRow,
     Record,
     Route,
@@ -14,7 +15,7 @@ from pathwarden.model.history import (
     StoredTrace,
 )
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
-from pathwarden.model.settings import Source
+from pathwarden.model.settings import Source, Target
 from pathwarden.model.trace import KernelRoute
 
 
@@ -205,6 +206,19 @@ class HistoryReader(Protocol):
 
     def stats(self) -> DbStats:
         """Sizes and counts."""
+        ...
+
+
+class Exports(Protocol):
+    """The history in the forms of other programs; any thread may ask."""
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms that there are."""
+        ...
+
+    def export(self, target: Target, form: str, at_from: int | None, at_to: int | None) -> Exported:
+        """The traces of a target that started in [at_from, at_to], oldest first, in one of the forms; read while it is taken."""
         ...
 
 
