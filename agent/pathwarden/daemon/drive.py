@@ -143,19 +143,24 @@ class Driver:
 
     def _send_all(self, entry: _Entry, slots: list[Slot]) -> bool:
         """Send these probes; False when the kernel's queue is full."""
-        for number, slot in enumerate(slots):
-            try:
-                sent_ns = self._transport.send(slot.probe, entry.binding)
-            except ProbeError as error:
-                entry.session.fail(error.code)
-                return True
-            if not sent_ns:
-                for refused in reversed(slots[number:]):
-                    entry.session.unsent(refused)
-                return False
-            self.correlator.sent(slot, sent_ns)
-            self._bucket.take(1, sent_ns)
-        return True
+        send, sent, binding = self._transport.send, self.correlator.sent, entry.binding
+        left = last_ns = 0
+        try:
+            for slot in slots:
+                sent_ns = send(slot.probe, binding)
+                if not sent_ns:
+                    break
+                sent(slot, sent_ns)
+                left, last_ns = left + 1, sent_ns
+        except ProbeError as error:
+            entry.session.fail(error.code)
+            return True
+        finally:
+            if left:
+                self._bucket.take(left, last_ns)
+        for refused in reversed(slots[left:]):
+            entry.session.unsent(refused)
+        return left == len(slots)
 
     def _file(self, entry: _Entry) -> None:
         wake_ns = entry.session.next_wakeup()

@@ -39,6 +39,7 @@ WAIT_MARGIN_NS = 200_000_000
 _SHORTEST_HOLD_NS = 100_000_000  # twice what a quick pace gathers: the answer is in by the next turn, and nobody wakes up for it
 # From a router these say that the way ends there; whatever the destination says is an arrival.
 ENDS = frozenset({ReplyKind.PORT_UNREACHABLE, ReplyKind.UNREACHABLE, ReplyKind.PACKET_TOO_BIG, ReplyKind.PARAMETER_PROBLEM})
+_new = tuple.__new__  # a tuple's constructor is faster than a named tuple's, and one runs for each reply
 _RISING = frozenset({Method.UDP, Method.ICMP})
 # Administratively prohibited, by address family, type and code (RFC 1122, RFC 1812, RFC 4443).
 PROHIBITED = frozenset({(4, 3, 9), (4, 3, 10), (4, 3, 13), (6, 1, 1)})
@@ -167,7 +168,7 @@ class TraceSession:
             if not queue:
                 self._refill(mono_ns, 1)
             return slots
-        spec, cells, issue = self.spec, self._cells, self.correlator.issue
+        spec, cells, issue, rising = self.spec, self._cells, self.correlator.issue, self._rising
         longest_ns = self._longest_rtt_ns
         if not (self._paced and longest_ns <= _SHORTEST_HOLD_NS):  # what costs so little is kept up when the line gets shorter
             self._paced = 0 < longest_ns <= mono_ns - (self._ready_ns or mono_ns)
@@ -178,7 +179,7 @@ class TraceSession:
                 if not queue:
                     break
             ttl, query = queue.pop()
-            slot = issue(self, risen(spec.flow, self.probes) if self._rising else spec.flow, ttl, query, mono_ns)
+            slot = issue(self, risen(spec.flow, self.probes) if rising else spec.flow, ttl, query, mono_ns)
             if slot is None:
                 queue.append((ttl, query))
                 break
@@ -220,9 +221,9 @@ class TraceSession:
         if rtt_ns > self._longest_rtt_ns:
             self._longest_rtt_ns = rtt_ns
             self._wait_ns = min(self.spec.wait_ns, max(SHORTEST_WAIT_NS, 3 * rtt_ns + WAIT_MARGIN_NS))
-        self._cells[ttl][query] = Answer(
-            query, responder, rtt_ns, kind, reply.icmp_type, reply.icmp_code, reply.ttl, reply.quoted_ttl, marks_of(probe, reply)
-        )
+        marks = marks_of(probe, reply)
+        answer = (query, responder, rtt_ns, kind, reply.icmp_type, reply.icmp_code, reply.ttl, reply.quoted_ttl, marks)
+        self._cells[ttl][query] = _new(Answer, answer)
         if ttl > self._top:
             self._top = ttl
         if kind is not ReplyKind.TIME_EXCEEDED:

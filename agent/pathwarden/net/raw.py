@@ -14,7 +14,7 @@ from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, R
 from pathwarden.net import ports
 from pathwarden.net.ears import Ears, Recorder
 from pathwarden.net.flows import NOBODYS, Flows
-from pathwarden.net.mouths import Mouths
+from pathwarden.net.mouths import Mouths, Way
 from pathwarden.net.sockets import BUSY, MOVED, cannot_hold, cannot_open, cannot_send
 from pathwarden.net.tcp_connect import Connects
 from pathwarden.net.waiting import Waiter
@@ -41,6 +41,8 @@ class RawTransport:
         self._stale = False
         self._mouths = Mouths()
         self._ways = self._mouths.ways
+        self._way: Way | None = None  # the last one used: finding it anew costs as much as laying out a packet
+        self._way_of: tuple[Flow | None, Binding | None] = (None, None)
         self._connects: Connects | None = None
         self._prepared: set[tuple[int, Method]] = set()
         self._record: Recorder | None = None
@@ -105,6 +107,7 @@ class RawTransport:
     def _renew(self) -> None:
         self._flows.forget()
         self._mouths.forget()
+        self._way = None
 
     def window(self, flow: Flow) -> int:
         """How many probes of one flow are told apart: as many as there are idents, or one where the target answers for one alone.
@@ -136,11 +139,14 @@ class RawTransport:
             raise cannot_send(error, binding) from error
 
     def _send(self, probe: Probe, binding: Binding) -> int:
-        way = self._ways.get((probe.flow, binding))
-        if way is None:
-            if self._connects and probe.flow.method is Method.TCP_CONNECT:
-                return self._connects.send(probe, binding)
-            way = self._mouths.make(probe.flow, binding)
+        flow, way = probe.flow, self._way
+        if flow is not self._way_of[0] or binding is not self._way_of[1] or way is None:
+            way = self._ways.get((flow, binding))
+            if way is None:
+                if self._connects and flow.method is Method.TCP_CONNECT:
+                    return self._connects.send(probe, binding)
+                way = self._mouths.make(flow, binding)
+            self._way, self._way_of = way, (flow, binding)
         packet = way.encode(probe.ident, probe.ttl)
         at_ns = time.monotonic_ns()
         way.leave(packet, way.address)
