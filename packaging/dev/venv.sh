@@ -61,10 +61,10 @@ dev)
 	pip --upgrade 'pip>=25.1' # the first that knows --group
 	pip --editable . --group dev
 	;;
-newest) pip --upgrade --editable . pytest pytest-timeout pytest-xdist hypothesis ;;
+newest) pip --upgrade --editable . pytest pytest-timeout pytest-xdist hypothesis jsonschema ;;
 oldest)
 	pip --upgrade pip # an old one builds paho's source with a deprecated method, and says so at length
-	pip --editable . "bottle==$bottle" paho-mqtt==1.6.1 pyroute2==0.7.9 waitress==3.0.1 pytest pytest-timeout pytest-xdist hypothesis
+	pip --editable . "bottle==$bottle" paho-mqtt==1.6.1 pyroute2==0.7.9 waitress==3.0.1 pytest pytest-timeout pytest-xdist hypothesis jsonschema
 	;;
 *) fail "venv.sh: unknown kind $kind" ;;
 esac

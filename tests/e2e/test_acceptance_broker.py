@@ -8,6 +8,7 @@ import pytest
 
 from equipment.agent import Agent, awaited, runners, section
 from equipment.broker import Broker, Subscriber
+from equipment.schemas import check_message
 from netlab import StandardLab, standard_lab
 from pathwarden.model.history import OutboxRow, StoredEvent
 
@@ -33,6 +34,8 @@ def watch(broker: Broker) -> Iterator[Subscriber]:
     """There before the agent: what it told earlier nobody would have heard."""
     with broker.subscribe("pathwarden/#", "watch") as watch:
         yield watch
+        for message in watch.messages():
+            check_message(message.topic, message.payload)
 
 
 @pytest.fixture

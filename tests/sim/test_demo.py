@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from equipment.schemas import check_object
 from pathwarden.cli.demo import SCENARIO
 from pathwarden.daemon import demo
 from pathwarden.sim.scenario import Scenario, load
@@ -87,6 +88,11 @@ def test_equal_seeds_give_equal_weeks_and_others_do_not(first, written):
     for events, _ in (first, other):
         assert Counter((target, kind) for kind, target, *_ in events if kind in SCRIPTED) == HAPPENS
     assert other != first
+
+
+def test_each_event_of_the_week_keeps_to_its_schema(first):
+    for _, target, _, body in first[0]:
+        check_object("target/event" if target else "event", body)
 
 
 def test_the_black_hole_of_the_week_has_its_place_and_its_incidents_end(first):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from equipment.fakes import make_route, make_state, make_target
+from equipment.schemas import check_object
 from equipment.traces import START_AT, Row, trace_of
 from pathwarden.model.change import Location, Segment
 from pathwarden.model.history import Route, StoredEvent
@@ -47,6 +48,15 @@ STATE_KEYS = {
 GOOD: tuple[Row, ...] = ("gw", None, "D")
 ROUTE = make_route("r1", "A", 3600)
 NOW = START_AT + 60 * 10**9
+
+
+def test_states_and_paths_keep_to_their_schemas() -> None:
+    for trace in (None, trace_of(*GOOD), trace_of("gw", None), trace_of("D")):
+        seen = view(trace)
+        check_object("target/state", json.loads(json.dumps(state("home-rt", seen, NOW, True))))
+        shown = path("home-rt", seen, NOW, True, {})
+        if shown is not None:
+            check_object("target/path", json.loads(json.dumps(shown)))
 
 
 def view(trace: Trace | None = None, route: Route | None = ROUTE, **values: object) -> TargetView:

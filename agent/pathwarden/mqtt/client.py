@@ -21,6 +21,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pathwarden.errors import OperatorError
+from pathwarden.model.commands import MOST_BYTES
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.connection import Answer, Connection, Heard, Paho
 from pathwarden.mqtt.faults import TAKEN_OVER, Ending, explain
@@ -34,7 +35,6 @@ _LOG = logging.getLogger(__name__)
 _KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
 _SETTLED_NS = _KEEPALIVE_S * 1_000_000_000
 _WATCH_NS = 5_000_000_000  # a dead thread of paho is noticed after this time at most
-HEARD_BYTES = 1024  # commands and a word of Home Assistant's; the rest of a longer message is let go
 _PACKET_BYTES = 16_384  # the broker keeps longer ones from us, which paho would take whole into memory; with 3.1.1 nobody does
 _STRAYS = 3  # so many short connections in a row are no accident
 _CLOSE_S = 0.5
@@ -78,7 +78,7 @@ class MqttClient:
 
     `read_text` reads the password file at each attempt, so that a mended file is enough. `wake` is called from paho's thread whenever
     `tend` or `take_answers` has something to do. `retry_s`: shortest and longest wait between attempts. A broker's certificate that is
-    not valid yet is looked at again as soon as `clock_synced`. `hears`: topics to subscribe to; what comes has at most `HEARD_BYTES`.
+    not valid yet is looked at again as soon as `clock_synced`. `hears`: topics to subscribe to; a longer payload than a command's is lost.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class MqttClient:
     def _open(self, mono_ns: int) -> None:
         self._number += 1
         self._up_ns = 0
-        connection = Connection(self._number, self._protocol, self._answers, self._wake, HEARD_BYTES)
+        connection = Connection(self._number, self._protocol, self._answers, self._wake, MOST_BYTES)
         try:
             paho = self._paho()
         except _Refused as refused:

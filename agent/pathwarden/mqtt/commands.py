@@ -14,32 +14,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from pathwarden.engine.pacing import TokenBucket
+from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S, OK
 from pathwarden.model.protocols import Clock
 from pathwarden.mqtt.connection import Heard
 from pathwarden.mqtt.topics import Topics, can_be_answered_to
 from pathwarden.present.instants import rfc3339
 
-MOST_BYTES = 1024  # the longest sensible command has some 150
-MOST_MUTED_S = 2_592_000  # 30 days, as over HTTP: what is muted for longer is better not watched
-_ID_LENGTH = 64
 _SHOWN = 32
 _RATE_PER_S, _BURST = 2.0, 20  # a button for each of 20 targets at once, and then as fast as a person
 _PRESS = "PRESS"
-
-OK = "ok"
-CODES = {
-    OK: "done, or begun",
-    "retained": "a retained command is not obeyed",
-    "rate_limited": "too many commands; wait a few seconds",
-    "too_large": f"a command has at most {MOST_BYTES} bytes",
-    "bad_encoding": "a command is UTF-8 text",
-    "bad_json": "a command is a JSON object",
-    "bad_parameter": "a member of the object is unknown, or has a value that it cannot have",
-    "unknown_verb": "there is no such command",
-    "unknown_target": "there is no such target",
-    "not_watched": "the target is switched off in the configuration",
-    "no_path": "no path to the target is known yet",
-}
 
 
 class Commanded(Protocol):
@@ -167,7 +150,7 @@ def _read(asked: _Asked, payload: bytes | None) -> _Asked:
     if not isinstance(members, dict):
         raise _Refused("bad_json")
     if not _is_id(members.get("id")):
-        raise _Refused("bad_parameter", f"'id' must be a number, or a text of at most {_ID_LENGTH} characters")
+        raise _Refused("bad_parameter", f"'id' must be a number, or a text of at most {ID_LENGTH} characters")
     target = members.get("target", asked.target)
     if not isinstance(target, str) or (asked.target and target != asked.target):
         raise _Refused("bad_parameter", "'target' must be the id of a target, the same as in the topic")
@@ -175,7 +158,7 @@ def _read(asked: _Asked, payload: bytes | None) -> _Asked:
 
 
 def _is_id(value: object) -> bool:
-    return value is None or (isinstance(value, int) and abs(value) < 2**63) or (isinstance(value, str) and len(value) <= _ID_LENGTH)
+    return value is None or (isinstance(value, int) and abs(value) < 2**63) or (isinstance(value, str) and len(value) <= ID_LENGTH)
 
 
 def _trace(agent: Commanded, tid: str, _members: Mapping[str, Any]) -> str:

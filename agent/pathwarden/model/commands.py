@@ -1,0 +1,20 @@
+"""Commands of subscribers: the limits that they keep, and the codes of their answers, which keep their meaning for ever."""
+
+MOST_BYTES = 1024  # the longest sensible command has some 150
+MOST_MUTED_S = 2_592_000  # 30 days, as over HTTP: what is muted for longer is better not watched
+ID_LENGTH = 64
+
+OK = "ok"
+CODES = {
+    OK: "done, or begun",
+    "retained": "a retained command is not obeyed",
+    "rate_limited": "too many commands; wait a few seconds",
+    "too_large": f"a command has at most {MOST_BYTES} bytes",
+    "bad_encoding": "a command is UTF-8 text",
+    "bad_json": "a command is a JSON object",
+    "bad_parameter": "a member of the object is unknown, or has a value that it cannot have",
+    "unknown_verb": "there is no such command",
+    "unknown_target": "there is no such target",
+    "not_watched": "the target is switched off in the configuration",
+    "no_path": "no path to the target is known yet",
+}
