@@ -77,8 +77,9 @@ class Pulse:
         for hop in trace.hops:
             ttl = 0 if hop.ttl == trace.reached_ttl else hop.ttl
             for rtt_ns in hop.rtts_ns:
-                if not self._is_odd(ttl, rtt_ns / 1e6):
-                    self._learn(ttl, rtt_ns / 1e6)
+                rtt_ms = rtt_ns / 1e6
+                if not self._is_odd(ttl, rtt_ms):
+                    self._learn(ttl, rtt_ms)
 
     def moved(self) -> None:
         """The route is another one: what was unusual is explained."""
@@ -112,7 +113,8 @@ class Pulse:
         if ttl >= len(self._counts) or self._counts[ttl] < LEARNED or not self._means_ms[ttl]:
             return False
         mean_ms = self._means_ms[ttl]
-        return abs(rtt_ms - mean_ms) > max(LEAST_MS, LEAST_SHARE * mean_ms, DEVIATIONS * self._deviations_ms[ttl])
+        off_ms = abs(rtt_ms - mean_ms)
+        return off_ms > LEAST_MS and off_ms > LEAST_SHARE * mean_ms and off_ms > DEVIATIONS * self._deviations_ms[ttl]
 
     def _learn(self, ttl: int, rtt_ms: float) -> None:
         more = ttl + 1 - len(self._counts)
@@ -120,12 +122,13 @@ class Pulse:
             self._means_ms.extend([0.0] * more)
             self._deviations_ms.extend([0.0] * more)
             self._counts.extend(bytes(more))
-        mean_ms, count = self._means_ms[ttl], self._counts[ttl]
+        mean_ms, deviation_ms, count = self._means_ms[ttl], self._deviations_ms[ttl], self._counts[ttl]
         if mean_ms:
             off_ms, gain = rtt_ms - mean_ms, max(GAIN, 1 / (count + 1))
-            self._means_ms[ttl] += gain * off_ms
-            self._deviations_ms[ttl] += gain * (abs(off_ms) - self._deviations_ms[ttl])
-            self._counts[ttl] = min(count + 1, _MOST_COUNTED)
+            self._means_ms[ttl] = mean_ms + gain * off_ms
+            self._deviations_ms[ttl] = deviation_ms + gain * (abs(off_ms) - deviation_ms)
+            if count < _MOST_COUNTED:
+                self._counts[ttl] = count + 1
         else:
             self._means_ms[ttl] = rtt_ms
             self._counts[ttl] = max(count, 1)
