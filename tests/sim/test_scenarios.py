@@ -2,8 +2,8 @@
 
 Each e*.toml is a world (see pathwarden.sim.scenario) and:
 [run]        `hours` (`hours_watch` with the watch); `interval_s` of scheduled traces without the watch (60); `watch_pps` (0.5);
-             `names` (targets are names), `dscp`, `ecn`; `incidents`, how many the events belong to; `may_traces` and `may_watch`: types
-             of events that may be told besides what is expected, without and with the watch
+             `names` (targets are names), `dscp`, `ecn`, `size`; `incidents`, how many the events belong to; `may_traces` and
+             `may_watch`: types of events that may be told besides what is expected, without and with the watch
 [noise]      what routers are like besides when there is noise; `each` stands for all of them
 [[expect]]   what must be told: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also where given `change` (the
              headline class), `segment`, `fault_after` (the last responder before the fault), `mode` (only with the watch, or without);
@@ -79,7 +79,7 @@ def test_what_happened_is_told_and_nothing_else(path: Path, mode: str, noise: bo
     scenario, run, expected = world(path, noise=noise)
     network = SimNetwork(scenario, SEED)
     names = run.get("names", False)
-    marks = {key: run[key] for key in ("dscp", "ecn") if key in run}
+    marks = {key: run[key] for key in ("dscp", "ecn", "size") if key in run}
     interval_s = TRACES_BESIDE_WATCH_S if mode == "watch" else run.get("interval_s", 60)
     targets = [sim_target(d.name, d.name if names else d.address, interval_s, **marks) for d in scenario.destinations]
     campaign = Campaign(network, targets, SEED, run.get("watch_pps", WATCH_PPS) if mode == "watch" else 0.0)

@@ -47,6 +47,14 @@ def test_of_an_unreached_destination_the_first_place_counts() -> None:
     assert seen(clean(trace_of("a", "D", "b", "D", reached=False))) == [("a",), ("D",), ("b",), ()]
 
 
+def test_who_calls_a_probe_too_long_is_no_hop_where_it_was_sent_to() -> None:
+    trace = trace_of("a", "b", "b", reached=False)
+    told = tuple(answer._replace(kind=ReplyKind.PACKET_TOO_BIG, icmp_type=3, icmp_code=4) for answer in trace.hops[2].answers)
+    trace = replace(trace, hops=(*trace.hops[:2], Hop(3, told)))
+    assert seen(clean(trace)) == [("a",), ("b",), ()]
+    assert clean(trace)[2].answers == (), "taken away, not silenced"
+
+
 def test_zero_ttl_forwarding_says_nothing_of_the_router_that_does_it() -> None:
     trace = with_quoted(trace_of("a", "b", "b", "D"), 2, 0)
     assert seen(clean(trace)) == [("a",), (), ("b",), ("D",)]

@@ -126,7 +126,8 @@ class Watching:
             self.watcher.reset(errand.tid)  # a trace went there meanwhile: what this check saw is the past
             return
         now_ns = self._clock.mono_ns()
-        hops, reached = _hops(errand, check.answers, way.flow.dst)
+        answers = [_as_hop(answer) for answer in check.answers]
+        hops, reached = _hops(errand, answers, way.flow.dst)
         glimpse = Trace(
             target=errand.tid,
             address=way.flow.dst,
@@ -143,12 +144,12 @@ class Watching:
             error="",
             reached_ttl=reached,
             hops=hops,
-            probes=len(check.answers),
+            probes=len(answers),
             late=check.late,
             duplicates=check.duplicates,
         )
-        outcome = self.watcher.done(errand, check.answers, glimpse, now_ns)
-        self._found(target, errand, check.answers, outcome, glimpse)
+        outcome = self.watcher.done(errand, answers, glimpse, now_ns)
+        self._found(target, errand, answers, outcome, glimpse)
 
     def _stick(self, tid: str) -> None:
         """No probe can leave. Traces tell why, at their own pace; one is due as soon as probes leave again."""
@@ -159,6 +160,11 @@ class Watching:
         self._stuck.discard(tid)
         self.watcher.reset(tid)
         self._moved(tid)
+
+
+def _as_hop(answer: Answer) -> Answer:
+    """What an answer tells of the hop that was asked: nothing if it is a router before that calls the probe too long; traces tell that."""
+    return Answer(answer.query) if answer.kind is ReplyKind.PACKET_TOO_BIG else answer
 
 
 def _hops(errand: Errand, answers: Sequence[Answer], address: str) -> tuple[tuple[Hop, ...], int | None]:

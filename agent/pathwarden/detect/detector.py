@@ -21,6 +21,7 @@ from itertools import chain, repeat
 from pathwarden.detect.classify import classify
 from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
 from pathwarden.detect.labels import label, number_of
+from pathwarden.detect.loops import clean
 from pathwarden.detect.reach import Reach, after_answer, after_silence
 from pathwarden.detect.routes import carried_over, filled, new_route, shared_hops
 from pathwarden.detect.sights import sight_of, silent_at_destination
@@ -321,7 +322,7 @@ class Detector:
             self.state = self.state._replace(reach=now)
         if now.lost == reach.lost:
             return None
-        return self._reach_change(trace, reach, now, max((hop.ttl for hop in trace.hops if hop.responders), default=0))
+        return self._reach_change(trace, reach, now, max((hop.ttl for hop in clean(trace) if hop.responders), default=0))
 
     def _reach_change(self, trace: Trace, before: Reach, now: Reach, last_ttl: int) -> Change:
         route, since = self.route, self.state.route_since

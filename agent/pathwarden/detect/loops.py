@@ -6,8 +6,9 @@ Rules:
 2. A router that forwards a probe whose TTL is used up is seen as the next one, twice: the first time with a quoted TTL of 0, the second
    time with what is usual. Of the router itself nothing is known then (Augustin et al., "Avoiding traceroute anomalies with Paris
    traceroute", IMC 2006).
-3. Cleaning takes answers away and puts no silence in their place: silence would be evidence that a hop is quiet.
-4. A loop is the same address at two ttls at least two apart, both times alone, on one flow, and seen twice. Once may be a route that
+3. Who says that a probe is too long is no hop where it was sent to, but one before.
+4. Cleaning takes answers away and puts no silence in their place: silence would be evidence that a hop is quiet.
+5. A loop is the same address at two ttls at least two apart, both times alone, on one flow, and seen twice. Once may be a route that
    grew while it was traced, and where several share a hop, branches of unequal length look alike.
 """
 
@@ -31,7 +32,7 @@ class Loop(NamedTuple):
 
 
 def clean(trace: Trace) -> tuple[Hop, ...]:
-    """The hops of a trace without repeats of the destination and without zero-ttl forwarding; the trace's own tuple if it is clean."""
+    """The hops of a trace without what is no hop of its own (rules 1 to 3); the trace's own tuple if it is clean."""
     end = trace.reached_ttl
     if end is None:
         end = next((hop.ttl for hop in trace.hops if trace.address in hop.responders), None)
@@ -43,7 +44,7 @@ def clean(trace: Trace) -> tuple[Hop, ...]:
             break
         beyond = trace.hops[place + 1] if place + 1 < len(trace.hops) else None
         answers = tuple(
-            [each for each in hop.answers if not (_repeat(each, hop.ttl, end, trace.address) or _zero_ttl(each, hop.ttl, beyond))]
+            [each for each in hop.answers if not (_elsewhere(each, hop.ttl, end, trace.address) or _zero_ttl(each, hop.ttl, beyond))]
         )
         rest.append(hop if len(answers) == len(hop.answers) else Hop(hop.ttl, answers))
     hops = tuple(rest)
@@ -58,6 +59,8 @@ def _suspicious(trace: Trace, end: int | None) -> bool:
     for ttl, answers in hops:
         for each in answers:
             if (each.responder == address and ttl != end) or (not each.quoted_ttl and each.kind is ReplyKind.TIME_EXCEEDED):
+                return True
+            if each.kind is ReplyKind.PACKET_TOO_BIG:
                 return True
     return False
 
@@ -99,8 +102,9 @@ def _alone(hop: Hop) -> tuple[str, int] | None:
     return (who[0], len(hop.rtts_ns)) if len(who) == 1 else None
 
 
-def _repeat(answer: Answer, ttl: int, end: int | None, address: str) -> bool:
-    return answer.responder == address and ttl != end
+def _elsewhere(answer: Answer, ttl: int, end: int | None, address: str) -> bool:
+    """Rules 1 and 3."""
+    return (answer.responder == address and ttl != end) or answer.kind is ReplyKind.PACKET_TOO_BIG
 
 
 def _zero_ttl(answer: Answer, ttl: int, beyond: Hop | None) -> bool:
