@@ -1,5 +1,5 @@
 #!/bin/sh
 # For the feed's tests: test-version.sh PACKAGE VERSION.
 case "$1" in
-pathwarden) pathwarden --version | grep -Fx "pathwarden $2" ;;
+pathwarden | pathwarden-tools) pathwarden --version | grep -Fx "pathwarden $2" ;;
 esac

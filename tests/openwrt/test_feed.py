@@ -208,6 +208,7 @@ def test_the_feeds_own_tests_pass_for_this_program_and_fail_for_another_version(
         ).returncode
 
     assert run("pathwarden", pathwarden.__version__) == 0
+    assert run("pathwarden-tools", pathwarden.__version__) == 0
     assert run("another", "1") == 0
     if script == "test-version.sh":
-        assert run("pathwarden", "9.9.9") == 1
+        assert run("pathwarden", "9.9.9") == run("pathwarden-tools", "9.9.9") == 1
