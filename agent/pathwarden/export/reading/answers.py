@@ -32,6 +32,7 @@ _BY_CODE = {
     (4, icmp4.UNREACHABLE, icmp4.FRAGMENTATION_NEEDED): ReplyKind.PACKET_TOO_BIG,
     (6, icmp6.UNREACHABLE, icmp6.PORT): ReplyKind.PORT_UNREACHABLE,
 }
+NO_ICMP = (ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER)  # what answers in another way
 UNREACHABLE = {4: icmp4.UNREACHABLE, 6: icmp6.UNREACHABLE}
 PORT = {4: icmp4.PORT, 6: icmp6.PORT}
 PROTOCOL = {4: (icmp4.UNREACHABLE, 2), 6: (icmp6.PARAMETER_PROBLEM, 1)}  # RFC 792; RFC 4443: unrecognised next header

@@ -23,6 +23,7 @@ from pathwarden.export.reading.answers import (
     ICMP_TYPES,
     MOST_ANSWERS,
     MOST_MTU,
+    NO_ICMP,
     PORT,
     PROTOCOL,
     TIME_EXCEEDED,
@@ -52,7 +53,6 @@ ERRORS: dict[int, dict[object, tuple[int, int]]] = {
 _TOO_BIG = {4: (3, 4), 6: (2, 0)}
 _FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
 _ITS = {"traceroute", None}
-_UNQUOTED = (ReplyKind.ECHO_REPLY, ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER)
 _NO_NAME = "name resolution failed"
 Kind = tuple[ReplyKind, int, int]  # with the type and code of ICMP, 0 and 0 where it is none
 
@@ -163,7 +163,7 @@ class _Result:
             rows.setdefault(hop.integer("hop", 1, LAST_TTL), []).extend(hop.children("result"))
         last = self.facts.reached_ttl if self.facts else max(rows, default=0)
         hops = [Hop(ttl, tuple(self._answers(replies, ttl == last))) for ttl, replies in sorted(rows.items())]
-        if hops and hops[-1].ttl == LAST_TTL and not hops[-1].responders:
+        if not self.facts and hops and hops[-1].ttl == LAST_TTL and not hops[-1].responders:
             hops.pop()
         return tuple(hop for hop in hops if hop.answers)
 
@@ -212,7 +212,7 @@ class _Result:
 
 def quotes(kind: ReplyKind) -> bool:
     """Whether an answer of this kind quotes the probe."""
-    return kind not in _UNQUOTED
+    return kind is not ReplyKind.ECHO_REPLY and kind not in NO_ICMP
 
 
 def kind_of(reply: Fields, af: int, method: Method, *, arrived: bool) -> Kind:
@@ -264,7 +264,9 @@ def _stated(reply: Fields, af: int) -> Kind | None:
         return None
     said = reply.child(facts.MEMBER)
     kind, icmp_type, icmp_code = said.one_of("kind", ReplyKind), said.integer("icmp_type", 0, 255), said.integer("icmp_code", 0, 255)
-    if quotes(kind) and (icmp_type not in ICMP_TYPES[af] or icmp_kind(af, icmp_type, icmp_code) is not kind):
+    if kind in NO_ICMP:
+        return kind, 0, 0
+    if icmp_type not in ICMP_TYPES[af] or icmp_kind(af, icmp_type, icmp_code) is not kind:
         raise said.wrong("icmp_type", f"one of {kind}")
     return kind, icmp_type, icmp_code
 

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 
 from pathwarden.errors import PROBE_ERRORS
-from pathwarden.export.reading.answers import ICMP_TYPES, MOST_ANSWERS, icmp_kind
+from pathwarden.export.reading.answers import ICMP_TYPES, MOST_ANSWERS, NO_ICMP, icmp_kind
 from pathwarden.export.reading.fields import LAST_NS, Fields
 from pathwarden.export.reading.recorded import HERE, Recorded, Stream, Unreadable
 from pathwarden.model.probe import Extension, Flow, Method, MplsLabel, MplsStack, OtherObject, ReplyKind
@@ -27,7 +27,6 @@ _LABEL = re.compile(r"L=(\d{1,7}),E=(\d),S=([01]),T=(\d{1,3})", re.ASCII)
 _MPLS, _MPLS_OBJECT = "MPLS:", (1, 1)
 _MS = 1e-6
 _MOST_MS = LAST_NS * _MS
-_NO_ICMP = (ReplyKind.OPEN, ReplyKind.CLOSED, ReplyKind.ANSWER)
 
 
 def is_mine(values: Mapping[str, Any]) -> bool:
@@ -133,7 +132,7 @@ def _answer(answer: Fields, query: int, af: int) -> Answer:
 @lru_cache(1024)
 def _icmp(af: int, kind: ReplyKind, mark: str, mtu: int) -> tuple[int, int] | None:
     """The least ICMP type and code of this kind with this annotation, None without one."""
-    if kind in _NO_ICMP:
+    if kind in NO_ICMP:
         return None if mark else (0, 0)
     for icmp_type, icmp_code in product(ICMP_TYPES[af], range(256)):
         if icmp_kind(af, icmp_type, icmp_code) is kind and annotation(af, icmp_type, icmp_code, mtu) == mark:

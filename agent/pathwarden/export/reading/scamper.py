@@ -16,7 +16,7 @@ from typing import Any
 
 from pathwarden.export import facts
 from pathwarden.export.origin import SCAMPER, Origin
-from pathwarden.export.reading.answers import ICMP_TYPES, MOST_ANSWERS, MOST_MTU, arrival, ending, icmp_kind, label, tcp_kind
+from pathwarden.export.reading.answers import ICMP_TYPES, MOST_ANSWERS, MOST_MTU, NO_ICMP, arrival, ending, icmp_kind, label, tcp_kind
 from pathwarden.export.reading.fields import LAST_NS, Fields
 from pathwarden.export.reading.recorded import Ignored, Recorded, Stream, Unreadable
 from pathwarden.model.probe import Extension, Flow, Method, MplsStack, OtherObject, ReplyKind
@@ -92,6 +92,8 @@ def _trace(head: Fields, flow: Flow) -> Trace:
     hops = _hops(head, flow)
     known = facts.read(head) or _guess(head, hops, flow)
     facts.check_reached(head, known, hops)
+    if not flow.dst and known.ending is not Ending.ERROR:
+        raise head.wrong("dst", "the address that was probed")
     return Trace(
         target=flow.dst,
         address=flow.dst,
@@ -173,8 +175,10 @@ def _answer(reply: Fields, flow: Flow) -> Answer:
     else:
         icmp_type = icmp_code = 0
         kind = tcp_kind(reply.integer("tcp_flags", 0, 255)) if "tcp_flags" in reply else ReplyKind.ANSWER
-    if facts.MEMBER in reply:
-        kind = reply.child(facts.MEMBER).one_of("kind", ReplyKind)
+        if facts.MEMBER in reply:
+            kind = reply.child(facts.MEMBER).one_of("kind", ReplyKind)
+            if kind not in NO_ICMP:
+                raise reply.child(facts.MEMBER).wrong("kind", f"one of {', '.join(NO_ICMP)} without icmp_type")
     quoted_tos = reply.integer("icmp_q_tos", 0, 255, flow.tos)
     mtu = "icmp_nhmtu" if "icmp_nhmtu" in reply else "icmp_nhmtu:"  # scamper writes the colon into the name
     marks = Marks(tos=-1 if quoted_tos == flow.tos else quoted_tos, mtu=reply.integer(mtu, 0, MOST_MTU, 0), extensions=_extensions(reply))
