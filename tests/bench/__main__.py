@@ -100,6 +100,7 @@ def _whole(lab: BenchLab, folder: Path, found: Passes, runs: int) -> tuple[list[
             until(daemon.heard, "the subscriber hears of the targets")
             for number in range(runs):
                 _say(f"{number + 1}/{runs} {name}")
+                daemon.await_probes(ROUND, 60)  # the traces that standing still cut short are over, and those that this led to
                 found[name].append(_stretch(lab, daemon, ROUNDS * ROUND))
                 with daemon.stopped():
                     found[f"traceroute beside the {name}"].append(passes.traceroute(lab))
