@@ -5,7 +5,10 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -255,3 +258,11 @@ def test_hostile_names_steer_no_terminal():
     out = "".join(FORMS["text"].lines(subject, {}, [StoredTrace(1, "p", None, make_trace(hop(1, "192.0.2.9", 1.0)))]))
     assert len(out.splitlines()) == 4
     assert all(c.isprintable() or c == "\n" for c in out)
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(past):
+    command = [sys.executable, "-m", "pathwarden", "--config", str(past.config), "export", "--format", "csv"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    said = "pathwarden: cannot write standard output: No space left on device; make room where it goes to\n"
+    assert (done.returncode, done.stderr) == (1, said)

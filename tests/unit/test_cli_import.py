@@ -107,6 +107,7 @@ def test_without_a_history(tmp_path, capsys):
     assert past.run(capsys, "import", file).code == 0
     assert not past.db.exists()
     assert past.run(capsys, "export", "--format", "atlas", "--target", "atlas-5006-6012").code == 0
+    assert past.run(capsys, "history").out.splitlines()[1].startswith("atlas-5006-6012  ")
 
 
 @pytest.mark.parametrize("form", ["atlas", "scamper"])
@@ -197,18 +198,19 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_cannot_be_read_is_one_line_and_changes_nothing(past, capsys, what):
+def test_what_cannot_be_read_is_one_line_and_changes_nothing(past, capsys, what, monkeypatch):
+    monkeypatch.setattr(taking, "BATCH", 20)
     past.run(capsys, "import", write(past, atlas(HOME, FIRST, SITE, at_s=5)))
     before = files(past)
-    file = write(past, *(atlas(HOME, FIRST, SITE, at_s=900 * n) for n in range(1, 600)), BAD[what], name="bad.json")
+    file = write(past, *(atlas(HOME, FIRST, SITE, at_s=900 * n) for n in range(1, 60)), BAD[what], name="bad.json")
     result = past.run(capsys, "import", file)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-    assert result.err.startswith(f"pathwarden: {file}, line 600, item 600: ") and "Traceback" not in result.err
+    assert result.err.startswith(f"pathwarden: {file}, line 60, item 60: ") and "Traceback" not in result.err
     assert result.err.endswith("; nothing was imported; --skip-bad leaves such out\n")
     assert files(past) == before
     skipped = past.run(capsys, "import", file, "--skip-bad")
-    assert (skipped.code, skipped.out) == (0, "599 traces of atlas-5006-6012 imported\n")
-    assert skipped.err.startswith("left out, since unreadable: ") and f"the first is {file}, line 600, " in skipped.err
+    assert (skipped.code, skipped.out) == (0, "59 traces of atlas-5006-6012 imported\n")
+    assert skipped.err.startswith("left out, since unreadable: ") and f"the first is {file}, line 60, " in skipped.err
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ def test_what_does_not_fit_is_refused_whole(past, capsys):
     past.run(capsys, "import", write(past, atlas(HOME, SITE)))
     before = files(past)
     # Every path another: so nothing is stored once for all.
-    many = [atlas(HOME, *(f"10.{n % 250}.{n // 250}.{ttl}" for ttl in range(1, 20)), SITE, at_s=n) for n in range(4000)]
+    many = [atlas(HOME, *(f"10.{n % 250}.{n // 250}.{ttl}" for ttl in range(1, 20)), SITE, at_s=n) for n in range(3000)]
     result = past.run(capsys, "import", write(past, *many))
     assert (result.code, result.err) == (
         1,

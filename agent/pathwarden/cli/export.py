@@ -59,9 +59,7 @@ def run(args: argparse.Namespace) -> int:
             if args.output:
                 _write(args.output, pieces)
             else:
-                sys.stdout.writelines(pieces)
-                # A reader that went away is noticed here rather than by Python at exit.
-                sys.stdout.flush()
+                _print(pieces)
         finally:
             progress.clear()
     if args.output or not progress.traces:
@@ -76,6 +74,19 @@ def _pieces(form: Form, found: dict[str, Held], start: int | None, end: int | No
         progress.begin(tid)
         subject = Subject(tid, where.origin, where.target.max_ttl if where.target else MAX_TTL)
         yield from export(form, where.reader, subject, at_from=start, at_to=end, passed=progress.passed)
+
+
+def _print(pieces: Iterable[str]) -> None:
+    """Write to standard output. Raises `OperatorError` if its disk is full, `BrokenPipeError` if its reader went away."""
+    try:
+        sys.stdout.writelines(pieces)
+        # Noticed here rather than by Python at exit.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more when it ends
+        raise OperatorError(f"cannot write standard output: {error.strerror or error}", "make room where it goes to") from error
 
 
 class _Counting(Progress):

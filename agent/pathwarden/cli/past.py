@@ -50,11 +50,14 @@ def held(tids: Iterable[str] | None, settings: Settings, *, imported: bool = Fal
         foreign = origins(stack.enter_context(imports)) if imports else {}
         wanted = None if tids is None else list(dict.fromkeys(tids))
         others = {tid: Held(imports, None, origin) for tid, origin in foreign.items() if imports}
-        own: dict[str, Held] = {}
-        if wanted is None or not all(tid in others for tid in wanted):
-            own = _own(stack, settings, wanted, others)
-        chosen = (own | others if imported else own) if wanted is None else {tid: (own | others)[tid] for tid in wanted}
-        yield chosen
+        if wanted is None:
+            # Where there are imports and nothing else, they are all there is.
+            alone = imported and others and not Path(settings.agent.db).exists()
+            own = {} if alone else _own(stack, settings, None, others)
+            yield own | others if imported else own
+        else:
+            own = {} if all(tid in others for tid in wanted) else _own(stack, settings, wanted, others)
+            yield {tid: (own | others)[tid] for tid in wanted}
 
 
 def _own(stack: ExitStack, settings: Settings, wanted: Iterable[str] | None, others: Mapping[str, Held]) -> dict[str, Held]:
