@@ -1,6 +1,7 @@
 """`pathwarden import`: traces of RIPE Atlas and scamper, kept beside the history."""
 
 import gzip
+import importlib
 import json
 import os
 import subprocess
@@ -262,16 +263,17 @@ def test_two_imports_at_once(past, capsys):
     assert set(files(past)) == {"history.db"}
 
 
-def test_what_does_not_fit_is_refused_whole(past, capsys):
+def test_what_does_not_fit_is_refused_whole(past, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("pathwarden.cli.import_"), "MB", 200_000)
     past.configure(past.target("site"), agent="\toption db_max_mb '1'\n")
     past.run(capsys, "import", write(past, atlas(HOME, SITE)))
     before = files(past)
     # Every path another: so nothing is stored once for all.
-    many = [atlas(HOME, *(f"10.{n % 250}.{n // 250}.{ttl}" for ttl in range(1, 20)), SITE, at_s=n) for n in range(3000)]
+    many = [atlas(HOME, *(f"10.{n % 250}.{n // 250}.{ttl}" for ttl in range(1, 20)), SITE, at_s=n) for n in range(600)]
     result = past.run(capsys, "import", write(past, *many))
     assert (result.code, result.err) == (
         1,
-        "pathwarden: the imports would take more than 1 MB (agent.db_max_mb); choose with --target, --from and --to, or allow more\n",
+        "pathwarden: the imports would take more than 0.2 MB (agent.db_max_mb); choose with --target, --from and --to, or allow more\n",
     )
     assert files(past) == before
 

@@ -75,7 +75,7 @@ class Taking:
         self._writer.save(self._batch)
         self._batch, self._waiting = [], {}
         if self._staged.stat().st_size > self._most_bytes:
-            problem = f"the imports would take more than {self._most_bytes // 1_000_000} MB (agent.db_max_mb)"
+            problem = f"the imports would take more than {self._most_bytes / 1e6:g} MB (agent.db_max_mb)"
             raise OperatorError(problem, f"{_CHOOSE}, or allow more")
 
     def _add(self, origin: Origin, file: str) -> str:
