@@ -1,5 +1,6 @@
 """The broker goes and the daemon is killed: no event is lost, none is told twice under another name, none is invented."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -42,11 +43,15 @@ def watch(broker: Broker) -> Iterator[Subscriber]:
 def agent(lab: StandardLab, broker: Broker, watch: Subscriber) -> Iterator[Agent]:  # noqa: ARG001 - `watch` comes first
     with runners() as (root, _):
         agent = Agent(lab, root, "home")
+        alarm = agent.folder / "alarm"
+        alarm.write_text(f"#!/bin/sh\ncat >>{agent.folder}/alarms\n")
+        alarm.chmod(0o755)
         agent.configure(
             section("defaults", "defaults", interval_s=1, jitter_pct=0, queries=2, wait_s=0.3),
             section("target", "udp4", host=lab.target4),
             section("target", "icmp6", host=lab.target6, method="icmp"),
             section("mqtt", "mqtt", host=broker.bind, port=broker.port),
+            section("hook", "alarm", program=alarm, event="path_reverted"),
             watch_pps=20,  # the second change comes before the first would be paid for
         )
         with agent:
@@ -122,5 +127,10 @@ def test_an_event_outlives_the_broker_and_the_daemon(lab: StandardLab, broker: B
     reverted = {event.target: event.body for event in events[:2]}
     assert {tid: body["event_type"] for tid, body in reverted.items()} == dict.fromkeys(TARGETS, "path_reverted")
     assert {tid: body["new"]["path_id"] for tid, body in reverted.items()} == before
+    alarms = agent.folder / "alarms"
+    agent.awaits(lambda: alarms.exists() and alarms.read_text().splitlines(), lambda lines: lines and len(lines) == 2, "the hook ran twice")
+    assert {json.loads(line)["event_id"] for line in alarms.read_text().splitlines()} == back
+    for event_id in back:
+        assert f" id={event_id} group=" in agent.log(), "a line in the log for each"
     late = [event for event in told_of_targets(watch) if event["event_type"] == "path_reverted"]
     assert [event["delayed"] for event in late] == [False, False]

@@ -10,8 +10,9 @@ import pathwarden
 from pathwarden.config.load import check, default_target, find, load
 from pathwarden.config.schema import SECTIONS
 from pathwarden.errors import ConfigError
+from pathwarden.model.change import AgentKind, ChangeKind
 from pathwarden.model.probe import Binding, Method
-from pathwarden.model.settings import AgentSettings, MqttSettings, Source, Target, WebSettings
+from pathwarden.model.settings import AgentSettings, Hook, MqttSettings, Source, Target, WebSettings
 
 HOME = {"HOME": "/home/ann"}
 T = "config target 't'\n\toption host '192.0.2.1'\n"
@@ -107,7 +108,19 @@ BAD = [
         "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix, tls, ca_file, cert_file, key_file, discovery",
     ),
     ("config targt 'x'\n", "x: unknown section type targt (line 1); did you mean target?"),
-    ("\nconfig hook\n", "@hook[0]: unknown section type hook (line 2); known are agent, defaults, target, source, mqtt, web"),
+    ("\nconfig zoo\n", "@zoo[0]: unknown section type zoo (line 2); known are agent, defaults, target, source, mqtt, web, hook"),
+    ("config hook\n", "@hook[0].program: is missing; say what to run"),
+    ("config hook\n\toption program 'alarm'\n", "@hook[0].program: alarm is not an absolute path; start it with /"),
+    (
+        "config hook 'one'\n\toption program '/nowhere/alarm'\n",
+        "one.program: /nowhere/alarm cannot be run (No such file or directory); name a program that is there",
+    ),
+    ("config hook\n\toption program '/etc/passwd'\n", "@hook[0].program: /etc/passwd is not executable; chmod +x /etc/passwd"),
+    ("config hook\n\toption program '/etc'\n", "@hook[0].program: /etc is not executable; chmod +x /etc"),
+    (
+        "config hook\n\toption program '/bin/true'\n\tlist event 'incident'\n\tlist event 'path'\n",
+        f"@hook[0].event: path is no event; known are {', '.join(kind.value for kind in (*ChangeKind, *AgentKind))}",
+    ),
     (
         "config defaults\n\toption host '192.0.2.1'\n" + T,
         (
@@ -231,6 +244,16 @@ def test_files_that_cannot_be_read(tmp_path):
     assert check(absent) == [f"{absent}: does not exist; pathwarden config init > {absent} writes one"]
     assert check(folder) == [f"{folder}: is a folder; name the file in it"]
     assert check(below_file) == [f"{below_file}: cannot be read (Not a directory); let this user read it, or run as root"]
+
+
+def test_hooks(machine, tmp_path):
+    text = "config hook\n\toption program '/bin/true'\nconfig hook 'two'\n\toption program '/bin/true'\n\tlist event 'digest'\n"
+    assert machine(text).hooks == (Hook("@hook[0]", "/bin/true", (), 30), Hook("two", "/bin/true", ("digest",), 30))
+    program = tmp_path / "alarm"
+    program.touch()
+    program.chmod(0o757)
+    text = f"config hook\n\toption program '{program}'\n"
+    assert problems(machine, text) == [f"pathwarden.@hook[0].program: {program} is writable by everyone; chmod o-w {program}"]
 
 
 def test_tls_files(machine, tmp_path):

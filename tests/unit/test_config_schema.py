@@ -7,7 +7,7 @@ import pytest
 
 from pathwarden.config.schema import SECTIONS, Kind, describe, markdown
 from pathwarden.config.values import default
-from pathwarden.model.settings import AgentSettings, MqttSettings, Target, WebSettings
+from pathwarden.model.settings import AgentSettings, Hook, MqttSettings, Target, WebSettings
 
 EVERY = [(section, option) for section, options in SECTIONS.items() for option in options]
 
@@ -18,6 +18,7 @@ EVERY = [(section, option) for section, options in SECTIONS.items() for option i
         ("agent", [field.name for field in fields(AgentSettings)]),
         ("mqtt", [field.name for field in fields(MqttSettings)]),
         ("web", [field.name for field in fields(WebSettings)]),
+        ("hook", [field.name for field in fields(Hook) if field.name != "name"]),
         ("source", ["interface", "device", "address", "table", "fwmark", "next_hop"]),
         ("target", [field.name for field in fields(Target) if field.name != "tid"]),
         ("defaults", [field.name for field in fields(Target) if field.name not in ("tid", "host")]),
@@ -31,7 +32,16 @@ def test_options_are_the_fields_of_the_settings(section, names):
 def test_each_option_is_explained_and_its_default_is_a_value(option):
     assert option.help.endswith((".", ")"))
     assert "\n" not in option.help
-    kinds = {Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float, Kind.TABLE: int, Kind.MARK: int, Kind.LISTEN: tuple, Kind.NETWORKS: tuple}
+    kinds = {
+        Kind.BOOL: bool,
+        Kind.INT: int,
+        Kind.FLOAT: float,
+        Kind.TABLE: int,
+        Kind.MARK: int,
+        Kind.LISTEN: tuple,
+        Kind.NETWORKS: tuple,
+        Kind.EVENTS: tuple,
+    }
     assert type(default(option)) is kinds.get(option.kind, str)
 
 

@@ -27,6 +27,13 @@ config target 'y'
 	option host '192.0.2.1'
 config web 'web'
 	option listen 'off'
+config hook
+	option program '/bin/true'
+	list event 'incident'
+	list event 'digest'
+config hook 'two'
+	option program '/bin/true'
+	option timeout_s '5'
 """
 
 
@@ -73,7 +80,7 @@ def test_json_form(read):
     assert shown["targets"][1]["family"] == "auto"
     assert shown["sources"] == [{"name": "one", "interface": "", "device": "", "address": "", "table": 100, "fwmark": 256, "next_hop": ""}]
     assert shown["default_targets"] is False
-    assert {row["section"] for row in shown["options"]} == {"agent", "defaults", "target", "source", "mqtt", "web"}
+    assert {row["section"] for row in shown["options"]} == {"agent", "defaults", "target", "source", "mqtt", "web", "hook"}
 
 
 def test_sample_is_the_defaults_commented_or_not(read):

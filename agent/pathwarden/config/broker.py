@@ -1,4 +1,4 @@
-"""What the broker's options must have in common, and the files that they name."""
+"""What the broker's options must have in common, and the files that they and hooks name."""
 
 import stat
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,19 @@ def mqtt_problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for option in _TLS_FILES:
         if file := values.get(option):
             yield from _tls_file(option, Path(file), values)
+
+
+def program_problems(program: Path) -> Iterator[str]:
+    """Why a hook cannot run this program, or must not."""
+    try:
+        mode = program.stat().st_mode
+    except OSError as error:
+        yield f"{program} cannot be run ({error.strerror}); name a program that is there"
+        return
+    if not stat.S_ISREG(mode) or not mode & 0o111:
+        yield f"{program} is not executable; chmod +x {program}"
+    elif mode & stat.S_IWOTH:
+        yield f"{program} is writable by everyone; chmod o-w {program}"
 
 
 def _tls_file(option: str, file: Path, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pathwarden
 from pathwarden.config import uci
-from pathwarden.config.broker import mqtt_problems
-from pathwarden.config.schema import ID_LENGTH, SECTIONS, SINGLE
+from pathwarden.config.broker import mqtt_problems, program_problems
+from pathwarden.config.schema import ID_LENGTH, NAMELESS, SECTIONS, SINGLE
 from pathwarden.config.values import BadValue, Value, address_of, default, read, shown
 from pathwarden.errors import ConfigError
 from pathwarden.model.probe import Binding, Method
-from pathwarden.model.settings import AgentSettings, MqttSettings, Settings, Source, Target, WebSettings
+from pathwarden.model.settings import AgentSettings, Hook, MqttSettings, Settings, Source, Target, WebSettings
 
 # Where OpenWrt keeps it; `uci show pathwarden` reads the same file.
 PLACE = "etc/config/pathwarden"
@@ -43,6 +43,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
     sections = _read_sections(_parse(place) if place else uci.Document(()), problems)
     agent = _agent(sections, problems, hostname, lambda: _history_file(environ, is_root, root))
     mqtt, web = _mqtt(sections, problems), _web(sections, problems)
+    hooks = tuple(_hook(section, problems) for section in sections["hook"])
     sources = {section.name: _source(section, problems, root) for section in sections["source"]}
     targets = {section.name: _target(section, sections, problems) for section in sections["target"]}
     _check_duplicates(targets, problems)
@@ -57,6 +58,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
         tuple(_make_target(tid, values) for tid, values in targets.items()),
         tuple(_make_source(name, values) for name, values in sources.items()),
         default_targets=not targets,
+        hooks=tuple(Hook(**values) for values in hooks),
     )
 
 
@@ -141,7 +143,8 @@ def _read_sections(document: uci.Document, problems: _Problems) -> _Sections:
             problems.add(label, "", f"unknown section type {shown(section.type)} (line {section.line}); {_nearest(section.type, SECTIONS)}")
             continue
         if section.type not in SINGLE:
-            _check_name(section, label, problems)
+            if section.name or section.type not in NAMELESS:
+                _check_name(section, label, problems)
         elif number:
             problems.add(label, "", f"is a second {section.type} section (line {section.line}); keep one")
         given, bad = _read_options(section, label, problems)
@@ -223,6 +226,16 @@ def _mqtt(sections: _Sections, problems: _Problems) -> dict[str, Any]:
     for option, problem in mqtt_problems(values):
         problems.add(label, option, problem)
     return values
+
+
+def _hook(section: _Section, problems: _Problems) -> dict[str, Any]:
+    values = _merge("hook", section)
+    if "program" not in section.given and "program" not in section.bad:
+        problems.add(section.label, "program", "is missing; say what to run")
+    elif program := values.get("program"):
+        for problem in program_problems(Path(program)):
+            problems.add(section.label, "program", problem)
+    return {**values, "name": section.name}
 
 
 def _web(sections: _Sections, problems: _Problems) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     TOPIC = "topic"
     LISTEN = "list of address:port"
     NETWORKS = "list of networks"
+    PROGRAM = "program"
+    EVENTS = "list of events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,13 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         ),
         Option("root", Kind.PATH, "", "Folder of the page's files. Empty: those that came with this program."),
     ),
+    "hook": (
+        Option(
+            "program", Kind.PROGRAM, "", "Executable that is run, without a shell; the event is JSON on its standard input.", required=True
+        ),
+        Option("event", Kind.EVENTS, "", "Which events it gets, such as path_changed and target_unreachable. Empty: all."),
+        Option("timeout_s", Kind.INT, "30", "How long it may run before it is killed; the next event waits for it.", "s", 1, 600),
+    ),
 }
 
 SECTION_HELP = {
@@ -222,10 +231,12 @@ SECTION_HELP = {
     "source": "A named way out for targets, with at least one option.",
     "mqtt": "The broker that is told about paths and changes.",
     "web": "The page in the browser.",
+    "hook": "A program to run on events, as the daemon's user; as many as you like.",
 }
 
 # Sections that stand once in a file; the others are told apart by their names.
 SINGLE = ("agent", "defaults", "mqtt", "web")
+NAMELESS = ("hook",)  # nothing refers to one, so it needs no name
 
 
 def describe() -> list[dict[str, object]]:

@@ -9,7 +9,11 @@ from pathwarden.config.values import LISTS
 from pathwarden.model.settings import Settings, Source, Target
 
 # What the sample's commented sections say: documentation names and a usual mobile uplink.
-_EXAMPLES = {"target": ("example", {"host": "example.net", "label": "Example"}), "source": ("uplink", {"device": "wwan0"})}
+_EXAMPLES = {
+    "target": ("example", {"host": "example.net", "label": "Example"}),
+    "source": ("uplink", {"device": "wwan0"}),
+    "hook": ("alarm", {"program": "/bin/true"}),
+}
 # Comments stay readable in a terminal of 100 columns, tab included.
 _WIDTH = 92
 
@@ -25,6 +29,7 @@ def show(settings: Settings) -> str:
         *(_section(name, name, _plain_values(name, getattr(settings, name))) for name in ("agent", "mqtt", "web")),
         *(_section("source", source.name, _source_values(source)) for source in settings.sources),
         *(_section("target", target.tid, _target_values(target)) for target in settings.targets),
+        *(_section("hook", None if hook.name.startswith("@") else hook.name, _plain_values("hook", hook)) for hook in settings.hooks),
     ]
     return uci.export(uci.Document(tuple(sections)), "pathwarden")
 
@@ -35,6 +40,7 @@ def as_json(settings: Settings) -> dict[str, object]:
         **{name: _plain_values(name, getattr(settings, name)) for name in ("agent", "mqtt", "web")},
         "sources": [{"name": source.name, **_source_values(source)} for source in settings.sources],
         "targets": [{"id": target.tid, **_target_values(target)} for target in settings.targets],
+        "hooks": [{"name": hook.name, **_plain_values("hook", hook)} for hook in settings.hooks],
         "default_targets": settings.default_targets,
         "options": describe(),
     }
@@ -64,7 +70,7 @@ def _target_values(target: Target) -> dict[str, object]:
     }
 
 
-def _section(type_: str, name: str, values: Mapping[str, object]) -> uci.Section:
+def _section(type_: str, name: str | None, values: Mapping[str, object]) -> uci.Section:
     return uci.Section(type_, name, tuple(uci.Option(option.name, _text(option, values[option.name])) for option in SECTIONS[type_]))
 
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 
 from pathwarden.config.schema import ID_LENGTH, KERNEL_TABLES, LISTEN_OFF, PORT_MAX, Kind, Option
+from pathwarden.model.change import AgentKind, ChangeKind
 
 Value = str | int | float | bool | tuple[str, ...]
 
@@ -43,7 +44,7 @@ def default(option: Option) -> Value:
     """The value of an option that is not set; 0 stands for no table and no mark, '' for other empty ones."""
     if option.default:
         return read(option, option.default)
-    if option.kind is Kind.NETWORKS:
+    if option.kind in (Kind.NETWORKS, Kind.EVENTS):
         return ()
     return 0 if option.kind in (Kind.TABLE, Kind.MARK) else ""
 
@@ -241,7 +242,15 @@ def _check_listen(text: str) -> None:
         raise BadValue(f"{shown(text)} is not a loopback address; choose 127.0.0.1:PORT or [::1]:PORT")
 
 
-LISTS: dict[Kind, Callable[[tuple[str, ...]], Value]] = {Kind.LISTEN: _listen, Kind.NETWORKS: _networks}
+def _events(texts: tuple[str, ...]) -> tuple[str, ...]:
+    known = [kind.value for kind in (*ChangeKind, *AgentKind)]
+    for text in texts:
+        if text and text not in known:
+            raise BadValue(f"{shown(text)} is no event; known are {', '.join(known)}")
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+LISTS: dict[Kind, Callable[[tuple[str, ...]], Value]] = {Kind.LISTEN: _listen, Kind.NETWORKS: _networks, Kind.EVENTS: _events}
 _READERS: dict[Kind, Callable[[Option, str], Value]] = {
     Kind.STRING: _string,
     Kind.BOOL: _bool,
@@ -256,6 +265,7 @@ _READERS: dict[Kind, Callable[[Option, str], Value]] = {
     Kind.TABLE: _table,
     Kind.MARK: _mark,
     Kind.PATH: _path,
+    Kind.PROGRAM: _path,
     Kind.SOURCE: _source,
     Kind.TOPIC: _topic,
 }

@@ -14,7 +14,7 @@ Rules:
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pathwarden.errors import OperatorError
@@ -59,6 +59,7 @@ class Keeper:
         self.dropped = 0
         self.sendings_dropped = 0
         self.publisher: Publisher | None = None
+        self.on_events: Callable[[], None] = lambda: None
         self._store = store
         self._logged: set[str] = set()  # a full disk may refuse in two ways by turns
         self._records: deque[Record] = deque()
@@ -188,6 +189,7 @@ class Keeper:
                 self._records = deque(r for r in self._records if id(r) not in written)
             self._tell(records)
             if any(record.events for record in records):
+                self.on_events()
                 self._bound_outbox()
 
     def _bound_outbox(self) -> None:

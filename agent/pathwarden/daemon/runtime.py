@@ -11,6 +11,7 @@ from random import Random
 from pathwarden.config.load import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
+from pathwarden.daemon.hooks import Hooks
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.publishing import make_publisher
@@ -129,6 +130,7 @@ class Runtime:
                         **surroundings.counters(),
                         "records_dropped": keeper.dropped,
                         "outbox_dropped": keeper.sendings_dropped,
+                        **hooks.counts,
                     },
                 ),
                 "notices": notices(facts, mqtt, trouble, about_bus),
@@ -142,10 +144,11 @@ class Runtime:
                 prober.hold(tid)
         board.wishes, reporter.board = prober, board
         board.resolver_silent = lambda: surroundings.resolver_silent
+        hooks = Hooks(self.settings.hooks, reader)
         publisher = make_publisher(self.settings, board, reader, keeper, clock)
         self._serve(board, reader, clock)
         bus.start(board, reader, self.settings, clock)
-        self._begin(keeper, publisher, prober, reporter)
+        self._begin(keeper, publisher, hooks, prober, reporter)
         self._follow(clock, oracle, transport, prober, keeper, surroundings)
         bus.on_happening(surroundings.note)
         self._follow_interfaces(bus, oracle, transport, prober)
@@ -184,7 +187,7 @@ class Runtime:
         self._undo.append(("page", server.stop))
         self.pages = tuple(f"http://{address}/" for address in server.addresses)
 
-    def _begin(self, keeper: Keeper, publisher: MqttPublisher, prober: Prober, reporter: Reporter) -> None:
+    def _begin(self, keeper: Keeper, publisher: MqttPublisher, hooks: Hooks, prober: Prober, reporter: Reporter) -> None:
         """Start the threads; from here on the keeper closes the history."""
         if publisher.enabled:
             keeper.publisher = publisher
@@ -193,6 +196,9 @@ class Runtime:
         keeper.start()
         self._undo = [(name, close) for name, close in self._undo if name != "history"]
         self._undo.append(("store", lambda: keeper.stop(STOP_S)))
+        keeper.on_events = hooks.event_stored
+        hooks.start()
+        self._undo.append(("hooks", lambda: hooks.stop(STOP_S)))
         publisher.start()
         self._undo.append(("mqtt", publisher.stop))
         if self._first:

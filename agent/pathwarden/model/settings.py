@@ -86,6 +86,16 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """A program to run on events; an empty `event` means all of them. `name` is its section's, or `@hook[N]`."""
+
+    name: str
+    program: str
+    event: tuple[str, ...]
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration. `default_targets` tells that the owner named none, so the agent watches its own choice."""
 
@@ -95,3 +105,4 @@ class Settings:
     targets: tuple[Target, ...]
     sources: tuple[Source, ...]
     default_targets: bool
+    hooks: tuple[Hook, ...] = ()
