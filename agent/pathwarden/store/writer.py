@@ -12,6 +12,7 @@ from typing import Self, cast
 from pathwarden.model.history import Event, Record, Route
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.trace import KernelRoute, Trace
+from pathwarden.model.trace import Path as SeenPath
 from pathwarden.store import clock, retention
 from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.faults import StoreError, is_damage, told
@@ -240,10 +241,16 @@ class Writer:
 
     def _put_trace(self, trace: Trace, target: int, route: int | None, boot: int) -> int:
         path = trace.path
-        path_number = self._number(_PATH, path.path_id, encode_hops(path.hops, self._address))
         form, detail = encode_trace(trace, path)
-        head = (target, trace.at, self._flow(trace, target), path_number, self._number(_FORM, form), route, boot)
+        head = (target, trace.at, self._flow(trace, target), self._path(path), self._number(_FORM, form), route, boot)
         return self._insert(_PUT_TRACE, (*head, *_destination(trace), detail))
+
+    def _path(self, path: SeenPath) -> int:
+        """The number of what a trace saw; nearly always that is what the trace before saw, and then its name and bytes are not made."""
+        number = self._known.get(path)
+        if number is None:
+            number = self._known[path] = self._number(_PATH, path.path_id, encode_hops(path.hops, self._address))
+        return number
 
     def _flow(self, trace: Trace, target: int) -> int:
         kernel_route = None if trace.kernel_route is None else self._kernel_route(trace.kernel_route)
