@@ -341,7 +341,7 @@ class Detector:
         if rtts:
             median_ms = rtts[len(rtts) // 2] / 1e6
             rtt_ms = median_ms if rtt_ms is None else rtt_ms + SMOOTHING * (median_ms - rtt_ms)
-        sent = next((len(hop.answers) for hop in trace.hops if hop.ttl == trace.reached_ttl), 1)
+        sent = next((len(hop.answers) for hop in reversed(trace.hops) if hop.ttl == trace.reached_ttl), 1)
         lost_pct = 100 * (1 - len(rtts) / sent)
         loss_pct = route.loss_pct + SMOOTHING * (lost_pct - route.loss_pct)
         self._put(route._replace(last_at=trace.at, traces=route.traces + 1, rtt_ms=rtt_ms, loss_pct=round(loss_pct, 2)))

@@ -41,7 +41,7 @@ def read(answers: Iterable[Answer], flow: Flow, delta_before: int | None) -> Rea
     kind = told[0].kind if told else None
     others = [a for a in told if a.marks is not UNMARKED or not a.quoted_ttl or a.kind is not kind]
     if told and not others:  # as nearly everywhere
-        return Reading(_plain(kind, flow.tos), len(told), mixed=False, delta=0)
+        return _plain(kind, flow.tos, len(told))
     mpls, tos, nats = {_mpls(a) for a in told}, {_tos(a, flow) for a in told}, {_delta(a) for a in told}
     delta = _only(nats)
     known = None if delta == UNTOLD else delta
@@ -50,10 +50,10 @@ def read(answers: Iterable[Answer], flow: Flow, delta_before: int | None) -> Rea
     return Reading(value, len(told), any(len(part - {UNTOLD}) > 1 for part in (mpls, tos, nats)), known)
 
 
-@lru_cache(256)
-def _plain(kind: ReplyKind | None, tos: int) -> Value:
-    """One value for all hops that nothing happens at: they keep it."""
-    return (0 if kind is ReplyKind.TIME_EXCEEDED else UNTOLD, tos, 0, UNTOLD)
+@lru_cache(1024)
+def _plain(kind: ReplyKind | None, tos: int, answers: int) -> Reading:
+    """One reading for all hops that nothing happens at: they keep its value."""
+    return Reading((0 if kind is ReplyKind.TIME_EXCEEDED else UNTOLD, tos, 0, UNTOLD), answers, mixed=False, delta=0)
 
 
 def word(part: int, value: int) -> str:

@@ -15,6 +15,6 @@ def sight_of(trace: Trace) -> Sight:
 
 def silent_at_destination(trace: Trace, route: Route | None) -> int:
     """How many silent probes should have met the destination: from its known distance on, or from where it answered."""
-    distances = [ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None]
-    hops = [hop for hop in trace.hops if distances and hop.ttl >= min(distances)]
-    return sum(answer.responder is None for hop in hops for answer in hop.answers)
+    nearest = min([ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None], default=None)
+    answers = [answer for hop in trace.hops if hop.ttl >= nearest for answer in hop.answers] if nearest is not None else []
+    return sum([answer.responder is None for answer in answers])

@@ -151,4 +151,4 @@ class Trace:
     @property
     def destination_rtts_ns(self) -> tuple[int, ...]:
         """Round-trip times to the destination itself; empty if it did not answer."""
-        return next((hop.rtts_ns for hop in self.hops if hop.ttl == self.reached_ttl), ())
+        return next((hop.rtts_ns for hop in reversed(self.hops) if hop.ttl == self.reached_ttl), ())  # nearly always the last
