@@ -62,8 +62,8 @@ def held(lab: Lab, both: dict[str, Runner], tmp_path_factory: pytest.TempPathFac
     """Held from the first test of this module on: it takes ten seconds until a lock is called a fault, while others are tested."""
     running, starting, blind = (Agent(lab, both["root"], name, port=8801 + n) for n, name in enumerate(("running", "starting", "blind")))
     with Broker(tmp_path_factory.mktemp("broker"), ns=lab.netns("agent"), port=1884) as broker, ExitStack() as stack:
-        for agent in (running, starting):
-            agent.configure(QUICK, GOOD)
+        running.configure(QUICK, GOOD, live_dir=running.config)  # no folder: what it measures has no other place to wait
+        starting.configure(QUICK, GOOD)
         blind.configure(QUICK, GOOD, section("mqtt", "mqtt", host=broker.bind, port=broker.port))
         for agent in (running, blind):
             stack.enter_context(agent).await_rounds(1, 40)

@@ -153,7 +153,7 @@ class Agent:
 
     def configure(self, *sections: str, **options: object) -> None:
         """Write the configuration: these sections, and agent and page; `options` are of the agent."""
-        own = {"name": self.name, "db": self.db, "max_pps": 100} | options
+        own = {"name": self.name, "db": self.db, "live_dir": self.folder / "live", "max_pps": 100} | options
         text = [section("agent", "agent", **own), section("web", "web", listen=[f"127.0.0.1:{self.port}"]), *sections]
         self.config.write_text("\n".join(text), encoding="utf-8")
         self.config.chmod(0o644)

@@ -416,6 +416,7 @@ def test_mwan3s_word_reloads_a_service_that_is_meant_to_run(installed: Router, a
 @pytest.mark.parametrize(("action", "there"), [("stratum", True), ("step", True), ("periodic", False)])
 def test_ntpds_word_is_noted_where_the_daemon_can_see_it(installed: Router, action: str, there: bool) -> None:
     hook = ["/bin/sh", "-c", ". /etc/hotplug.d/ntp/30-pathwarden"]
+    (installed.root / "tmp/run/pathwarden/live").rmdir()
     (installed.root / "tmp/run/pathwarden").rmdir()
     installed.run(*hook, ACTION=action)
     assert not (installed.root / "tmp/run/pathwarden").exists()

@@ -1,5 +1,6 @@
 """Traces, routes and events as the daemon would hand them to the store."""
 
+import random
 from typing import Any
 
 from pathwarden.model.history import Event, Record, Route
@@ -10,6 +11,11 @@ START = 1_760_000_000_000_000_000  # an instant
 SECOND = 1_000_000_000
 MS = 1_000_000
 KERNEL_ROUTE = KernelRoute("eth0", "192.0.2.2", "192.0.2.1", 254)
+
+
+def noise(number: int) -> str:
+    """What no compression makes small, always the same for a number: some hundred bytes."""
+    return random.Random(number).randbytes(50).hex()
 
 
 def hop(ttl: int, responder: str | None, *rtts_ms: float | None, kind: ReplyKind = ReplyKind.TIME_EXCEEDED) -> Hop:

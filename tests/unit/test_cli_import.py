@@ -312,8 +312,11 @@ def test_imports_of_an_older_version_are_brought_up_to_date(past, capsys):
     import sqlite3
 
     with sqlite3.connect(place_of(past.db)) as db:
-        db.execute("DROP TABLE incidents")
-        db.execute("DROP TABLE telling")
+        for table in ("blocks", "days", "spans", "incidents", "telling"):
+            db.execute(f"DROP TABLE {table}")
+        for table in ("routes", "states"):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN stamp")
+        db.execute("CREATE INDEX traces_by_time ON traces (target, at)")
         db.execute("PRAGMA user_version = 2")
     db.close()
     result = past.run(capsys, "export", "--format", "csv", "--target", "atlas-5006-6012")

@@ -330,6 +330,24 @@ def test_place_of_the_history(machine, tmp_path, environ, is_root, openwrt, plac
     assert machine("", environ=environ, is_root=is_root).agent.db == place
 
 
+@pytest.mark.parametrize(
+    ("environ", "is_root", "openwrt", "place"),
+    [
+        (HOME, False, True, "/var/run/pathwarden/live"),
+        (HOME, True, False, "/var/run/pathwarden/live"),
+        ({**HOME, "XDG_RUNTIME_DIR": "/run/user/7"}, False, False, "/run/user/7/pathwarden"),
+        ({**HOME, "XDG_RUNTIME_DIR": "run"}, False, False, ""),
+        (HOME, False, False, ""),
+    ],
+)
+def test_place_in_memory(machine, tmp_path, environ, is_root, openwrt, place):
+    if openwrt:
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "etc/openwrt_release").write_text("")
+    assert machine("", environ=environ, is_root=is_root).agent.live_dir == place
+    assert machine("config agent\n\toption live_dir '/mnt/ram'\n", environ=environ, is_root=is_root).agent.live_dir == "/mnt/ram"
+
+
 def test_no_home_no_history(machine):
     assert problems(machine, "", environ={}) == ["pathwarden.agent.db: there is no home folder to keep the history in; set db, or HOME"]
     assert machine("config agent\n\toption db '/x/y.db'\n", environ={}).agent.db == "/x/y.db"

@@ -35,6 +35,7 @@ class FakeStore:
         self.outboxes_dropped = 0
         self.bounds: list[int] = []
         self.closed = False
+        self.flushes = 0
 
     def drop_outbox(self, most: int = 0) -> int:
         self._check("drop_outbox")
@@ -67,7 +68,13 @@ class FakeStore:
         self.saved.append([f"corrected by {shift.by_ns}"])
         return 0
 
+    def flush(self) -> int:
+        self._check("flush")
+        self.flushes += 1
+        return 0
+
     def close(self) -> None:
+        self._check("close")
         self.closed = True
 
     def all_saved(self) -> list[str]:
@@ -349,3 +356,23 @@ def test_many_threads_lose_nothing(store: FakeStore) -> None:
         thread.join()
     keeper.stop(STOP_S)
     assert sorted(store.all_saved(), key=int) == [str(number) for number in range(400)]
+
+
+def test_what_waits_in_memory_is_flushed_now_and_then(store: FakeStore) -> None:
+    keeper = Keeper(store, flush_s=0.01)
+    keeper.start()
+    until(lambda: store.flushes >= 3, "it is flushed although nothing comes")
+    store.refuses = {"flush"}
+    until(lambda: keeper.notice, "a refusal is noticed")
+    assert "no space left" in keeper.notice
+    keeper.stop(STOP_S)
+    assert store.closed
+
+
+def test_an_end_that_cannot_write_is_told_in_the_log(store: FakeStore, caplog: pytest.LogCaptureFixture) -> None:
+    store.refuses = {"close"}
+    keeper = Keeper(store, flush_s=LONG_S)
+    keeper.start()
+    keeper.stop(STOP_S)
+    assert "what waits in memory could not be written: no space left on the device; make room" in caplog.text
+    assert store.flushes == 0

@@ -15,7 +15,7 @@ from pathwarden.errors import OperatorError
 from pathwarden.store import migrate, opening
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
-from storelab.values import event, record
+from storelab.values import event, noise, record
 
 NOBODY = 65534
 
@@ -91,7 +91,7 @@ def test_odd_names_are_names(tmp_path: Path, name: str) -> None:
 
 def test_each_migration_leaves_its_record(path: Path) -> None:
     open_and_close(path)
-    assert pragma(path, "user_version") == migrate.newest() == 3
+    assert pragma(path, "user_version") == migrate.newest() == 4
     assert pragma(path, "application_id") == migrate.APPLICATION_ID
 
 
@@ -99,15 +99,15 @@ def test_migrations_run_once_each_and_in_order(path: Path, tmp_path: Path, monke
     open_and_close(path)
     schema = tmp_path / "schema"
     shutil.copytree(migrate._FOLDER, schema)
-    (schema / "0004_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
-    (schema / "0005_paint.sql").write_text("UPDATE targets SET colour = 'green';")
+    (schema / "0005_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
+    (schema / "0006_paint.sql").write_text("UPDATE targets SET colour = 'green';")
     monkeypatch.setattr(migrate, "_FOLDER", schema)
     with pytest.raises(OperatorError) as caught:
         Reader(path)
     assert str(caught.value) == f"the history {path} is of an older Pathwarden; start the daemon, it brings it up to date"
     for _ in range(2):
         open_and_close(path)
-        assert pragma(path, "user_version") == 5
+        assert pragma(path, "user_version") == 6
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT colour FROM targets").fetchall() == [("green",)]
 
@@ -116,11 +116,11 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, tmp_path: Path, monke
     open_and_close(path)
     schema = tmp_path / "schema"
     shutil.copytree(migrate._FOLDER, schema)
-    (schema / "0004_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
+    (schema / "0005_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
     monkeypatch.setattr(migrate, "_FOLDER", schema)
     with pytest.raises(sqlite3.OperationalError, match="no_such_column"):
         open_and_close(path)
-    assert pragma(path, "user_version") == 3
+    assert pragma(path, "user_version") == 4
     with closing(sqlite3.connect(path)) as db, pytest.raises(sqlite3.OperationalError):
         db.execute("SELECT colour FROM targets")
 
@@ -134,7 +134,7 @@ def test_a_newer_schema_is_refused(path: Path, opener) -> None:
     with pytest.raises(OperatorError) as caught:
         opener(path)
     remedy = "update Pathwarden, or choose another place with option db"
-    assert str(caught.value) == f"{path} has schema 7, but this Pathwarden knows only 3; {remedy}"
+    assert str(caught.value) == f"{path} has schema 7, but this Pathwarden knows only 4; {remedy}"
     assert path.read_bytes() == before
 
 
@@ -251,10 +251,10 @@ def damage(path: Path) -> None:
 
 def test_a_malformed_file_is_set_aside_after_an_unclean_end(path: Path) -> None:
     with Writer(path, max_mb=16, boot_id="b") as writer:
-        writer.save([record(number=n) for n in range(300)])
+        writer.save([record(number=n, error=noise(n)) for n in range(300)])
     end_uncleanly(path)
     with closing(sqlite3.connect(path)) as db:
-        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'traces_by_time'").fetchone()
+        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'blocks_by_time'").fetchone()
     with path.open("r+b") as file:
         file.seek((page - 1) * 1024)
         file.write(b"\x5a" * 1024)

@@ -20,7 +20,7 @@ from pathwarden.store.faults import StoreError
 from pathwarden.store.pack import MOST_BYTES, Packed, Unpacked, pack, unpack
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
-from storelab.values import event, record, route
+from storelab.values import event, noise, record, route
 
 Change = Callable[[sqlite3.Connection], object]
 
@@ -121,7 +121,7 @@ def test_the_oldest_traces_are_left_out_and_all_else_is_kept(path: Path, scratch
         old = record("t1", number=0, events=(event(change_no=1),))
         writer.save([replace(old, route=route(label="OLD"))])
         for first in range(0, 10_000, 1000):
-            writer.save([record(number=n, rtt_ms=chance.uniform(1, 90)) for n in range(first, first + 1000)])
+            writer.save([record(number=n, rtt_ms=chance.uniform(1, 90), error=noise(n)) for n in range(first, first + 1000)])
         writer.save([record("t1", number=10_000, events=tuple(event(change_no=n) for n in range(2, 200)))])
     before = content(path)
     whole = pack(path, archive(path), MOST_BYTES, scratch)
@@ -153,7 +153,7 @@ def test_pages_that_were_given_free_are_not_carried_along(path: Path, scratch: P
             writer.save([record(number=n, rtt_ms=chance.uniform(1, 90)) for n in range(first, first + 1000)])
         whole = pack(path, archive(path), MOST_BYTES, scratch)
         with writer._transaction():
-            writer._db.execute("DELETE FROM traces WHERE id < 9000")
+            writer._db.execute("DELETE FROM blocks WHERE last_id < 9000")
     assert pack(path, archive(path), MOST_BYTES, scratch).size_bytes < whole.size_bytes / 4
 
 

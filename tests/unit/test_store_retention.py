@@ -11,7 +11,7 @@ from pathwarden.store import retention
 from pathwarden.store.faults import StoreError
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
-from storelab.values import event, record
+from storelab.values import event, noise, record
 
 LIMIT = 1_000_000
 
@@ -34,7 +34,7 @@ def batches(total: int, size: int = 500) -> list[range]:
 def test_the_oldest_traces_go_and_the_file_stays_within_its_limit(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
         for numbers in batches(16_000):
-            writer.save([record(f"t{n % 3}", number=n, with_route=False) for n in numbers])
+            writer.save([record(f"t{n % 3}", number=n, with_route=False, error=noise(n) + noise(-n)) for n in numbers])
             assert path.stat().st_size <= LIMIT
         stats = reader.stats()
         assert 5_000 < stats.traces < 12_000
@@ -44,17 +44,21 @@ def test_the_oldest_traces_go_and_the_file_stays_within_its_limit(path: Path) ->
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_what_no_trace_refers_to_goes_with_it(path: Path) -> None:
+def test_what_nothing_refers_to_goes_with_it(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="old") as writer:
         writer.save([record("gone", middle="198.51.100.66", kernel_route=None, source="lte", events=())])
-    with Writer(path, max_mb=1, boot_id="new") as writer:
-        for numbers in batches(12_000):
-            writer.save([record("t1", number=n) for n in numbers])
-        with Reader(path) as reader:
-            assert reader.states().keys() == {"t1"}
-            assert reader.latest("gone") is None
-            assert reader.routes("gone") == []
-            assert len(reader.routes("t1")) == 1
+    with Writer(path, max_mb=1, boot_id="new") as writer, Reader(path) as reader:
+        for numbers in batches(18_000):
+            writer.save([record("t1", number=n, error=noise(n)) for n in numbers])
+        assert reader.latest("gone") is None
+        assert [level.traces for level in reader.levels("gone", 0, 2**62)] == [1], "its figures are left"
+        assert (reader.states().keys(), len(reader.routes("gone"))) == ({"gone", "t1"}, 1)
+        for n in range(300):
+            writer.save([record("t1", number=18_000 + n, events=(event(change_no=n, body={"text": noise(n) * 60}),))])
+        assert reader.levels("gone", 0, 2**62) == []
+        assert reader.states().keys() == {"t1"}
+        assert reader.routes("gone") == []
+        assert len(reader.routes("t1")) == 1
     for table in ("paths", "forms", "flows", "kernel_routes", "boots", "routes", "targets", "states"):
         assert count(path, table) == 1, table
     assert count(path, "addresses") == 4
@@ -63,8 +67,8 @@ def test_what_no_trace_refers_to_goes_with_it(path: Path) -> None:
 def test_a_target_with_events_is_remembered(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="b") as writer:
         writer.save([record("old", events=(event("old"),))])
-        for numbers in batches(12_000):
-            writer.save([record("t1", number=n) for n in numbers])
+        for numbers in batches(18_000):
+            writer.save([record("t1", number=n, error=noise(n)) for n in numbers])
         with Reader(path) as reader:
             assert [e.target for e in reader.events()] == ["old"]
             assert reader.states().keys() == {"old", "t1"}
@@ -88,14 +92,14 @@ def test_events_go_last_and_never_all_traces(path: Path) -> None:
 def test_a_lower_limit_shrinks_the_file_at_the_next_opening(path: Path) -> None:
     with Writer(path, max_mb=4, boot_id="b") as writer:
         for numbers in batches(20_000):
-            writer.save([record(number=n) for n in numbers])
+            writer.save([record(number=n, error=noise(n) + noise(-n)) for n in numbers])
     assert path.stat().st_size > 1.5 * LIMIT
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
         assert path.stat().st_size <= LIMIT
         assert reader.stats().limit_bytes == LIMIT
         assert reader.stats().newest_at == record(number=19_999).trace.at
         for numbers in batches(2_000):
-            writer.save([record(number=20_000 + n) for n in numbers])
+            writer.save([record(number=20_000 + n, error=noise(n)) for n in numbers])
             assert path.stat().st_size <= LIMIT
 
 
@@ -104,7 +108,7 @@ def test_a_save_above_the_high_mark_trims_and_succeeds(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="b") as writer:
         number = 0
         while not retention.is_high(writer._db, writer._limit * 98 // 100):
-            writer.save([record(number=n) for n in range(number, number + 100)])
+            writer.save([record(number=n, error=noise(n)) for n in range(number, number + 100)])
             number += 100
         # 75 kB of states: less than what trimming leaves free, more than what is free now.
         big = [record(f"s{n}", number=number + n) for n in range(25)]
@@ -126,12 +130,13 @@ def test_trimming_with_room_does_nothing(path: Path) -> None:
 def test_a_full_disk_is_no_reason_to_forget(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the file's own limit makes room by deleting; when the disk is full, the next save may find room again."""
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
-        writer.save([record(number=n) for n in range(9000)])
+        for numbers in batches(9_000):
+            writer.save([record(number=n, error=noise(n)) for n in numbers])
         full = SimpleNamespace(f_bavail=0, f_frsize=4096)
         monkeypatch.setattr("pathwarden.store.writer.os.statvfs", lambda _: full)
         with pytest.raises(StoreError, match="no room to write"):
-            writer.save([record(number=9000, events=(event(body={"text": "x" * 300_000}),))])
+            writer.save([record(number=9000, events=(event(body={"text": "x" * 450_000}),))])
         assert reader.stats().traces == 9000
         monkeypatch.undo()
-        writer.save([record(number=9000, events=(event(body={"text": "x" * 300_000}),))])
+        writer.save([record(number=9000, events=(event(body={"text": "x" * 450_000}),))])
         assert reader.stats().events == 1

@@ -124,7 +124,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
             "failed": reader.failed(),
             "detail": None,
         },
-        "db": {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events")},
+        "db": {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events", "live", "days")},
         "ubus": {"connected": None, "detail": None},
         "notices": [],
     }
@@ -192,10 +192,13 @@ def _transport_words(transport: Json) -> str:
 
 
 def _history_words(db: Json) -> str:
-    return (
+    words = (
         f"{db['path']}: {db['size_bytes'] / 1e6:.1f} of {db['limit_bytes'] / 1e6:.0f} MB, "
         f"{counted(db['traces'], 'trace')}, {counted(db['events'], 'event')}"
     )
+    if db.get("written_24h_bytes") is None:  # only the daemon knows
+        return words
+    return f"{words}; written in 24 hours: {db['written_24h_bytes'] / 1e6:.1f} of {db['budget_24h_bytes'] / 1e6:.0f} MB"
 
 
 def _mqtt_words(mqtt: Json, told_by: str) -> str:

@@ -42,6 +42,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
     problems = _Problems()
     sections = _read_sections(_parse(place) if place else uci.Document(()), problems)
     agent = _agent(sections, problems, hostname, lambda: _history_file(environ, is_root, root))
+    agent["live_dir"] = agent.get("live_dir") or _live_dir(environ, is_root, root)
     mqtt, web = _mqtt(sections, problems), _web(sections, problems)
     hooks = tuple(_hook(section, problems) for section in sections["hook"])
     sources = {section.name: _source(section, problems, root) for section in sections["source"]}
@@ -218,6 +219,14 @@ def _history_file(environ: Mapping[str, str], is_root: bool, root: Path) -> str:
     if not state.startswith("/"):
         state = f"{home}/.local/state" if home.startswith("/") else ""
     return f"{state}/pathwarden/history.db" if state else ""
+
+
+def _live_dir(environ: Mapping[str, str], is_root: bool, root: Path) -> str:
+    """Where measurements wait if nobody says; '' if there is no such place."""
+    if is_root or (root / "etc/openwrt_release").exists():
+        return "/var/run/pathwarden/live"  # not /var/run/pathwarden: on OpenWrt that is root's, and holds the configuration
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    return f"{runtime}/pathwarden" if runtime.startswith("/") else ""
 
 
 def _mqtt(sections: _Sections, problems: _Problems) -> dict[str, Any]:

@@ -158,6 +158,23 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             " $XDG_STATE_HOME/pathwarden/history.db otherwise.",
         ),
         Option("db_max_mb", Kind.INT, "16", "Ceiling of the history; above it the oldest goes.", "MB", 1, 4096),
+        Option(
+            "live_dir",
+            Kind.PATH,
+            "",
+            "Folder in memory where measurements wait before they go to db. Empty: /var/run/pathwarden/live on OpenWrt and for root,"
+            " $XDG_RUNTIME_DIR/pathwarden otherwise; without that they go to db at once.",
+        ),
+        # Shorter than a round it spares nothing; a day is as much as anyone may want to lose.
+        Option(
+            "flush_s",
+            Kind.INT,
+            "900",
+            "How long they wait, which spares flash: a power cut costs as much of them. Events and changes of path never wait.",
+            "s",
+            10,
+            86400,
+        ),
     ),
     "defaults": _TARGET,
     "target": (_HOST, *_TARGET),

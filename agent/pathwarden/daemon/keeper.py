@@ -9,10 +9,12 @@ Rules:
 5. A damaged file is not written to again: the process ends, and the next start sets the file aside.
 6. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news. With one that stays
    away, at most `MOST_SENDINGS` wait; beyond that the oldest informational ones go, then the oldest of all, counted.
+7. Every `flush_s` what the history keeps in memory is flushed to the disk; at the end, too.
 """
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -46,21 +48,27 @@ class Store(HistoryWriter, Protocol):
         """Correct what this boot wrote before the clock was right."""
         ...
 
+    def flush(self) -> int:
+        """Write to the disk what waits in memory."""
+        ...
+
     def close(self) -> None:
-        """Close the files."""
+        """Write what waits, and close the files."""
         ...
 
 
 class Keeper:
     """Takes records and acknowledgements from any thread and writes them in its own."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, flush_s: float | None = None) -> None:
         self.notice = ""
         self.dropped = 0
         self.sendings_dropped = 0
         self.publisher: Publisher | None = None
         self.on_events: Callable[[], None] = lambda: None
         self._store = store
+        self._flush_s = flush_s
+        self._flush_at = 0.0 if flush_s is None else time.monotonic() + flush_s
         self._logged: set[str] = set()  # a full disk may refuse in two ways by turns
         self._records: deque[Record] = deque()
         self._outbox: deque[tuple[int, str]] = deque()
@@ -126,19 +134,24 @@ class Keeper:
             while self._work():
                 pass
         finally:
-            self._store.close()
+            try:
+                self._store.close()
+            except OperatorError as error:
+                log.error("what waits in memory could not be written: %s", error)
             if self._records:
                 log.error("traces that could not be written and are lost: %d", len(self._records))
 
     def _work(self) -> bool:
         """Wait for something and write it; False when all is done and nothing more will come."""
         with self._condition:
-            self._condition.wait_for(lambda: self._records or self._outbox or self._shift or self._stopping)
-            self._condition.wait_for(lambda: self._stopping or self._outbox or any(r.events for r in self._records), GATHER_S)
+            self._condition.wait_for(lambda: self._records or self._outbox or self._shift or self._stopping, self._until_flush_s())
+            if self._records:
+                self._condition.wait_for(lambda: self._stopping or self._outbox or any(r.events for r in self._records), GATHER_S)
             records, notes = list(self._records), list(self._outbox)
             stopping = self._stopping
         try:
             self._write(records, notes)
+            self._flush()
         except OperatorError as error:
             if getattr(error, "code", None) in DAMAGED:
                 raise
@@ -149,6 +162,14 @@ class Keeper:
                 return not stopping
         self._say("")
         return not (stopping and not self._records and not self._outbox)
+
+    def _until_flush_s(self) -> float | None:
+        return None if self._flush_s is None else max(self._flush_at - time.monotonic(), 0.0)
+
+    def _flush(self) -> None:
+        if self._flush_s is not None and time.monotonic() >= self._flush_at:
+            self._store.flush()
+            self._flush_at = time.monotonic() + self._flush_s
 
     def _say(self, notice: str) -> None:
         """Note what is wrong now, '' if nothing; the log has its beginning and its end, and subscribers learn of both."""

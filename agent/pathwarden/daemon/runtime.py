@@ -104,7 +104,7 @@ class Runtime:
         correlator = Correlator(random.randint(1, LAST_IDENT))
         driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
         judges = restore_judges(self.settings, reader)
-        keeper = Keeper(writer)
+        keeper = Keeper(writer, self.settings.agent.flush_s)
         surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, restore_load(reader, clock))
         teller = restore_teller(self.settings, judges, reader)
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
@@ -114,13 +114,13 @@ class Runtime:
         def parts() -> Mapping[str, object]:
             mqtt = publisher.snapshot()
             stats = reader.stats()
-            db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events")}
+            db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events", "live", "days")}
             trouble = keeper.notice or writer.notice
             about_bus = bus.snapshot()
             return {
                 "transport": facts,
                 "mqtt": mqtt,
-                "db": {**db, "waiting": keeper.waiting(), "notice": trouble},
+                "db": {**db, **writer.place(), "waiting": keeper.waiting(), "notice": trouble},
                 "ubus": about_bus,
                 "counters": counters(
                     correlator,
@@ -128,7 +128,7 @@ class Runtime:
                         **transport.counters(),
                         **bus.counters(),
                         **surroundings.counters(),
-                        "records_dropped": keeper.dropped,
+                        "records_dropped": keeper.dropped + writer.dropped,
                         "outbox_dropped": keeper.sendings_dropped,
                         **hooks.counts,
                     },
@@ -156,7 +156,9 @@ class Runtime:
     def _open_history(self) -> tuple[Writer, Reader]:
         path = Path(self.settings.agent.db)
         self._undo.append(("lock", hold(path).release))
-        writer = Writer(path, max_mb=self.settings.agent.db_max_mb, boot_id=_boot_id())
+        agent = self.settings.agent
+        live_dir = Path(agent.live_dir) if agent.live_dir else None
+        writer = Writer(path, max_mb=agent.db_max_mb, boot_id=_boot_id(), live_dir=live_dir)
         self._undo.append(("history", writer.close))
         if writer.notice:
             log.warning("%s", writer.notice)

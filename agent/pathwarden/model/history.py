@@ -143,8 +143,44 @@ class Series(NamedTuple):
     routes: list[str | None]
 
 
+class Figures(NamedTuple):
+    """What probes got in a while: RTTs in ms, None if nothing came back; 10 %, median and 90 % of the answers."""
+
+    sent: int
+    lost: int
+    rtt_min_ms: float | None
+    rtt_p10_ms: float | None
+    rtt_median_ms: float | None
+    rtt_p90_ms: float | None
+    rtt_max_ms: float | None
+
+
+class Level(NamedTuple):
+    """What is left of the traces of an hour or a day that followed one route (None if unknown): see `store.levels`.
+
+    `at_s`: its start (seconds since 1970); `hops` by ttl.
+    """
+
+    at_s: int
+    width_s: int
+    route_id: str | None
+    traces: int
+    destination: Figures
+    hops: Mapping[int, Figures]
+
+
+class Span(NamedTuple):
+    """Since when (`at`) a target's traces followed a route."""
+
+    at: int
+    route_id: str
+
+
 class DbStats(NamedTuple):
-    """Sizes and counts of the history."""
+    """Sizes and counts of the history.
+
+    `traces` without those that live on as figures alone; `live` of them are not in the lasting file yet. `days` counts rows of figures.
+    """
 
     path: str
     size_bytes: int
@@ -156,3 +192,5 @@ class DbStats(NamedTuple):
     outbox: int
     oldest_at: int | None
     newest_at: int | None
+    live: int = 0
+    days: int = 0

@@ -46,6 +46,7 @@ class AgentSettings:
 
     `max_pps` is the ceiling over all probes, `watch_pps` how many a second watch the paths between traces (0: none), `concurrency` how many
     traces may run side by side. `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
+    Samples wait in `live_dir` (a folder that is memory; '': nowhere) for `flush_s` before they go to `db`.
     """
 
     name: str
@@ -56,6 +57,8 @@ class AgentSettings:
     learn_h: float
     db: str
     db_max_mb: int
+    live_dir: str = ""
+    flush_s: int = 900
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,14 @@ def _agent_families(agent: Mapping[str, object]) -> list[Family]:
         gauge("pathwarden_mqtt_connected", "Whether the broker is connected.", [({}, mqtt.get("connected") if on else None)]),
         gauge("pathwarden_mqtt_outbox_messages", "Events the broker has not acknowledged.", [({}, mqtt.get("outbox") if on else None)]),
         gauge("pathwarden_db_size_bytes", "Size of the history.", [({}, db.get("size_bytes"))], "bytes"),
+        gauge("pathwarden_db_unflushed_traces", "Traces that wait in memory for the disk.", [({}, db.get("live"))]),
+        counter("pathwarden_db_written_bytes", "Bytes written to the disk for the history.", [({}, db.get("written_bytes"))]),
+        gauge(
+            "pathwarden_db_write_budget_bytes",
+            "Bytes a day that the history should stay below.",
+            [({}, db.get("budget_24h_bytes"))],
+            "bytes",
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pathwarden.model.instants import ClockShift
 from pathwarden.present.instants import parse_instant, rfc3339
+from pathwarden.store.blocks import unpack
 from pathwarden.store.codec import started, synced
 
 # Where an event's body has instants: by the member that holds them, '' being the body itself.
@@ -24,21 +25,7 @@ def correct(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
 
     A trace knows its monotonic start, so its instant is exact. Routes and events are moved by as much as the clock jumped.
     """
-    corrected = [
-        (mono_ns + shift.mono_offset_ns, synced(detail), number)
-        for number, detail in db.execute("SELECT t.id, t.detail FROM traces t JOIN boots b ON b.id = t.boot WHERE b.boot = ?", (boot,))
-        for was_synced, mono_ns in (started(detail),)
-        if not was_synced
-    ]
-    db.executemany("UPDATE traces SET at = ?, detail = ? WHERE id = ?", corrected)
-    db.execute(
-        "UPDATE routes SET first_at = first_at + :by WHERE first_at BETWEEN :since AND :until",
-        {"by": shift.by_ns, "since": shift.since, "until": shift.until},
-    )
-    db.execute(
-        "UPDATE routes SET last_at = last_at + :by WHERE last_at BETWEEN :since AND :until",
-        {"by": shift.by_ns, "since": shift.since, "until": shift.until},
-    )
+    corrected = correct_traces(db, boot, shift)
     events = db.execute(
         "SELECT seq, at, body FROM events WHERE clock_synced = 0 AND at BETWEEN ? AND ?", (shift.since, shift.until)
     ).fetchall()
@@ -47,6 +34,31 @@ def correct(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
         [(shift.of(at), _moved(body, shift), seq) for seq, at, body in events],
     )
     _correct_incidents(db, shift)
+    return corrected
+
+
+def correct_traces(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
+    """Correct only traces and routes, which both databases have."""
+    row = db.execute("SELECT id FROM boots WHERE boot = ?", (boot,)).fetchone()
+    if row is None:
+        return 0
+    unpack(db, row[0])
+    corrected = [
+        (mono_ns + shift.mono_offset_ns, synced(detail), number)
+        for number, detail in db.execute("SELECT id, detail FROM traces WHERE boot = ?", row)
+        for was_synced, mono_ns in (started(detail),)
+        if not was_synced
+    ]
+    db.executemany("UPDATE traces SET at = ?, detail = ? WHERE id = ?", corrected)
+    db.execute("UPDATE OR REPLACE spans SET at = at + ? WHERE at BETWEEN ? AND ?", (shift.by_ns, shift.since, shift.until))
+    db.execute(
+        "UPDATE routes SET first_at = first_at + :by WHERE first_at BETWEEN :since AND :until",
+        {"by": shift.by_ns, "since": shift.since, "until": shift.until},
+    )
+    db.execute(
+        "UPDATE routes SET last_at = last_at + :by WHERE last_at BETWEEN :since AND :until",
+        {"by": shift.by_ns, "since": shift.since, "until": shift.until},
+    )
     return len(corrected)
 
 

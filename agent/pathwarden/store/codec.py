@@ -170,6 +170,21 @@ def synced(detail: bytes) -> bytes:
     return bytes((detail[0] | _SYNCED,)) + detail[1:]
 
 
+def without_mono(detail: bytes) -> tuple[int, bytes]:
+    """A detail's monotonic start, and the rest."""
+    source = Bytes(detail)
+    source.take(1)
+    mono_ns = source.number()
+    return mono_ns, detail[:1] + detail[source.place :]
+
+
+def with_mono(rest: bytes, mono_ns: int) -> bytes:
+    """The opposite of `without_mono`."""
+    out = bytearray(rest[:1])
+    put(out, mono_ns)
+    return bytes(out) + rest[1:]
+
+
 def decode_trace(form: bytes, detail: bytes, path: Path) -> Content:
     """The opposite of `encode_trace`; round-trip times are rounded to 0.01 ms."""
     source = Bytes(detail)

@@ -1,5 +1,6 @@
 """Opening the database for writing: make it, check it, bring it up to date, and set a damaged one aside."""
 
+import hashlib
 import os
 import sqlite3
 from contextlib import suppress
@@ -16,6 +17,7 @@ _DAMAGED_KEPT = 2  # they are as large as the history, and a router's flash is s
 
 # Keys in meta.
 LIMIT_KEY = "limit_bytes"  # the writer's limit, for readers
+LIVE_KEY = "live"  # the file of the live database, for readers; not there without one
 CLEAN = "clean_end"  # there only while nobody writes
 
 
@@ -36,6 +38,11 @@ def uri_of(path: Path, mode: str) -> str:
 def archive_of(path: Path) -> Path:
     """Where a start without a history looks for one that was packed before an upgrade."""
     return path.with_name(f"{path.name}.upgrade.gz")
+
+
+def live_name(path: Path) -> str:
+    """The name of the live database of a history: several may share a folder, and a copy of a history has none."""
+    return f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}.live"
 
 
 def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
@@ -88,6 +95,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     # the folder too (sqlite.org/pragma.html#pragma_synchronous).
     db.execute("PRAGMA synchronous = EXTRA")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    db.execute("PRAGMA temp_store = MEMORY")
     migrate.migrate(db, schema)
     db.execute("DELETE FROM meta WHERE key = ?", (CLEAN,))
 

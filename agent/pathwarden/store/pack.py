@@ -29,6 +29,7 @@ MOST_BYTES = 4_000_000  # an upgrade of a Raspberry Pi carries its backup over i
 MOST_UNPACKED = 16 * MOST_BYTES
 _MARGIN = 0.95  # older traces compress a little otherwise than newer ones; with it the second attempt nearly always fits
 _CHUNK = 64 * 1024
+_COUNT = "SELECT (SELECT count(*) FROM traces) + (SELECT coalesce(sum(traces), 0) FROM blocks)"
 _MORE_ROOM = "free some, or set TMPDIR to a folder with room"
 
 
@@ -149,7 +150,7 @@ def _make_small(db: Path, copy: Path, small: Path, max_bytes: int) -> tuple[int,
                 raise OperatorError(f"the history cannot be packed in {max_bytes} bytes", "")
             share = _compress(copy, small, max_bytes)
             if share >= 1:
-                (traces,) = target.execute("SELECT count(*) FROM traces").fetchone()
+                (traces,) = target.execute(_COUNT).fetchone()
                 return traces, left_out
             limit = int(retention.used(target) * share * _MARGIN)
 

@@ -1,6 +1,11 @@
-"""Reads the history, beside the daemon or without it; never changes it."""
+"""Reads the history, beside the daemon or without it; never changes it.
+
+What the daemon has not flushed yet lies in the live database beside the lasting one. A snapshot begins with the lasting one, and then
+takes of the live one what is newer (`past`).
+"""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,70 +15,37 @@ from types import TracebackType
 from typing import Self
 
 from pathwarden.errors import OperatorError
-from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
-from pathwarden.store import migrate
+from pathwarden.model.history import DbStats, Level, OutboxRow, Route, Series, Span, StoredEvent, StoredIncident, StoredTrace
+from pathwarden.store import migrate, series
 from pathwarden.store.faults import is_unfinished, told, unreachable
-from pathwarden.store.opening import LIMIT_KEY, connect, uri_of
-from pathwarden.store.rows import EVENT, ROUTE, TRACE, Row, to_body, to_event, to_routes, to_traces
+from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, connect, live_name, uri_of
+from pathwarden.store.past import FIRST, LAST, Past, has_live
+from pathwarden.store.rows import EVENT, ROUTE, to_body, to_event, to_routes
 
 CONNECTIONS = 4  # as many threads read at once, the others wait for milliseconds; every connection has its own cache
 _CACHE_KIB = 256  # a page of traces with its path, or the newest days of a series
 _A_PAGE = 200  # traces of one step of a walk: a third of a megabyte, and milliseconds in which nobody can write
 
-# SQLite's integers end here: bounds for "no bound".
-_FIRST = -(2**63)
-_LAST = 2**63 - 1
-
-_OF_TARGET = "(SELECT id FROM targets WHERE target = :target)"
-
-_TRACE = f"{TRACE} WHERE traces.id = ?"
-_LATEST = f"{TRACE} WHERE traces.id = (SELECT latest FROM targets WHERE target = ?)"  # noqa: S608  constants only
-_TRACES = f"""{TRACE} WHERE traces.target = {_OF_TARGET} AND traces.at BETWEEN :at_from AND :at_to
-    AND (traces.at < :before_at OR (traces.at = :before_at AND traces.id < :before_id))
-    ORDER BY traces.at DESC, traces.id DESC LIMIT :limit"""
-_WALK = f"""{TRACE} WHERE traces.target = {_OF_TARGET} AND traces.at BETWEEN :after_at AND :at_to
-    AND (traces.at > :after_at OR traces.id > :after_id)
-    ORDER BY traces.at, traces.id LIMIT {_A_PAGE}"""
+_OF_TARGET = "(SELECT id FROM main.targets WHERE target = :target)"
 _EVENT_RANGE = "seq > :since AND seq < :before AND events.at BETWEEN :at_from AND :at_to"
-
-_SERIES = f"""
-    SELECT (at - :at_from) / :width AS bucket, min(rtt_min), median(rtt_median), max(rtt_max), sum(sent), sum(lost)
-    FROM traces WHERE target = {_OF_TARGET} AND at >= :at_from AND at < :at_to GROUP BY bucket"""  # noqa: S608  constants only
-# With max() SQLite takes the other columns from the row that has the maximum (sqlite.org/lang_select.html#bareagg).
-_SERIES_ROUTES = f"""
-    SELECT bucket, route_id, max(number) FROM (
-        SELECT (at - :at_from) / :width AS bucket, route, count(*) AS number
-        FROM traces WHERE target = {_OF_TARGET} AND at >= :at_from AND at < :at_to AND route IS NOT NULL GROUP BY 1, 2
-    ) JOIN routes ON routes.id = route GROUP BY bucket"""  # noqa: S608  constants only
-
+_SPANS = """
+    SELECT at, route_id FROM main.spans JOIN main.routes ON routes.id = spans.route
+    WHERE spans.target = (SELECT id FROM main.targets WHERE target = ?) AND at
+"""
 _STATS = """
-    SELECT (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size),
-        (SELECT value FROM meta WHERE key = ?), (SELECT count(*) FROM traces), (SELECT count(*) FROM paths),
-        (SELECT count(*) FROM events), (SELECT count(*) FROM outbox WHERE failed IS NULL),
-        (SELECT at FROM traces ORDER BY id LIMIT 1), (SELECT at FROM traces ORDER BY id DESC LIMIT 1)"""
+    SELECT (SELECT page_count * page_size FROM pragma_page_count('main'), pragma_page_size('main')),
+        (SELECT value FROM main.meta WHERE key = ?),
+        (SELECT count(*) FROM main.traces) + (SELECT coalesce(sum(traces), 0) FROM main.blocks), (SELECT count(*) FROM main.paths),
+        (SELECT count(*) FROM main.events), (SELECT count(*) FROM main.outbox WHERE failed IS NULL),
+        coalesce((SELECT at_from FROM main.blocks ORDER BY id LIMIT 1), (SELECT at FROM main.traces ORDER BY id LIMIT 1)),
+        coalesce((SELECT at FROM main.traces ORDER BY id DESC LIMIT 1), (SELECT at_to FROM main.blocks ORDER BY id DESC LIMIT 1)),
+        (SELECT count(*) FROM main.days)"""
+_UNFLUSHED = """
+    SELECT count(*), min(live.traces.at), max(live.traces.at) FROM live.traces JOIN live.targets AS there ON there.id = live.traces.target
+    LEFT JOIN main.targets AS here ON here.target = there.target WHERE here.latest IS NULL OR live.traces.id > here.latest"""
 
 _NS = 1_000_000_000
-_TICKS_PER_MS = 100
-
-
-class _Median:
-    """The SQL function `median`, which SQLite has not: four times as fast as the same with window functions. None if all are None."""
-
-    def __init__(self) -> None:
-        self._values: list[int] = []
-
-    def step(self, value: int | None) -> None:
-        """Take one row's value."""
-        if value is not None:
-            self._values.append(value)
-
-    def finalize(self) -> float | None:
-        """The result of a group; SQLite hands over one group after the other, so only one is held."""
-        if not self._values:
-            return None
-        self._values.sort()
-        last = len(self._values) - 1
-        return (self._values[last // 2] + self._values[(last + 1) // 2]) / 2
+_Identity = tuple[str, int, int]
 
 
 class Reader:
@@ -87,6 +59,8 @@ class Reader:
         self.path = path
         self._gate = BoundedSemaphore(CONNECTIONS)
         self._idle: list[sqlite3.Connection] = []
+        self._live_name = live_name(path)
+        self._attached: dict[int, _Identity] = {}  # the live database of a connection
         self._closed = False
         try:
             path.stat()
@@ -101,7 +75,7 @@ class Reader:
         """Close every connection; those in use close when their reading ends."""
         self._closed = True
         while self._idle:
-            self._idle.pop().close()
+            self._close(self._idle.pop())
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +87,8 @@ class Reader:
 
     def latest(self, target: str) -> StoredTrace | None:
         """The trace of a target that was written last, whatever the clock said."""
-        return self._one_trace(_LATEST, target)
+        with self._past() as past:
+            return past.latest(target)
 
     def traces(
         self,
@@ -125,41 +100,33 @@ class Reader:
         limit: int = 50,
     ) -> list[StoredTrace]:
         """Traces of a target that started in [at_from, at_to], newest start first; `before_id` pages on after that trace."""
-        with self._snapshot() as db:
-            before = (_LAST, _LAST)
+        with self._past() as past:
+            before = (LAST, LAST)
             if before_id is not None:
-                row = db.execute("SELECT at, id FROM traces WHERE id = ?", (before_id,)).fetchone()
-                if row is None:
+                found = past.find(before_id)
+                if found is None:
                     return []  # it was trimmed, and all older ones with it
-                before = row
-            values = {
-                "target": target,
-                "at_from": _FIRST if at_from is None else at_from,
-                "at_to": min(before[0], _LAST if at_to is None else at_to),
-                "before_at": before[0],
-                "before_id": before[1],
-                "limit": limit,
-            }
-            return to_traces(db, db.execute(_TRACES, values))
+                before = (found[1].at, before_id)
+            return past.newest(target, FIRST if at_from is None else at_from, LAST if at_to is None else at_to, before, limit)
 
     def walk(self, target: str, *, at_from: int | None = None, at_to: int | None = None) -> Iterator[StoredTrace]:
         """All traces of a target that started in [at_from, at_to], oldest start first, few of them in memory at once.
 
         Each page is read as it is then: what is written or trimmed meanwhile further on is seen so.
         """
-        values = {"target": target, "after_at": _FIRST if at_from is None else at_from, "after_id": _FIRST}
-        values["at_to"] = _LAST if at_to is None else at_to
+        after = (FIRST if at_from is None else at_from, FIRST)
         while True:
-            with self._snapshot() as db:
-                page = to_traces(db, db.execute(_WALK, values))
+            with self._past() as past:
+                page = past.oldest(target, LAST if at_to is None else at_to, after, _A_PAGE)
             yield from page
             if len(page) < _A_PAGE:
                 return
-            values |= {"after_at": page[-1].trace.at, "after_id": page[-1].trace_id}
+            after = (page[-1].trace.at, page[-1].trace_id)
 
     def trace(self, trace_id: int) -> StoredTrace | None:
         """One trace."""
-        return self._one_trace(_TRACE, trace_id)
+        with self._past() as past:
+            return past.trace(trace_id)
 
     def trace_at(self, target: str, at: int) -> StoredTrace | None:
         """The trace in force at an instant: the newest that started at or before it."""
@@ -169,14 +136,37 @@ class Reader:
 
     def routes(self, target: str) -> list[Route]:
         """All routes of a target that some kept trace followed, most time first."""
-        with self._snapshot() as db:
-            rows = db.execute(f"{ROUTE} WHERE targets.target = ? ORDER BY held_s DESC, route_id", (target,))
-            return to_routes(db, rows)
+        with self._past() as past:
+            found = self._routes(past, "targets.target", target)
+        return sorted(found, key=lambda route: (-route.held_s, route.route_id))
 
     def route(self, route_id: str) -> Route | None:
         """One route."""
-        with self._snapshot() as db:
-            return next(iter(to_routes(db, db.execute(f"{ROUTE} WHERE route_id = ?", (route_id,)))), None)
+        with self._past() as past:
+            return next(iter(self._routes(past, "route_id", route_id)), None)
+
+    def path_at(self, target: str, at: int) -> Route | None:
+        """The route that a target's traces followed at an instant; None if none was known yet. Known longer than the traces are."""
+        with self._past() as past:
+            row = past.db.execute(f"{_SPANS} <= ? ORDER BY at DESC LIMIT 1", (target, at)).fetchone()
+            return next(iter(self._routes(past, "route_id", row[1])), None) if row else None
+
+    def spans(self, target: str, at_from: int, at_to: int) -> list[Span]:
+        """Which routes a target's traces followed in [at_from, at_to], oldest first; the first is that in force when it began."""
+        with self._past() as past:
+            before = past.db.execute(f"{_SPANS} <= ? ORDER BY at DESC LIMIT 1", (target, at_from)).fetchall()
+            return [
+                Span(*row) for row in before + past.db.execute(f"{_SPANS} > ? AND at <= ? ORDER BY at", (target, at_from, at_to)).fetchall()
+            ]
+
+    def shares(self, target: str, at_from: int, at_to: int) -> dict[str, int]:
+        """How many seconds of [at_from, at_to] a target's traces followed each route, most first; what came before is not counted."""
+        spans = self.spans(target, at_from, at_to)
+        ends = [span.at for span in spans[1:]] + [at_to]
+        shares: dict[str, int] = {}
+        for span, end in zip(spans, ends, strict=True):
+            shares[span.route_id] = shares.get(span.route_id, 0) + end - max(span.at, at_from)
+        return {route_id: held_ns // _NS for route_id, held_ns in sorted(shares.items(), key=lambda share: -share[1])}
 
     # Events
 
@@ -200,10 +190,10 @@ class Reader:
         order = "DESC" if since_seq is None else "ASC"
         values = {
             "target": target,
-            "since": _FIRST if since_seq is None else since_seq,
-            "before": _LAST if before_seq is None else before_seq,
-            "at_from": _FIRST if at_from is None else at_from,
-            "at_to": _LAST if at_to is None else at_to,
+            "since": FIRST if since_seq is None else since_seq,
+            "before": LAST if before_seq is None else before_seq,
+            "at_from": FIRST if at_from is None else at_from,
+            "at_to": LAST if at_to is None else at_to,
             "limit": limit,
         }
         with self._snapshot() as db:
@@ -249,27 +239,18 @@ class Reader:
     # The rest
 
     def series(self, target: str, at_from: int, at_to: int, points: int) -> Series:
-        """Samples of [at_from, at_to) in at most `points` equal buckets of whole seconds, computed in SQL.
+        """Samples of [at_from, at_to) in at most `points` equal buckets of whole seconds.
 
         Empty buckets are there too, with nothing sent. The median is the median of the traces' medians. A trace that did not reach
-        its destination counts the probes of its last hop as lost.
+        its destination counts the probes of its last hop as lost. Where only hours or days are still known, no bucket is shorter.
         """
-        seconds = max(1, -(-(at_to - at_from) // (points * _NS)))
-        values = {"target": target, "at_from": at_from, "at_to": at_to, "width": seconds * _NS}
-        with self._snapshot() as db:
-            samples: dict[int, Row] = {row[0]: row[1:] for row in db.execute(_SERIES, values)}
-            routes: dict[int, str] = {row[0]: row[1] for row in db.execute(_SERIES_ROUTES, values)}
-        buckets = range(-(-(at_to - at_from) // (seconds * _NS)))
-        rows = [samples.get(bucket, (None, None, None, 0, 0)) for bucket in buckets]
-        return Series(
-            at_s=[at_from // _NS + bucket * seconds for bucket in buckets],
-            rtt_min_ms=[_ms(row[0]) for row in rows],
-            rtt_median_ms=[_ms(row[1]) for row in rows],
-            rtt_max_ms=[_ms(row[2]) for row in rows],
-            sent=[row[3] for row in rows],
-            lost=[row[4] for row in rows],
-            routes=[routes.get(bucket) for bucket in buckets],
-        )
+        with self._past() as past:
+            return series.series(past, target, at_from, at_to, points)
+
+    def levels(self, target: str, at_from: int, at_to: int) -> list[Level]:
+        """What is left of a target's older traces: hours, and days before those, that touch [at_from, at_to), oldest first."""
+        with self._past() as past:
+            return series.levels(past, target, at_from, at_to)
 
     def notes(self, prefix: str) -> dict[str, str]:
         """The notes about this database (`Writer.meta_set`) whose keys begin so, by the rest of the key."""
@@ -279,30 +260,46 @@ class Reader:
 
     def states(self) -> dict[str, str]:
         """Each target's state machine as JSON text."""
-        with self._snapshot() as db:
-            return dict(db.execute("SELECT targets.target, state FROM states JOIN targets ON targets.id = states.target").fetchall())
+        return self._newest("SELECT targets.target, state, stamp FROM {0}.states JOIN {0}.targets ON targets.id = states.target")
 
     def tellings(self) -> dict[str, str]:
         """What is told of each target, as it stands, as JSON text; '' is the agent's own."""
-        with self._snapshot() as db:
-            return dict(db.execute("SELECT target, state FROM telling").fetchall())
+        return self._newest("SELECT target, state, stamp FROM {0}.telling")
 
     def stats(self) -> DbStats:
         """Sizes and counts; `outbox` without failed ones, oldest and newest by order of writing."""
         with self._snapshot() as db:
-            size, limit, traces, paths, events, outbox, oldest, newest = db.execute(_STATS, (LIMIT_KEY,)).fetchone()
+            size, limit, traces, paths, events, outbox, oldest, newest, days = db.execute(_STATS, (LIMIT_KEY,)).fetchone()
+            live, first, last = db.execute(_UNFLUSHED).fetchone() if has_live(db) else (0, None, None)
             schema = migrate.check(db, self.path)
-        return DbStats(str(self.path), size, int(limit), schema, traces, paths, events, outbox, oldest, newest)
+        oldest = first if oldest is None else oldest
+        newest = newest if last is None else last
+        return DbStats(str(self.path), size, int(limit), schema, traces + live, paths, events, outbox, oldest, newest, live, days)
 
-    def _one_trace(self, statement: str, value: object) -> StoredTrace | None:
-        with self._snapshot() as db:
-            return next(iter(to_traces(db, db.execute(statement, (value,)))), None)
+    def _newest(self, statement: str) -> dict[str, str]:
+        """Names and texts, of both databases the one with the greater stamp."""
+        with self._past() as past:
+            rows = [row for schema in past.schemas() for row in past.db.execute(statement.format(schema))]
+        return {name: text for name, text, _ in sorted(rows, key=lambda row: row[2])}
+
+    def _routes(self, past: Past, column: str, value: str) -> list[Route]:
+        found = [
+            row
+            for meanings, schema in past.places()
+            for row in to_routes(meanings, past.db.execute(f"{ROUTE.format(schema)} WHERE {column} = ?", (value,)))
+        ]
+        return list({route.route_id: route for _, route in sorted(found, key=lambda row: row[0])}.values())
 
     # Connections
 
     @contextmanager
+    def _past(self) -> Iterator[Past]:
+        with self._snapshot() as db:
+            yield Past(db)
+
+    @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one state of the database for as long as it is used."""
+        """A connection that sees one state of the history for as long as it is used."""
         with self._gate, told(self.path):
             try:
                 db = self._idle.pop()
@@ -310,13 +307,14 @@ class Reader:
                 db = self._connect()
             try:
                 self._begin(db)
+                self._follow_live(db)
                 yield db
                 db.execute("ROLLBACK")
             except BaseException:
-                db.close()
+                self._close(db)
                 raise
             if self._closed:
-                db.close()
+                self._close(db)
             else:
                 self._idle.append(db)
 
@@ -328,11 +326,14 @@ class Reader:
             db.execute("ROLLBACK")
             # Only now: a PRAGMA reads the schema, and that must find an unfinished write undone.
             db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            db.create_aggregate("median", 1, _Median)  # type: ignore[arg-type]  # the stub knows whole numbers only
         except BaseException:
             db.close()
             raise
         return db
+
+    def _close(self, db: sqlite3.Connection) -> None:
+        self._attached.pop(id(db), None)
+        db.close()
 
     def _check(self, db: sqlite3.Connection) -> None:
         if migrate.check(db, self.path) < migrate.newest():
@@ -349,6 +350,20 @@ class Reader:
             self._undo_unfinished()
             _begin(db)
 
+    def _follow_live(self, db: sqlite3.Connection) -> None:
+        """Attach the live database that there is now, and take its snapshot after that of the lasting one."""
+        there = _live(db, self._live_name)
+        if there != self._attached.get(id(db)):
+            db.execute("ROLLBACK")
+            if has_live(db):
+                db.execute("DETACH live")
+            self._attached.pop(id(db), None)
+            if there is not None and _attach(db, there[0]):
+                self._attached[id(db)] = there
+            self._begin(db)
+        if id(db) in self._attached:
+            db.execute("SELECT 1 FROM live.sqlite_schema").fetchone()
+
     def _undo_unfinished(self) -> None:
         db = connect(uri_of(self.path, "rw"))
         try:
@@ -359,8 +374,32 @@ class Reader:
 
 def _begin(db: sqlite3.Connection) -> None:
     db.execute("BEGIN")
-    db.execute("SELECT 1 FROM sqlite_schema").fetchone()  # only now does SQLite take the lock
+    db.execute("SELECT 1 FROM main.sqlite_schema").fetchone()  # only now does SQLite take the lock
 
 
-def _ms(ticks: float | None) -> float | None:
-    return None if ticks is None else ticks / _TICKS_PER_MS
+def _live(db: sqlite3.Connection, name: str) -> _Identity | None:
+    """The live database that the writer has named, if its file is there, and which file that is."""
+    row = db.execute("SELECT value FROM main.meta WHERE key = ?", (LIVE_KEY,)).fetchone()
+    if row is None or not row[0].endswith(f"/{name}"):
+        return None  # or this is a copy, and the live database that of another
+    try:
+        file = os.stat(row[0])  # noqa: PTH116 - Path would be made of it at every reading
+    except OSError:
+        return None
+    return row[0], file.st_dev, file.st_ino
+
+
+def _attach(db: sqlite3.Connection, path: str) -> bool:
+    """Attach a live database; False if it cannot be read, or is only just being made."""
+    try:
+        db.execute("ATTACH ? AS live", (uri_of(Path(path), "ro"),))
+    except sqlite3.Error:
+        return False
+    try:
+        (schema,) = db.execute("PRAGMA live.user_version").fetchone()
+    except sqlite3.Error:
+        schema = 0
+    if schema != migrate.newest():
+        db.execute("DETACH live")
+        return False
+    return True

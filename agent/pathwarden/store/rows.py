@@ -3,60 +3,137 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pathwarden.model.history import Route, StoredEvent, StoredTrace
 from pathwarden.model.probe import PLAIN, Extra, Flow, Method
 from pathwarden.model.trace import KernelRoute, Path, Trace
+from pathwarden.store.blocks import Head
 from pathwarden.store.codec import decode_hops, decode_trace
 
 Row = tuple[Any, ...]
 
-# CROSS JOIN keeps the order of the tables: SQLite's planner must start from the index on traces, whatever the sizes of the others.
-TRACE = """
-    SELECT traces.id, targets.target, traces.at, paths.path_id, paths.hops, routes.route_id, forms.form, traces.detail,
-        flows.address, flows.source, flows.transport, kernel_routes.device, kernel_routes.source, kernel_routes.gateway,
-        kernel_routes.route_table, flows.af, flows.method, flows.src, flows.dst, flows.sport, flows.dport, flows.tos, flows.label,
-        flows.size, flows.extra
-    FROM traces
-    CROSS JOIN targets ON targets.id = traces.target
-    CROSS JOIN flows ON flows.id = traces.flow
-    CROSS JOIN paths ON paths.id = traces.path
-    CROSS JOIN forms ON forms.id = traces.form
-    LEFT JOIN kernel_routes ON kernel_routes.id = flows.kernel_route
-    LEFT JOIN routes ON routes.id = traces.route
+# CROSS JOIN keeps the order of the tables: SQLite's planner must start from what is asked for, whatever the sizes of the others.
+_FLOW = """
+    SELECT targets.target, flows.address, flows.source, transport, kernel_routes.device, kernel_routes.source, gateway, route_table,
+        af, method, src, dst, sport, dport, tos, label, size, extra
+    FROM {0}.flows CROSS JOIN {0}.targets ON targets.id = flows.target
+    LEFT JOIN {0}.kernel_routes ON kernel_routes.id = flows.kernel_route WHERE flows.id = ?
 """
 ROUTE = """
-    SELECT route_id, targets.target, label, address, epoch, hops, length, first_at, last_at, held_s, traces, rtt_ms, loss_pct
-    FROM routes JOIN targets ON targets.id = routes.target
+    SELECT route_id, targets.target, label, address, epoch, hops, length, first_at, last_at, held_s, traces, rtt_ms, loss_pct, stamp
+    FROM {0}.routes JOIN {0}.targets ON targets.id = routes.target
 """
-EVENT = "SELECT seq, event_id, targets.target, event_type, at, body FROM events CROSS JOIN targets ON targets.id = events.target"
+EVENT = "SELECT seq, event_id, targets.target, event_type, at, body FROM main.events CROSS JOIN main.targets ON targets.id = events.target"
 
 
-class Addresses:
-    """Addresses by number, read once each; good for one snapshot."""
+class Content(NamedTuple):
+    """What the numbers of a trace's row mean."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    target: str
+    address: str
+    source: str
+    transport: str
+    kernel_route: KernelRoute | None
+    flow: Flow
+    path_id: str
+    path: Path
+    form: bytes
+    route_id: str | None
+    boot: str
+
+
+class Meanings:
+    """What the numbers in one database (`main`, or `live` beside it) mean, read once each; good for one snapshot."""
+
+    def __init__(self, db: sqlite3.Connection, schema: str = "main") -> None:
         self._db = db
-        self._known: dict[int, str] = {}
+        self._schema = schema
+        self._known: dict[tuple[str, int], Any] = {}
 
-    def __call__(self, number: int) -> str:
+    def content(self, head: Head) -> Content:
+        """What a row means."""
+        target, address, source, transport, kernel_route, flow = self._one("flow", head.flow)
+        path_id, path = self._one("path", head.path)
+        route_id = None if head.route is None else self.route_id(head.route)
+        form, boot = self._one("form", head.form), self._one("boot", head.boot)
+        return Content(target, address, source, transport, kernel_route, flow, path_id, path, form, route_id, boot)
+
+    def trace(self, head: Head) -> StoredTrace:
+        """The trace of a row."""
+        told = self.content(head)
+        kept = decode_trace(told.form, head.detail, told.path)
+        trace = Trace(
+            target=told.target,
+            address=told.address,
+            flow=told.flow,
+            source=told.source,
+            kernel_route=told.kernel_route,
+            transport=told.transport,
+            at=head.at,
+            **kept._asdict(),
+        )
+        return StoredTrace(head.id, told.path_id, told.route_id, trace)
+
+    def address(self, number: int) -> str:
         """The address with this number."""
-        if number not in self._known:
-            (self._known[number],) = self._db.execute("SELECT address FROM addresses WHERE id = ?", (number,)).fetchone()
-        return self._known[number]
+        return str(self._one("address", number))
+
+    def route_id(self, number: int) -> str | None:
+        """The route's name; None if it is not kept any more."""
+        found: str | None = self._one("route", number)
+        return found
+
+    def hops(self, data: bytes) -> tuple[tuple[str, ...], ...]:
+        """The responders of a path or route."""
+        return decode_hops(data, self.address)
+
+    def _one(self, what: str, number: int) -> Any:  # noqa: ANN401  each kind its own
+        if (what, number) not in self._known:
+            self._known[what, number] = getattr(self, f"_read_{what}")(number)
+        return self._known[what, number]
+
+    def _row(self, columns: str, table: str, number: int) -> Row | None:
+        statement = f"SELECT {columns} FROM {self._schema}.{table} WHERE id = ?"  # noqa: S608  names of ours
+        row: Row | None = self._db.execute(statement, (number,)).fetchone()
+        return row
+
+    def _value(self, column: str, table: str, number: int) -> Any:  # noqa: ANN401  each column its own
+        row = self._row(column, table, number)
+        return None if row is None else row[0]
+
+    def _read_flow(self, number: int) -> Row:
+        row = self._db.execute(_FLOW.format(self._schema), (number,)).fetchone()
+        target, address, source, transport, device, *rest = row
+        kernel_route = None if device is None else KernelRoute(device, *rest[:3])
+        af, method, *more = rest[3:-1]
+        return target, address, source, transport, kernel_route, Flow(af, Method(method), *more)._replace(extra=_extra(rest[-1]))
+
+    def _read_path(self, number: int) -> tuple[str, Path]:
+        path_id, hops = self._row("path_id, hops", "paths", number) or ("", b"")
+        return path_id, Path(self.hops(hops))
+
+    def _read_form(self, number: int) -> bytes:
+        return bytes(self._value("form", "forms", number))
+
+    def _read_boot(self, number: int) -> str:
+        return str(self._value("boot", "boots", number))
+
+    def _read_route(self, number: int) -> str | None:
+        found: str | None = self._value("route_id", "routes", number)
+        return found
+
+    def _read_address(self, number: int) -> str:
+        return str(self._value("address", "addresses", number))
 
 
-def to_traces(db: sqlite3.Connection, rows: Iterable[Row]) -> list[StoredTrace]:
-    """Rows of `TRACE`."""
-    addresses = Addresses(db)
-    return [_to_trace(row, addresses) for row in rows]
-
-
-def to_routes(db: sqlite3.Connection, rows: Iterable[Row]) -> list[Route]:
-    """Rows of `ROUTE`."""
-    addresses = Addresses(db)
-    return [_to_route(row, addresses) for row in rows]
+def to_routes(meanings: Meanings, rows: Iterable[Row]) -> list[tuple[int, Route]]:
+    """Rows of `ROUTE`, each with its stamp."""
+    found = []
+    for row in rows:
+        route_id, target, label, address, epoch, hops, *figures, stamp = row
+        found.append((stamp, Route(route_id, target, label, address, epoch, meanings.hops(hops), *figures)))
+    return found
 
 
 def to_event(row: Row) -> StoredEvent:
@@ -82,26 +159,3 @@ def _extra(text: str) -> Extra:
         return PLAIN
     values = json.loads(text)
     return Extra(**values | {"tcp_options": bytes.fromhex(values["tcp_options"]), "gateways": tuple(values["gateways"])})
-
-
-def _to_trace(row: Row, addresses: Addresses) -> StoredTrace:
-    trace_id, target, at, path_id, hops, route_id, form, detail, address, source, transport, *rest = row
-    device, *more_kernel_route = rest[:4]
-    af, method, *more_flow = rest[4:-1]
-    kept = decode_trace(form, detail, Path(decode_hops(hops, addresses)))
-    trace = Trace(
-        target=target,
-        address=address,
-        flow=Flow(af, Method(method), *more_flow)._replace(extra=_extra(rest[-1])),
-        source=source,
-        kernel_route=None if device is None else KernelRoute(device, *more_kernel_route),
-        transport=transport,
-        at=at,
-        **kept._asdict(),
-    )
-    return StoredTrace(trace_id, path_id, route_id, trace)
-
-
-def _to_route(row: Row, addresses: Addresses) -> Route:
-    route_id, target, label, address, epoch, hops, *figures = row
-    return Route(route_id, target, label, address, epoch, decode_hops(hops, addresses), *figures)

@@ -1,70 +1,31 @@
-"""Writes the history: the only writing connection, used by one thread."""
+"""Writes the history: the only writing connections, used by one thread."""
 
-import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
-from pathwarden.model.history import Event, Record, Route
+from pathwarden.errors import OperatorError
+from pathwarden.model.history import Record
 from pathwarden.model.instants import ClockShift
-from pathwarden.model.trace import KernelRoute, Trace
-from pathwarden.model.trace import Path as SeenPath
 from pathwarden.store import clock, retention
-from pathwarden.store.codec import encode_hops, encode_trace, ticks
+from pathwarden.store.blocks import DAY_NS
+from pathwarden.store.budget import A_DAY, Budget
 from pathwarden.store.faults import StoreError, is_damage, told
-from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, archive_of, close_after_writing, open_for_writing
-from pathwarden.store.rows import extra_text
+from pathwarden.store.live import Live, Numbered, last_number, put_record
+from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, PAGE_SIZE, archive_of, close_after_writing, open_for_writing
+from pathwarden.store.tables import Tables
 
-_REMEMBERED = 2000  # rows whose numbers are known without asking, some 300 kB: nearly all of a trace's are those of the trace before
+FLUSH_S = 900  # how long samples stay off the flash
+STATES_S = 4 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
 
-# A row by its content, and how to add it; the parameters are the same.
-_Pair = tuple[str, str]
-_ADDRESS: _Pair = ("SELECT id FROM addresses WHERE address = ?", "INSERT INTO addresses (address) VALUES (?)")
-_TARGET: _Pair = ("SELECT id FROM targets WHERE target = ?", "INSERT INTO targets (target) VALUES (?)")
-_BOOT: _Pair = ("SELECT id FROM boots WHERE boot = ?", "INSERT INTO boots (boot) VALUES (?)")
-_KERNEL_ROUTE: _Pair = (
-    "SELECT id FROM kernel_routes WHERE device = ? AND source = ? AND gateway = ? AND route_table = ?",
-    "INSERT INTO kernel_routes (device, source, gateway, route_table) VALUES (?, ?, ?, ?)",
-)
-_PATH: _Pair = ("SELECT id FROM paths WHERE path_id = ? AND hops = ?", "INSERT INTO paths (path_id, hops) VALUES (?, ?)")
-_FORM: _Pair = ("SELECT id FROM forms WHERE form = ?", "INSERT INTO forms (form) VALUES (?)")
-_FLOW: _Pair = (
-    """
-    SELECT id FROM flows WHERE target = ? AND address = ? AND source = ? AND transport = ? AND kernel_route IS ? AND af = ?
-        AND method = ? AND src = ? AND dst = ? AND sport = ? AND dport = ? AND tos = ? AND label = ? AND size = ?
-        AND extra = ?
-    """,
-    """
-    INSERT INTO flows (target, address, source, transport, kernel_route, af, method, src, dst, sport, dport, tos, label, size, extra)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    """,
-)
-
-_PUT_ROUTE = """
-    INSERT INTO routes (route_id, target, label, address, epoch, hops, length, first_at, last_at, held_s, traces, rtt_ms, loss_pct)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (route_id) DO UPDATE SET
-        target = excluded.target, label = excluded.label, address = excluded.address, epoch = excluded.epoch, hops = excluded.hops,
-        length = excluded.length, first_at = excluded.first_at, last_at = excluded.last_at, held_s = excluded.held_s,
-        traces = excluded.traces, rtt_ms = excluded.rtt_ms, loss_pct = excluded.loss_pct
-"""
-_PUT_TRACE = """
-    INSERT INTO traces (target, at, flow, path, form, route, boot, rtt_min, rtt_median, rtt_max, sent, lost, detail)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_PUT_EVENT = """
-    INSERT INTO events (event_id, target, change_no, event_type, severity, notify, at, clock_synced, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_PUT_STATE = "INSERT INTO states (target, state) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET state = excluded.state"
-_PUT_TELLING = "INSERT INTO telling (target, state) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET state = excluded.state"
-_PUT_INCIDENT = """
-    INSERT INTO incidents (incident_id, opened_at, closed_at, body) VALUES (?, ?, ?, ?)
-    ON CONFLICT (incident_id) DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at, body = excluded.body
+_FOLLOWED = """
+    SELECT route_id FROM spans JOIN routes ON routes.id = spans.route
+    WHERE spans.target = (SELECT id FROM targets WHERE target = ?) ORDER BY at DESC LIMIT 1
 """
 _DROP_SENDINGS = """
     DELETE FROM outbox WHERE seq IN (
@@ -72,51 +33,117 @@ _DROP_SENDINGS = """
         ORDER BY failed IS NULL, severity <> 'info', seq LIMIT max(0, (SELECT count(*) FROM outbox) - ?)
     )
 """
-_PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 class Writer:
     """The history open for writing; a context manager. Implements `protocols.HistoryWriter`.
 
-    `max_mb` bounds the file in millions of bytes, `boot_id` names this run of the machine, from which `mono_ns` counts. `notice` is
-    what the operator must be told about the opening, '' if nothing; `remark` is for the log. If there is no history but an archive
-    that an upgrade brought, that is read back first. Opening raises `OperatorError`; every method raises `StoreError`
+    `max_mb` bounds the file in millions of bytes, `boot_id` names this run of the machine, from which `mono_ns` counts. With `live_dir`,
+    a folder that is memory, samples wait there for `flush`; events, changes of path and the outbox go to the lasting file at once, with
+    all of their target. Without it, or if it cannot be used, everything goes to the lasting file at once. Without `aging` traces stay
+    traces however old they are.
+
+    `notice` is what the operator must be told about the opening, '' if nothing; `remark` is for the log. If there is no history but an
+    archive that an upgrade brought, that is read back first. Opening raises `OperatorError`; every method raises `StoreError`
     when the disk or another process does not let it work: then nothing was written, and it may be tried again.
     """
 
-    def __init__(self, path: Path, *, max_mb: int, boot_id: str) -> None:
+    def __init__(self, path: Path, *, max_mb: int, boot_id: str, live_dir: Path | None = None, aging: bool = True) -> None:
         self.path = path
+        self.budget = Budget(path)
         self._boot_id = boot_id
+        self._aging = aging
         self._damaged = False
-        self._known: dict[tuple[object, ...], int] = {}
+        self._closed = False
         self._limit = retention.pages(max_mb * 1_000_000)
+        self._live: Live | None = None
+        self._dropped = 0
+        self._followed: dict[str, str | None] = {}
+        self._now: int | None = None
+        self._aged: int | None = None
+        self._states_at = time.monotonic()
         notice, self.remark = _read_back(path)
         self._db, of_opening = open_for_writing(path)
+        self._tables = Tables(self._db)
         self.notice = notice or of_opening
         try:
+            if live_dir is not None:
+                self._open_live(live_dir)
+            self._name_live()
             self.trim()
             if self.meta_get(LIMIT_KEY) != str(max_mb * 1_000_000):
                 self.meta_set(LIMIT_KEY, str(max_mb * 1_000_000))
+            self._next = 1 + max(last_number(self._db), 0 if self._live is None else last_number(self._live.db))
         except BaseException:
+            self._close_live(empty=False)
             self._db.close()
             raise
 
+    @property
+    def live_path(self) -> Path | None:
+        """Where samples wait; None if they are written through."""
+        return None if self._live is None else self._live.path
+
+    @property
+    def dropped(self) -> int:
+        """Traces that found no place any more while the lasting file could not be written."""
+        return self._dropped + (0 if self._live is None else self._live.dropped)
+
+    def place(self) -> dict[str, object]:
+        """Where it lies and what it costs there, for the agent's `info`: any thread may ask."""
+        try:
+            disk = os.statvfs(self.path)
+            free: int | None = disk.f_bavail * disk.f_frsize
+        except OSError:
+            free = None
+        return {
+            "live_path": None if self._live is None else str(self._live.path),
+            "free_bytes": free,
+            "written_bytes": self.budget.total,
+            "written_24h_bytes": self.budget.last_day(),
+            "budget_24h_bytes": A_DAY,
+        }
+
     def save(self, records: Sequence[Record]) -> None:
-        """Write finished traces, routes, states, events and incidents in one transaction; an event that is there already stays as it is."""
+        """Write finished traces, routes, states, events and incidents: those with events, and what goes with them, in one transaction.
+
+        An event that is there already stays as it is.
+        """
+        numbered = list(enumerate(records, self._next))
+        self._next += len(numbered)
+        if self._live is not None:
+            urgent = {tid for record in records if self._is_urgent(record) for tid in touched(record)}
+            at_once = {number: self._is_urgent(record) or record.tid in urgent for number, record in numbered}
+            if any(at_once.values()):
+                self._save_with_room([each for each in numbered if at_once[each[0]]], urgent)
+            numbered = [each for each in numbered if not at_once[each[0]]]
+        if numbered:
+            self._save_rest(numbered)
+        rights = [record.trace.at for record in records if record.trace is not None and record.trace.clock_synced]
+        self._now = max(rights, default=self._now)
+        for record in records:
+            if record.route is not None:
+                self._followed[record.tid] = record.route.route_id
+        self._look_after_age()
+
+    def flush(self, *, everything: bool = False) -> int:
+        """Write what waits in the live database to the lasting one; how many traces.
+
+        What was noted with a clock that is not known to be right waits on; with `everything` it does not, and states go, too.
+        """
+        if self._live is None:
+            return 0
+        states = everything or time.monotonic() >= self._states_at + STATES_S
         with told(self.path):
-            high = retention.is_high(self._db, self._limit)
-        if high:
-            self.trim()
-        for share in retention.SHARES:
-            try:
-                self._save(records)
-            except StoreError as error:
-                if error.code != sqlite3.SQLITE_FULL or not self._disk_has_room():
-                    raise
-                self.trim(share)
-            else:
-                return
-        self._save(records)
+            flushed = dict(self._db.execute("SELECT target, latest FROM targets WHERE latest IS NOT NULL"))
+        self._live.drop(flushed)
+        self._make_room()
+        with self._transaction():
+            copied = self._live.copy(self._tables, None, states=states, unsynced=everything)
+        if states:
+            self._states_at = time.monotonic()
+        self._pack()
+        return copied
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
         """The broker has these events; take them out of the outbox."""
@@ -136,7 +163,11 @@ class Writer:
     def correct_clock(self, shift: ClockShift) -> int:
         """The clock became right: correct what this boot noted before, and mark it as right; how many traces that were."""
         with self._transaction():
-            return clock.correct(self._db, self._boot_id, shift)
+            corrected = clock.correct(self._db, self._boot_id, shift)
+        if self._live is not None:
+            with self._live.transaction():
+                corrected += clock.correct_traces(self._live.db, self._boot_id, shift)
+        return corrected
 
     def meta_get(self, key: str) -> str | None:
         """A note about this database, None if there is none; `database_id` names the database itself."""
@@ -147,20 +178,30 @@ class Writer:
     def meta_set(self, key: str, value: str) -> None:
         """Write or replace a note about this database."""
         with self._transaction():
-            self._db.execute(_PUT_META, (key, value))
+            self._tables.put_meta(key, value)
 
     def trim(self, share: float = retention.LOW) -> int:
         """Leave at most `share` of the limit in use, oldest go first (see `retention`); how many traces and events went.
 
         `save` calls it when needed.
         """
-        self._known.clear()  # what no trace refers to goes
+        self._tables.forget()  # what no trace refers to goes
         with told(self.path):
             return retention.trim(self._db, self._limit, share, self._transaction)
 
     def close(self) -> None:
-        """Close the history; a second time does nothing."""
-        close_after_writing(self._db, clean=not self._damaged)
+        """Write what waits and close the history; a second time does nothing. Raises `StoreError` if it could not be written."""
+        if self._closed:
+            return
+        self._closed = True
+        flushed = False
+        try:
+            if not self._damaged:
+                self.flush(everything=True)
+                flushed = True
+        finally:
+            self._close_live(empty=flushed)
+            close_after_writing(self._db, clean=not self._damaged)
 
     def __enter__(self) -> Self:
         return self
@@ -173,102 +214,132 @@ class Writer:
         with told(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                pages = self._pages()
                 yield
+                self.budget.spend(self._pages() - pages)
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                self._known.clear()
+                self._tables.forget()
                 self._damaged = self._damaged or is_damage(error)
                 raise
             finally:
                 # Some errors have rolled back already; a commit that met a reader has not.
                 if self._db.in_transaction:
-                    self._known.clear()
+                    self._tables.forget()
                     self._db.execute("ROLLBACK")
+
+    def _pages(self) -> int:
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        return int(pages)
+
+    def _open_live(self, folder: Path) -> None:
+        with told(self.path):
+            (targets,) = self._db.execute("SELECT count(*) FROM targets").fetchone()
+        try:
+            self._live = Live(folder, self.path, self.meta_get("database_id") or "", new=not targets)
+        except OperatorError as error:
+            self._say_through(error)
+
+    def _say_through(self, error: OperatorError) -> None:
+        self.notice = self.notice or f"samples are written to {self.path.parent} at once, not every few minutes: {error}"
+
+    def _name_live(self) -> None:
+        """Tell readers where the live database lies."""
+        with told(self.path):
+            if self._live is None:
+                self._db.execute("DELETE FROM meta WHERE key = ?", (LIVE_KEY,))
+            elif self.meta_get(LIVE_KEY) != str(self._live.path):
+                self.meta_set(LIVE_KEY, str(self._live.path))
+
+    def _close_live(self, *, empty: bool) -> None:
+        if self._live is not None:
+            self._live.close(empty=empty)
+
+    def _is_urgent(self, record: Record) -> bool:
+        if record.events or record.incidents:
+            return True
+        if record.trace is None or record.route is None:
+            return False
+        if record.tid not in self._followed:
+            with told(self.path):
+                row = self._db.execute(_FOLLOWED, (record.tid,)).fetchone()
+            self._followed[record.tid] = row and row[0]
+        return self._followed[record.tid] != record.route.route_id
+
+    def _save_rest(self, records: Sequence[Numbered]) -> None:
+        """Write what may wait."""
+        if self._live is not None:
+            try:
+                self._live.save(records, self._boot_id)
+            except OperatorError as error:
+                self._write_through(error)
+            else:
+                return
+        self._save_with_room(records, ())
+        self._pack()
+
+    def _pack(self) -> None:
+        with told(self.path):
+            retention.pack(self._db, self._transaction)
+
+    def _write_through(self, error: OperatorError) -> None:
+        """The live database cannot be written any more: do without."""
+        live = self._live
+        if live is None:
+            return
+        with self._transaction():
+            live.copy(self._tables, None, states=True, unsynced=True)
+        self._live, self._dropped = None, self._dropped + live.dropped
+        live.close(empty=True)
+        self._say_through(error)
+        self._name_live()
+
+    def _look_after_age(self) -> None:
+        """Once a day, by a clock that is right, turn what is old into figures."""
+        if self._aging and self._now is not None and self._now // DAY_NS != self._aged:
+            with told(self.path):
+                retention.age(self._db, self._now, self._transaction)
+            self._tables.forget()
+            self._aged = self._now // DAY_NS
+
+    def _make_room(self) -> None:
+        with told(self.path):
+            high = retention.is_high(self._db, self._limit)
+        if high:
+            self.trim()
+
+    def _save_with_room(self, records: Sequence[Numbered], tids: Collection[str]) -> None:
+        """Write to the lasting file, with all that waits of some targets; what is old makes room."""
+        self._make_room()
+        for share in retention.SHARES:
+            try:
+                self._save(records, tids)
+            except StoreError as error:
+                if error.code != sqlite3.SQLITE_FULL or not self._disk_has_room():
+                    raise
+                self.trim(share)
+            else:
+                return
+        self._save(records, tids)
 
     def _disk_has_room(self) -> bool:
         """Whether the file could grow to its limit: if so, it was the limit that it met, not the end of the disk."""
         disk = os.statvfs(self.path)
         return disk.f_bavail * disk.f_frsize >= self._limit * PAGE_SIZE - self.path.stat().st_size
 
-    def _save(self, records: Sequence[Record]) -> None:
+    def _save(self, records: Sequence[Numbered], tids: Collection[str]) -> None:
         with self._transaction():
-            boot = self._number(_BOOT, self._boot_id)
-            for record in records:
-                if record.tid:
-                    self._put_measured(record, boot)
+            if self._live is not None and tids:
+                self._live.copy(self._tables, tids, states=True, unsynced=True)
+            boot = self._tables.boot(self._boot_id)
+            for number, record in records:
+                put_record(self._tables, number, record, boot)
                 for event in record.events:
-                    self._put_event(event)
-                self._db.executemany(_PUT_TELLING, record.telling.items())
+                    self._tables.put_event(event)
                 for incident in record.incidents:
-                    self._db.execute(_PUT_INCIDENT, (*incident[:3], _json(incident.body)))
-            if any(record.incidents for record in records):
+                    self._tables.put_incident(incident)
+            if any(record.incidents for _, record in records):
                 self._db.execute("DELETE FROM incidents WHERE id <= (SELECT max(id) FROM incidents) - ?", (retention.INCIDENTS_KEPT,))
-
-    def _put_measured(self, record: Record, boot: int) -> None:
-        target = self._number(_TARGET, record.tid)
-        route = None if record.route is None else self._put_route(record.route)
-        if record.trace is not None:
-            trace = self._put_trace(record.trace, target, route, boot)
-            self._db.execute("UPDATE targets SET latest = ? WHERE id = ?", (trace, target))
-        self._db.execute(_PUT_STATE, (target, record.state))
-
-    def _number(self, pair: _Pair, *content: object) -> int:
-        """The number of a row with this content; the row is added if it is not there."""
-        find, add = pair
-        key = (add, *content)
-        number = self._known.get(key)
-        if number is None:
-            row = self._db.execute(find, content).fetchone()
-            number = int(row[0]) if row else self._insert(add, content)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = number
-        return number
-
-    def _insert(self, statement: str, values: Sequence[object]) -> int:
-        return cast("int", self._db.execute(statement, values).lastrowid)  # None only after something other than an INSERT
-
-    def _address(self, address: str) -> int:
-        return self._number(_ADDRESS, address)
-
-    def _put_route(self, route: Route) -> int:
-        target = self._number(_TARGET, route.target)
-        hops = encode_hops(route.hops, self._address)
-        head = (route.route_id, target, route.label, route.address, route.epoch, hops, route.length)
-        figures = (route.first_at, route.last_at, route.held_s, route.traces, route.rtt_ms, route.loss_pct)
-        self._db.execute(_PUT_ROUTE, head + figures)
-        return int(self._db.execute("SELECT id FROM routes WHERE route_id = ?", (route.route_id,)).fetchone()[0])
-
-    def _put_trace(self, trace: Trace, target: int, route: int | None, boot: int) -> int:
-        path = trace.path
-        form, detail = encode_trace(trace, path)
-        head = (target, trace.at, self._flow(trace, target), self._path(path), self._number(_FORM, form), route, boot)
-        return self._insert(_PUT_TRACE, (*head, *_destination(trace), detail))
-
-    def _path(self, path: SeenPath) -> int:
-        """The number of what a trace saw; nearly always that is what the trace before saw, and then its name and bytes are not made."""
-        number = self._known.get(path)
-        if number is None:
-            number = self._known[path] = self._number(_PATH, path.path_id, encode_hops(path.hops, self._address))
-        return number
-
-    def _flow(self, trace: Trace, target: int) -> int:
-        kernel_route = None if trace.kernel_route is None else self._kernel_route(trace.kernel_route)
-        flow = (*trace.flow[:-1], extra_text(trace.flow.extra))
-        return self._number(_FLOW, target, trace.address, trace.source, trace.transport, kernel_route, *flow)
-
-    def _kernel_route(self, route: KernelRoute) -> int:
-        return self._number(_KERNEL_ROUTE, *route)
-
-    def _put_event(self, event: Event) -> None:
-        target = self._number(_TARGET, event.target)
-        # Not "OR IGNORE": an ignored row uses up a number of the sequence.
-        known = "SELECT 1 FROM events WHERE event_id = ? OR (target = ? AND change_no = ?)"
-        if self._db.execute(known, (event.event_id, target, event.change_no)).fetchone():
-            return
-        head = (event.event_id, target, event.change_no, event.event_type, event.severity, event.notify)
-        seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, _json(event.body)))
-        self._db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
 
 
 def _read_back(path: Path) -> tuple[str, str]:
@@ -280,19 +351,6 @@ def _read_back(path: Path) -> tuple[str, str]:
     return unpack(path)
 
 
-def _json(body: Mapping[str, object]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-
-
-def _destination(trace: Trace) -> tuple[int | None, int | None, int | None, int, int]:
-    """Least, median and greatest round-trip time to the destination in steps of 0.01 ms; its probes sent and lost.
-
-    If the destination did not answer, the probes of the last hop stand for those that it did not get: one such set is lost.
-    """
-    ttl = trace.reached_ttl if trace.reached_ttl is not None else max((hop.ttl for hop in trace.hops), default=0)
-    sent = next((len(hop.answers) for hop in trace.hops if hop.ttl == ttl), 0)
-    rtts = sorted(ticks(rtt_ns) for rtt_ns in trace.destination_rtts_ns)
-    if not rtts:
-        return None, None, None, sent, sent
-    middle = (rtts[(len(rtts) - 1) // 2] + rtts[len(rtts) // 2]) // 2
-    return rtts[0], middle, rtts[-1], sent, sent - len(rtts)
+def touched(record: Record) -> set[str]:
+    """The targets whose state a record changes: an event is named in it, too."""
+    return {tid for tid in (record.tid, *(event.target for event in record.events)) if tid}

@@ -145,7 +145,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 @contextmanager
 def _writer(staged: Path, place: Path) -> Iterator[Writer]:
-    with Writer(staged, max_mb=_NO_TRIM_MB, boot_id=_BOOT) as writer:
+    with Writer(staged, max_mb=_NO_TRIM_MB, boot_id=_BOOT, aging=False) as writer:
         if writer.notice:  # the copy was set aside, and the writer began anew
             for aside in staged.parent.glob(f"{staged.name}.damaged-*"):
                 aside.unlink()

@@ -1,0 +1,220 @@
+"""The live database: samples that the lasting one does not have yet, in a folder that is memory.
+
+Rules:
+1. It has the tables of the lasting one, in WAL mode; of these it uses traces and what they refer to, routes, states and what is told.
+   It survives the daemon, not the machine.
+2. `copy` puts into the lasting database what is newer there, within one transaction of the lasting one. The lasting one knows by each
+   target's `latest` how far that went. Rows it has already are never copied again, so an end between any two steps loses and doubles
+   nothing.
+3. What the last `copy` took leaves with the next `drop`.
+4. Of a route, a state and what is told the version with the greater stamp counts, wherever it lies.
+5. It belongs to one history. That of another is not used, unless the lasting one is new: then it was set aside as damaged, or its stick
+   was changed, and what waits here is what is left of it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pathwarden.errors import OperatorError
+from pathwarden.model.history import Record
+from pathwarden.store import migrate
+from pathwarden.store.blocks import COLUMNS, Head, put_mixed
+from pathwarden.store.codec import started
+from pathwarden.store.faults import told, unreachable
+from pathwarden.store.opening import connect, live_name, uri_of
+from pathwarden.store.past import FIRST
+from pathwarden.store.retention import sweep_traces
+from pathwarden.store.rows import ROUTE, Meanings, to_routes
+from pathwarden.store.tables import Tables
+
+MOST = 20_000  # traces, some 3 MB of memory: days of five targets while the lasting database cannot be written
+ENOUGH = 5_000  # traces: with so many nobody waits for the clock any more
+_OF = "of_database"  # key in meta: the history that it belongs to
+
+Numbered = tuple[int, Record]
+
+
+class Live:
+    """The live database of one history, open for writing. Raises `OperatorError` if its folder cannot be used."""
+
+    def __init__(self, folder: Path, lasting: Path, database_id: str, *, new: bool) -> None:
+        self.path = folder / live_name(lasting)
+        self.dropped = 0
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError as error:
+            raise OperatorError(f"{str(folder)!a} is not UTF-8", "choose another place with option live_dir") from error
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise unreachable(folder, error) from error
+        with told(self.path):
+            try:
+                self.db = _open(self.path)
+            except (sqlite3.Error, OperatorError):
+                _remove(self.path)
+                self.db = _open(self.path)
+            belongs = self.db.execute("SELECT value FROM meta WHERE key = ?", (_OF,)).fetchone()
+            if belongs and belongs[0] != database_id and not new:
+                self.db.close()
+                _remove(self.path)
+                self.db = _open(self.path)
+            self.db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_OF, database_id))
+        self.tables = Tables(self.db)
+
+    def save(self, records: Sequence[Numbered], boot_id: str) -> None:
+        """Write records without events; the oldest traces go where there are too many."""
+        with self.transaction():
+            boot = self.tables.boot(boot_id)
+            for number, record in records:
+                put_record(self.tables, number, record, boot)
+            (count,) = self.db.execute("SELECT count(*) FROM traces").fetchone()
+            if count > MOST:
+                self.dropped += count - MOST
+                self.db.execute("DELETE FROM traces WHERE id IN (SELECT id FROM traces ORDER BY id LIMIT ?)", (count - MOST,))
+
+    def copy(self, to: Tables, tids: Collection[str] | None, *, states: bool, unsynced: bool) -> int:
+        """Copy what is newer, of these targets or of all; how many traces. To be called in a transaction of the lasting database.
+
+        Without `states` routes that are there, states and what is told stay as they are. Without `unsynced` a target waits while it
+        has traces whose clock was not known to be right.
+        """
+        meanings, mixed, copied = Meanings(self.db), [], 0
+        for number, tid in self.db.execute("SELECT id, target FROM targets").fetchall():
+            if tids is not None and tid not in tids:
+                continue
+            rows = self._newer(to.db, number, tid)
+            if unsynced or all(started(row.detail)[0] for row in rows) or self.count() >= ENOUGH:
+                for row in rows:
+                    content = meanings.content(row)
+                    head = to.translate(row, content, None if content.route_id is None else self._route(to, meanings, content.route_id))
+                    if started(row.detail)[0]:
+                        mixed.append(head)
+                    else:
+                        to.put_head(tid, head)
+                copied += len(rows)
+        put_mixed(to.db, mixed)
+        if states:
+            self._copy_states(to, meanings, tids)
+        return copied
+
+    def drop(self, copied: Mapping[str, int]) -> None:
+        """Take out each target's traces up to the last that the lasting database has, and what nothing refers to any more."""
+        with self.transaction():
+            for number, tid in self.db.execute("SELECT id, target FROM targets").fetchall():
+                self.db.execute("DELETE FROM traces WHERE target = ? AND id <= ?", (number, copied.get(tid, FIRST)))
+            sweep_traces(self.db)
+            self.db.execute("DELETE FROM spans")
+            self.tables.forget()
+
+    def count(self) -> int:
+        """How many traces are here."""
+        (count,) = self.db.execute("SELECT count(*) FROM traces").fetchone()
+        return int(count)
+
+    def close(self, *, empty: bool) -> None:
+        """Close it, and remove it if the lasting database has everything."""
+        self.db.close()
+        if empty:
+            _remove(self.path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        with told(self.path):
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            finally:
+                if self.db.in_transaction:
+                    self.tables.forget()
+                    self.db.execute("ROLLBACK")
+
+    def _newer(self, lasting: sqlite3.Connection, number: int, tid: str) -> list[Head]:
+        statement = f"SELECT {COLUMNS} FROM traces WHERE target = ? AND id > ? ORDER BY id"  # noqa: S608  constants only
+        return [Head(*row) for row in self.db.execute(statement, (number, latest(lasting, tid)))]
+
+    def _route(self, to: Tables, meanings: Meanings, route_id: str) -> int:
+        """A route's number in the lasting database; only one that is missing there is copied."""
+        row = to.db.execute("SELECT id FROM routes WHERE route_id = ?", (route_id,)).fetchone()
+        if row:
+            return int(row[0])
+        ((stamp, route),) = to_routes(meanings, self.db.execute(f"{ROUTE.format('main')} WHERE route_id = ?", (route_id,)))
+        return to.put_route(route, stamp)
+
+    def _copy_states(self, to: Tables, meanings: Meanings, tids: Collection[str] | None) -> None:
+        for stamp, route in to_routes(meanings, self.db.execute(ROUTE.format("main"))):
+            if tids is None or route.target in tids:
+                to.put_route(route, stamp)
+        states = self.db.execute("SELECT targets.target, state, stamp FROM states JOIN targets ON targets.id = states.target")
+        for tid, state, stamp in states:
+            if tids is None or tid in tids:
+                to.put_state(to.target(tid), state, stamp)
+        for name, state, stamp in self.db.execute("SELECT target, state, stamp FROM telling"):
+            if tids is None or name.partition("/")[0] in tids:
+                to.put_telling({name: state}, stamp)
+
+
+def put_record(to: Tables, number: int, record: Record, boot: int) -> None:
+    """What a record holds but for its events and incidents."""
+    if record.tid:
+        target = to.target(record.tid)
+        route = None if record.route is None else to.put_route(record.route, number)
+        if record.trace is not None:
+            to.put_trace(number, record.trace, route, boot)
+        to.put_state(target, record.state, number)
+    to.put_telling(record.telling, number)
+
+
+def latest(lasting: sqlite3.Connection, tid: str) -> int:
+    """The number of a target's last trace in the lasting database."""
+    row = lasting.execute("SELECT latest FROM targets WHERE target = ?", (tid,)).fetchone()
+    return FIRST if row is None or row[0] is None else int(row[0])
+
+
+def last_number(db: sqlite3.Connection) -> int:
+    """The greatest number of a record that a database knows, 0 for none."""
+    parts = " UNION ALL ".join(
+        f"SELECT max({column}) AS number FROM {table}"  # noqa: S608  names of ours
+        for table, column in (
+            ("traces", "id"), ("blocks", "last_id"), ("targets", "latest"), ("states", "stamp"), ("telling", "stamp"), ("routes", "stamp"),
+        )
+    )  # fmt: skip
+    (number,) = db.execute(f"SELECT coalesce(max(number), 0) FROM ({parts})").fetchone()  # noqa: S608  names of ours
+    return int(number)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise unreachable(path, error) from error
+    db = connect(uri_of(path, "rw"))
+    try:
+        _prepare(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    schema = migrate.check(db, path)
+    if schema and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise OperatorError(f"{path} is damaged")
+    # A power cut takes all of it anyway, and what the kernel has survives the daemon.
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA temp_store = MEMORY")
+    if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise OperatorError(f"{path} cannot be kept in WAL mode", "choose another place with option live_dir")
+    migrate.migrate(db, schema)
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
