@@ -266,3 +266,12 @@ def test_a_full_disk_behind_standard_output_is_one_line(past):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     said = "pathwarden: cannot write standard output: No space left on device; make room where it goes to\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("command", ["export", "import", "diff", "history", "events", "replay"])
+def test_the_help_fits_in_eighty_columns(past, capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as caught:
+        past.run(capsys, command, "--help")
+    assert caught.value.code == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

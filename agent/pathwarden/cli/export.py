@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pathwarden.cli.past import Held, add_bounds, bounds, held
 from pathwarden.cli.progress import Progress
-from pathwarden.cli.terminal import counted, remark
+from pathwarden.cli.terminal import Paragraphs, counted, remark
 from pathwarden.config.load import load_here
 from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.export.exporter import FORMS, NO_PACKETS, PACKETS, PACKETS_REMEDY, Form, Subject, export
@@ -21,10 +21,19 @@ MAX_TTL = 30  # of a target that is no longer configured, as traceroute(8) says 
 ABOUT = """\
 Writes traces of the history, oldest first, target after target, a piece at a time however many they are.
 
-atlas: RIPE Atlas traceroute results of firmware 5080, one a line. scamper: the JSON of sc_warts2json, one trace a line. mtr: mtr's JSON
-report, summed up over the time, one line for each path. text: traceroute's layout, a comment with the time before each trace. csv: a row
-for each probe, the first line names the columns. jsonl: our own JSON with all hops, one trace a line. pcapng: the history keeps no
-packets; pathwarden trace --pcap does.
+atlas: RIPE Atlas traceroute results of firmware 5080, one a line.
+
+scamper: the JSON of sc_warts2json, one trace a line.
+
+mtr: mtr's JSON report, summed up over the time, one line for each path.
+
+text: traceroute's layout, a comment with the time before each trace.
+
+csv: a row for each probe; the first line names the columns.
+
+jsonl: our own JSON with all hops, one trace a line.
+
+pcapng: the history keeps no packets; `pathwarden trace --pcap` does.
 """
 
 
@@ -34,7 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "export",
         help="the history in the forms of other programs",
         description=ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("--format", required=True, choices=[*FORMS, PACKETS], help="what to write")
     parser.add_argument(

@@ -41,7 +41,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="print the trace in force at TIME in traceroute's layout: 2026-11-21T08:45:00Z, '2026-11-21 08:45' (local), 1795250700, or so "
         "long ago: -30m -2h -3d",
     )
-    what.add_argument("--paths", action="store_true", help="print the distinct paths, most time first; with --from or --to, of that time")
+    what.add_argument(
+        "--paths",
+        action="store_true",
+        help="print the distinct paths, most time first; with --from or --to those of that time, where - "
+        "are traces that no path was decided for",
+    )
     add_bounds(parser)
     parser.add_argument("--path", metavar="LETTER", help="only traces of this path")
     parser.add_argument("--limit", type=limit, default=LIMIT, metavar="N", help=f"how many traces (default: {LIMIT})")

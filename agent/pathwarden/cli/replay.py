@@ -11,7 +11,7 @@ from pathwarden.cli.past import instant
 from pathwarden.cli.progress import Progress
 from pathwarden.cli.replaying.files import MOST_FILES, STANDARD_INPUT, Index, Source
 from pathwarden.cli.replaying.judging import LEARN_S, Group, Groups, Judging, body
-from pathwarden.cli.terminal import Screen, clean, counted, local, remark, say, say_json, width
+from pathwarden.cli.terminal import Paragraphs, Screen, clean, counted, local, remark, say, say_json, width
 from pathwarden.errors import ConfigError
 from pathwarden.export.reading.recorded import HERE, Recorded
 from pathwarden.present.instants import LAST_NS, rfc3339
@@ -39,7 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=ABOUT,
         epilog="Every file is checked before anything is told. Memory: about 70 bytes a trace, and 10 KB for each flow of each target. "
         "With --json one event a line: that of the MQTT topic, with `replay` that says whose traces told it.",
-        formatter_class=_Formatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="what to read; - is standard input")
     parser.add_argument("--target", metavar="TARGET", help="only traces to this name, address or id")
@@ -80,13 +80,6 @@ def run(args: argparse.Namespace) -> int:
     # A reader that went away is noticed here rather than by Python at exit.
     sys.stdout.flush()
     return 0
-
-
-class _Formatter(argparse.HelpFormatter):
-    """Keeps the description's paragraphs apart."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(super(_Formatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
 
 
 class _Wanted:

@@ -41,6 +41,13 @@ class Screen:
         return ("\n" + " " * indent).join([*lines, line])
 
 
+class Paragraphs(argparse.HelpFormatter):
+    """Help whose description keeps its paragraphs apart, each broken where the screen ends."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(Paragraphs, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+
+
 def clean(text: object) -> str:
     """The text on one line, without what could steer a terminal or turn the direction: control and format characters."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
