@@ -201,7 +201,7 @@ def main() -> None:
     for start in range(0, count, MOMENTS_A_LIFE):
         noted.mkdir()
         shutil.copy(base, noted / _NAME)
-        disk, ledger = Disk({_NAME: base.read_bytes()}), Ledger(first)
+        disk, ledger = Disk({_NAME: base.read_bytes()}), Ledger(first, cut=True)
         calls = note(noted / _NAME, first + RECORDS, *sys.argv[4:])
         moments = Counter(rng.choices(range(len(calls)), k=min(MOMENTS_A_LIFE, count - start)))
         for number, call in enumerate(calls):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from storelab.ends import LIVES_A_HISTORY, end_one
 from storelab.ledger import ALL, Ledger
-from storelab.life import prepare
+from storelab.life import live_dir, prepare
 
 _LONGEST_S = 0.1  # some ten transactions
 
@@ -20,7 +20,7 @@ def main() -> None:
     unfinished = events = 0
     for start in range(0, count, LIVES_A_HISTORY):
         shutil.copy(base, path)
-        ledger = Ledger(first)
+        ledger = Ledger(first, cut=False)
         for _ in range(start, min(start + LIVES_A_HISTORY, count)):
             ledger.heard(end_one(path, rng, _LONGEST_S))
             unfinished += path.with_name(path.name + "-journal").exists()
@@ -28,6 +28,7 @@ def main() -> None:
             ledger.resume(path)
         events += ledger.check(path, ALL)
         path.unlink()
+        shutil.rmtree(live_dir(path))
     print(f"{count} kills, {unfinished} of them left an unfinished write, {events} events kept")
 
 

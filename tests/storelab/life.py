@@ -4,8 +4,9 @@ The real keeper and writer take records of a story that follows from the records
 history ends. Beside them the outbox is read and acknowledged, as the broker's client does. What has been done is reported at once, a
 line each, in a single write to standard output:
 
-    saving FIRST LAST   a transaction with these records begins
-    saved LAST          it has ended: what it wrote is promised
+    saving FIRST LAST   these records are being written
+    saved LAST          they have been: their events are promised, their samples as far as a kill goes
+    flushed LAST        the samples of all records so far are promised
     told SEQ NUMBER     a subscriber has seen the event of that record
     sent SEQ...         the history knows that the broker has these
 """
@@ -34,19 +35,33 @@ _ERROR_BYTES = 150  # what no compression makes small: a few thousand traces fil
 _IN_FLIGHT = 24  # records on their way to the disk
 _MOST_TOGETHER = 9  # records handed over at once, and so some transactions with several
 _GATHER_S = 0.001
+_FLUSH_S = 0.02  # some flushes in each life
 _CACHE_KIB = 32  # so small that SQLite writes to the file long before the commit: an end then leaves a journal
 _MINUTE_NS = 60 * SECOND
 _MONO_NS = 5_000 * SECOND  # the monotonic start of record 0
 
 
+def tid_of(number: int) -> str:
+    """Whose the record of a number is."""
+    return TIDS[number % len(TIDS)]
+
+
+def urgent(number: int) -> bool:
+    """Whether a record must not wait: it holds an event, or its target's path is another than before."""
+    return number % EVERY == 0 or _label(number) != _label(number - len(TIDS))
+
+
+def _label(number: int) -> str:
+    return "AB"[number // 50 % 2]
+
+
 def of(number: int, *, quiet: bool = False) -> Record:
     """The record of a number; `quiet` leaves its event out."""
-    tid = TIDS[number % len(TIDS)]
-    label = "AB"[number // 50 % 2]
+    tid = tid_of(number)
     error = random.Random(number).randbytes(_ERROR_BYTES).hex()
     made = record(tid, number=number, middle=f"10.1.{number // 50 % 2}.1", rtt_ms=10 + number % 7, error=error)
     last_at = START + number * _MINUTE_NS
-    going = route(tid, label=label, last_at=last_at, held_s=number * 60, traces=number)
+    going = route(tid, label=_label(number), last_at=last_at, held_s=number * 60, traces=number)
     if quiet or number % EVERY:
         return replace(made, route=going)
     incident = StoredIncident(f"i{number // 40}", START, None, {"count": number})
@@ -68,6 +83,7 @@ def prepare(path: Path) -> int:
     with opened(path) as writer:
         while path.stat().st_size < FULL * MAX_MB * 1_000_000:
             writer.save([of(number + step, quiet=True) for step in range(1, _BATCH + 1)])
+            writer.flush()
             number += _BATCH
     return number
 
@@ -81,9 +97,14 @@ def newest(path: Path) -> int:
     return max(*numbers, *(int(str(each.body["n"])) for each in events), 0)
 
 
+def live_dir(path: Path) -> Path:
+    """Where the samples of a history wait: beside its folder, since that one is a disk and this is memory."""
+    return path.parent.with_name(f"{path.parent.name}.live")
+
+
 def opened(path: Path) -> "_Reporting":
     """The history as the daemon opens it; with anything to tell about the opening this ends."""
-    writer = _Reporting(path, max_mb=MAX_MB, boot_id="boot")
+    writer = _Reporting(path, max_mb=MAX_MB, boot_id="boot", live_dir=live_dir(path))
     if writer.notice:
         raise SystemExit(writer.notice)
     return writer
@@ -93,15 +114,23 @@ class _Reporting(Writer):
     """The writer, which says before and after what it does; `room` holds back whoever makes records faster than the disk takes them."""
 
     room: threading.Semaphore | None = None
+    last = 0
 
     def save(self, records: Sequence[Record]) -> None:
         """Write, and say so."""
         numbers = [number_of(record.trace.mono_ns) for record in records if record.trace is not None]
         _report(f"saving {numbers[0]} {numbers[-1]}")
         super().save(records)
-        _report(f"saved {numbers[-1]}")
+        self.last = numbers[-1]
+        _report(f"saved {self.last}")
         if self.room is not None:
             self.room.release(len(records))
+
+    def flush(self, *, everything: bool = False) -> int:
+        """Take samples to the lasting file, and say so."""
+        copied = super().flush(everything=everything)
+        _report(f"flushed {self.last}")
+        return copied
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
         """Take events out of the outbox, and say so."""
@@ -112,8 +141,9 @@ class _Reporting(Writer):
 class _Client:
     """What the broker's client is to the keeper, and reads from the outbox."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeping: keeper.Keeper) -> None:
         self.news = threading.Event()
+        self._keeping = keeping
 
     def state_changed(self, tid: str) -> None:
         """Nothing that the history would know."""
@@ -123,7 +153,8 @@ class _Client:
         self.news.set()
 
     def info_changed(self) -> None:
-        """The disk refuses: that is no part of this life."""
+        """The disk refuses: but for a power cut that is no part of this life."""
+        os.write(2, f"{self._keeping.notice}\n".encode())
         os._exit(3)
 
 
@@ -136,8 +167,8 @@ def live(path: Path, most: int | None = None, *, careless: bool = False) -> None
     if careless:
         writer._db.execute("PRAGMA synchronous = OFF")
     number = newest(path)
-    keeping, client = keeper.Keeper(writer), _Client()
-    keeping.publisher = client
+    keeping = keeper.Keeper(writer, _FLUSH_S)
+    keeping.publisher = client = _Client(keeping)
     keeping.start()
     seen = 0
     with Reader(path) as reader:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from storelab.ends import LIVES_A_HISTORY, end_one
 from storelab.ledger import ALL, Ledger
-from storelab.life import prepare
+from storelab.life import live_dir, prepare
 
 _LONGEST_S = 0.3  # some ten transactions: each waits for the disk
 _DISK_BYTES = 16_000_000
@@ -61,9 +61,10 @@ def main() -> None:
         disk.mount("data=ordered")
         shutil.copy(base, path)
         _run("sync", "-f", str(path))
-        ledger = Ledger(first)
+        ledger = Ledger(first, cut=True)
         for _ in range(start, min(start + LIVES_A_HISTORY, count)):
             ledger.heard(end_one(path, rng, _LONGEST_S, disk.cut))
+            shutil.rmtree(live_dir(path), ignore_errors=True)  # memory, which has no power either
             disk.unmount()
             disk.mount(rng.choice(_JOURNALLING))
             unfinished += path.with_name(path.name + "-journal").exists()
