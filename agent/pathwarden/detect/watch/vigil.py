@@ -20,6 +20,8 @@ SECOND_NS = 1_000_000_000
 LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
 MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
+# After the last one's time-out of at least 0.8 s: so a second lies between two, and so many silences fit into ten seconds.
+AGAIN_NS = 200_000_000
 LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
 LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
 SWEEP_TRIES = 2  # a router that limits its answers may be silent once
@@ -88,7 +90,7 @@ class Vigil:
 
     def _next(self, mono_ns: int) -> Errand:
         looks = (self.sentinel(),) if self._silent < OTHER_FROM or self._detector.state.other else (SENTINEL, OTHER_SENTINEL)
-        return Errand(self._tid, Kind.VIGIL, looks, mono_ns + SECOND_NS)
+        return Errand(self._tid, Kind.VIGIL, looks, mono_ns + AGAIN_NS)
 
     def done(self, got: Got, out: Outcome) -> None:
         """Take the answers to one more sentinel."""
