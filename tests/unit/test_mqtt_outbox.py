@@ -6,7 +6,7 @@ import pytest
 
 from equipment.mqtt_agent import MemoryOutbox
 from pathwarden.model.history import OutboxRow
-from pathwarden.mqtt.outbox import HELD, Outbox
+from pathwarden.mqtt.outbox import HELD, LOW, Outbox
 
 S = 1_000_000_000
 
@@ -64,13 +64,19 @@ def test_one_row_of_a_target_at_a_time_in_order(reader: MemoryOutbox) -> None:
     assert peer.outbox.next_wakeup() is None
 
 
-def test_at_most_twenty_in_memory(reader: MemoryOutbox) -> None:
-    for number in range(100):
+def test_few_are_in_memory_and_many_are_read_at_a_time(reader: MemoryOutbox) -> None:
+    for number in range(200):
         reader.store(f"t{number}")
     peer = Peer(reader)
-    assert peer.send(room=99) == list(range(1, HELD + 1))
-    peer.answer(7)
-    assert peer.send(room=99) == [HELD + 1]
+    assert peer.send(room=999) == list(range(1, HELD + 1))
+    reads = reader.reads
+    for seq in range(1, HELD - LOW):
+        peer.answer(seq)
+        assert peer.send(room=999) == []
+    assert reader.reads == reads
+    peer.answer(HELD)
+    assert peer.send(room=999) == list(range(HELD + 1, 2 * HELD - LOW + 1))
+    assert reader.reads == reads + 1
 
 
 def test_rows_there_at_the_connection_are_delayed_later_ones_not(reader: MemoryOutbox) -> None:

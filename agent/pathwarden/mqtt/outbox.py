@@ -1,7 +1,8 @@
 """The events that the broker has not acknowledged: which one to send next, and what an answer means.
 
 Rules.
-1. Rows go out in the order of their `seq`. At most 20 are in memory; all others wait in the database.
+1. Rows go out in the order of their `seq`. At most `HELD` are in memory; all others wait in the database, and are read many at a
+   time, since a reader waits for each commit of the writer.
 2. Of one target, one row is in flight at a time: a broker that refuses one row and accepts the next could otherwise turn them round.
 3. Reason 0x00 or 0x10 (nobody subscribes): the row is done. 0x90, 0x95, 0x99: it can never succeed and is marked failed.
 4. Any other reason (not authorised, quota, …): its target waits, twice as long each time, and then the same row is tried again.
@@ -17,7 +18,8 @@ from typing import NamedTuple, Protocol
 from pathwarden.model.history import DbStats, OutboxRow
 from pathwarden.model.protocols import Acknowledge
 
-HELD = 20  # as many as the client may have in flight
+HELD = 60  # some 250 kB; the client has at most 20 of them in flight
+LOW = 20  # so few are left when others are read
 _DONE = 256  # acknowledged rows that the store's thread may not have taken out yet
 _ACCEPTED = frozenset({0x00, 0x10})
 _HOPELESS = frozenset({0x90, 0x95, 0x99})
@@ -133,7 +135,8 @@ class Outbox:
         return mid in self._flying
 
     def _fill(self) -> None:
-        while self._more and (room := HELD - len(self._waiting) - len(self._flying)) > 0:
+        while self._more and len(self._waiting) + len(self._flying) <= LOW:
+            room = HELD - len(self._waiting) - len(self._flying)
             rows = self._reader.outbox(self._cursor, room)
             self._more = len(rows) == room
             held = {row.seq for row in (*self._waiting, *self._flying.values())}
