@@ -19,7 +19,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench bench-detect idle package arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench bench-detect bench-store idle package arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,9 +83,15 @@ bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(README),--readme)
 
-bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time; SEEDS=1000-1004 DAYS=3 PPS=0.25,1 SVG=FILE
+bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time: 45 minutes; SEEDS=1000-1004 DAYS=3 PPS=0.25,1 SVG=FILE README=1
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.detect $(if $(SEEDS),--seeds "$(SEEDS)") \
-		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)"
+		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)" $(if $(README),--readme)
+
+bench-store: ## the history on a year of 20 targets: size, flash writes, commits, queries, as root: an hour; DAYS=30 SEED=N JSON=1 README=1
+	$(need_root)
+	$(debian)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.store $(if $(DAYS),--days "$(DAYS)") \
+		$(if $(SEED),--seed "$(SEED)") $(if $(JSON),--json) $(if $(README),--readme)
 
 idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, and of its watch, as root: 11 minutes; JSON=1
 	$(need_root)

@@ -14,7 +14,7 @@ from bench.detect.budget import Metered
 from bench.detect.chart import chart
 from bench.detect.dtrack import dtrack_like
 from bench.detect.score import MISSED, Alarm, judge, median
-from bench.detect.table import classes, reachability, shared, table
+from bench.detect.table import classes, markdown, reachability, shared, table
 from bench.detect.truth import Happening, What, class_of, differing, first_difference, observable
 from bench.detect.world import Numbers, make
 
@@ -178,6 +178,18 @@ def test_a_row_says_what_the_score_says() -> None:
     assert row == ["ours", "1.00", "0.0000", "1.0000", "1.000", "1.000", "1.000", "50", "-", "0"]
     assert classes(score).startswith("classes: macro F1 1.00 (hop 1.00)")
     assert "<polyline" in chart({("ours", 1.0): score}, "Title")
+
+
+def test_the_readme_shows_all_at_one_budget_and_ours_at_every() -> None:
+    score = judge([departure(0, 1000)], [Alarm("t", 10, classes="length", segment="isp")])
+    score.days = score.seconds = 1.0
+    text = markdown({(name, pps): score for name in ("theirs", "ours") for pps in (0.25, 1.0)}, "ours", 1.0)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert [row.split("|")[1].strip() for row in rows[2:]] == ["theirs", "ours", "ours"]
+    assert {row.count("|") for row in rows} == {9}
+    assert reachability(score) in text
+    assert "most wrong" in classes(score)
+    assert "most wrong" not in text
 
 
 def test_a_shared_change_is_told_when_nine_of_ten_targets_are() -> None:

@@ -1,5 +1,6 @@
 """The figures of a contest as text."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +9,25 @@ from bench.detect.score import MISSED, Score, median
 COLUMNS = (
     "", "pps", "false/target/day", "precision", "recall >=5 min", "in 60 s", "in 300 s", "median s", "returns", "extra",
 )  # fmt: skip
+_WRONG = re.compile(r"[,;] most wrong \[.*?\](?=;|$)")  # what only helps to find out why
 
 
 def table(scores: Mapping[tuple[str, float], Score]) -> str:
     """A row for each contestant and budget."""
     rows = [_row(name, score) for (name, _), score in scores.items()]
     return _aligned([COLUMNS, *rows])
+
+
+def markdown(scores: Mapping[tuple[str, float], Score], ours: str, budget: float) -> str:
+    """All contestants at one budget, then ours at the others, and what else there is to say of ours: for the README."""
+    shown = {key: score for key, score in scores.items() if key[1] == budget}
+    shown |= {key: score for key, score in scores.items() if key[0] == ours and key[1] != budget}
+    head = ("", "probes a second", "false a target and day", "precision", "recall, 5 min and longer", "in 60 s", "in 300 s", "median, s")
+    rows = [head, ("---",) * len(head), *(_row(name, score)[: len(head)] for (name, _), score in shown.items())]
+    of = scores[ours, budget]
+    said = (_WRONG.sub("", line) for line in (shared(of), reachability(of), classes(of)))
+    told = [f"Of {ours} at {budget:g} pps:", "", *(f"- {line}" for line in said)]
+    return "\n".join(["\n".join(f"| {' | '.join(row)} |" for row in rows), "", *told])
 
 
 def reachability(score: Score) -> str:
