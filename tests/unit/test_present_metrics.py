@@ -4,11 +4,12 @@ import pytest
 
 from equipment.fakes import make_info, make_state
 from pathwarden.present import metrics
+from pathwarden.present.schemas import STATES
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)')
 ESCAPES = {r"\\": "\\", r"\n": "\n", r"\"": '"'}
-SUFFIXES = {"counter": ("_total",), "gauge": ("",), "info": ("_info",)}
+SUFFIXES = {"counter": ("_total",), "gauge": ("",), "info": ("_info",), "stateset": ("",)}
 
 
 def parse(text):
@@ -73,6 +74,32 @@ def test_everything_that_is_known_is_there():
     assert one(samples, "pathwarden_target_info", **about) == 1
 
 
+def test_a_stateset_has_a_series_for_each_state():
+    samples = parse(metrics.render({}, [make_state("t") | {"state": "unstable"}]))
+    states = {dict(labels)["pathwarden_target_state"]: value for labels, value in samples["pathwarden_target_state"].items()}
+    assert states.keys() == set(STATES)
+    assert [state for state, value in states.items() if value] == ["unstable"]
+
+
+def test_the_path_and_its_times():
+    state = make_state("t") | {"path_since": "2026-01-01T00:00:00.000Z", "ts": "2026-01-01T01:00:00.500Z", "last_change_at": None}
+    samples = parse(metrics.render({}, [state]))
+    assert one(samples, "pathwarden_path_info", target="t", path_id="r1", path_label="A", usual_path="A") == 1
+    assert one(samples, "pathwarden_path_age_seconds", target="t") == 3600.5
+    assert "pathwarden_path_last_change_timestamp_seconds" not in samples
+    samples = parse(metrics.render({}, [state | {"last_change_at": "2026-01-01T00:00:01.250Z"}]))
+    assert one(samples, "pathwarden_path_last_change_timestamp_seconds", target="t") == 1767225601.25
+
+
+def test_what_the_broker_refused_and_what_was_commanded():
+    mqtt = {"enabled": True, "failed": {"not_authorized": 3}, "commands": {"ok": 2, "bad_json": 0}}
+    samples = parse(metrics.render({"mqtt": mqtt, "counters": {"outbox_dropped": 1, "hooks_run": 5, "hooks_failed": 2}}, []))
+    assert one(samples, "pathwarden_mqtt_publish_failures_total", reason="not_authorized") == 3
+    assert one(samples, "pathwarden_mqtt_commands_total", code="ok") == 2
+    assert one(samples, "pathwarden_mqtt_outbox_dropped_total") == 1
+    assert (one(samples, "pathwarden_hook_runs_total"), one(samples, "pathwarden_hook_failures_total")) == (5, 2)
+
+
 def test_what_is_unknown_is_left_out():
     state = make_state("t") | {
         "reached": None,
@@ -82,10 +109,13 @@ def test_what_is_unknown_is_left_out():
         "loss_pct": None,
         "address": None,
         "changes_total": None,
+        "path_id": None,
+        "path_since": None,
     }
     off = make_info() | {"mqtt": {"enabled": False, "connected": False, "outbox": 0, "detail": ""}, "counters": {}, "db": None}
     samples = parse(metrics.render(off, [state]))
-    assert set(samples) == {"pathwarden_agent_info", "pathwarden_rounds_total", "pathwarden_target_info", "pathwarden_target_hops"}
+    of_target = {"pathwarden_target_info", "pathwarden_target_hops", "pathwarden_target_state"}
+    assert set(samples) == {"pathwarden_agent_info", "pathwarden_rounds_total", *of_target}
     assert "address" not in dict(next(iter(samples["pathwarden_target_info"])))
 
 

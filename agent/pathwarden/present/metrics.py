@@ -6,6 +6,9 @@ Base units; RTT series carry no addresses, so that a target that moves keeps its
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from pathwarden.present.instants import parse_instant
+from pathwarden.present.schemas import STATES
+
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _LABEL_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _SUFFIX = {"counter": "_total", "info": "_info"}  # what a sample's name has more than its family's
@@ -36,6 +39,13 @@ def counter(name: str, text: str, samples: Iterable[Sample]) -> Family:
 def info(name: str, text: str, labels: Iterable[Mapping[str, object]]) -> Family:
     """Facts as labels of a constant 1; `name` without `_info`. Labels that are None are left out."""
     return Family(name, "info", text, tuple(({k: v for k, v in each.items() if v is not None}, 1) for each in labels))
+
+
+def stateset(name: str, text: str, states: Iterable[str], current: Iterable[tuple[Mapping[str, object], object]]) -> Family:
+    """Which one of some states holds: a series for each, of which one is 1. `current` gives labels and state."""
+    words = tuple(states)
+    samples = [({**labels, name: word}, int(word == now)) for labels, now in current for word in words]
+    return Family(name, "stateset", text, tuple(samples))
 
 
 def expose(families: Iterable[Family]) -> str:
@@ -70,6 +80,11 @@ def _agent_families(agent: Mapping[str, object]) -> list[Family]:
         counter("pathwarden_probes_sent", "Probes sent.", _by("kind", counters.get("probes_sent"))),
         counter("pathwarden_replies", "Replies received.", _by("kind", counters.get("replies"))),
         counter("pathwarden_rounds", "Rounds finished.", _by("result", agent.get("rounds"))),
+        counter("pathwarden_mqtt_publish_failures", "Messages that the broker refused.", _by("reason", mqtt.get("failed"))),
+        counter("pathwarden_mqtt_commands", "Commands heard, by the code of their answer.", _by("code", mqtt.get("commands"))),
+        counter("pathwarden_mqtt_outbox_dropped", "Events that left a full outbox unsent.", [({}, counters.get("outbox_dropped"))]),
+        counter("pathwarden_hook_runs", "Programs run on events.", [({}, counters.get("hooks_run"))]),
+        counter("pathwarden_hook_failures", "Programs that failed or were killed.", [({}, counters.get("hooks_failed"))]),
         gauge("pathwarden_mqtt_connected", "Whether the broker is connected.", [({}, mqtt.get("connected") if on else None)]),
         gauge("pathwarden_mqtt_outbox_messages", "Events the broker has not acknowledged.", [({}, mqtt.get("outbox") if on else None)]),
         gauge("pathwarden_db_size_bytes", "Size of the history.", [({}, db.get("size_bytes"))], "bytes"),
@@ -87,6 +102,8 @@ def _agent_families(agent: Mapping[str, object]) -> list[Family]:
 def _target_families(states: list[Mapping[str, object]]) -> list[Family]:
     rtts = (("median", "rtt_ms"), ("min", "rtt_min_ms"), ("max", "rtt_max_ms"))
     about = ("target", "name", "address", "af", "proto", "method", "source")
+    paths = ("target", "path_id", "path_label", "usual_path")
+    named = _of(states, "path_since")
     return [
         info("pathwarden_target", "A target.", [{key: state.get(key) for key in about} for state in states]),
         gauge("pathwarden_target_up", "Whether the target answered last.", _of(states, "reached")),
@@ -103,8 +120,36 @@ def _target_families(states: list[Mapping[str, object]]) -> list[Family]:
             "ratio",
         ),
         gauge("pathwarden_target_hops", "Hops to the target.", _of(states, "hop_count")),
+        stateset("pathwarden_target_state", "How the target is.", STATES, _of(states, "state")),
+        info(
+            "pathwarden_path", "The path that the target is on.", [{key: s.get(key) for key in paths} for s in states if s.get("path_id")]
+        ),
+        gauge(
+            "pathwarden_path_age_seconds",
+            "How long the target has been on its path.",
+            [
+                (labels, _seconds_between(state.get("path_since"), state.get("ts")))
+                for (labels, _), state in zip(named, states, strict=True)
+            ],
+            "seconds",
+        ),
+        gauge(
+            "pathwarden_path_last_change_timestamp_seconds",
+            "When something was told of the target last.",
+            [(labels, _timestamp(value)) for labels, value in _of(states, "last_change_at")],
+            "seconds",
+        ),
         counter("pathwarden_path_changes", "Path changes of the target.", _of(states, "changes_total")),
     ]
+
+
+def _timestamp(instant: object) -> float | None:
+    return round(parse_instant(instant) / 1e9, 3) if isinstance(instant, str) else None
+
+
+def _seconds_between(begin: object, end: object) -> float | None:
+    since, until = _timestamp(begin), _timestamp(end)
+    return None if since is None or until is None else round(until - since, 3)
 
 
 def _of(states: Iterable[Mapping[str, object]], key: str) -> list[Sample]:

@@ -12,7 +12,7 @@ from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S
 Schema = dict[str, object]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_STATES = ("ok", "degraded", "unstable", "unreachable", "paused", "error", "unknown")
+STATES = ("ok", "degraded", "unstable", "unreachable", "paused", "error", "unknown")
 _VERDICTS = ("ok", "local", "isp", "transit", "destination", "unknown")
 _METHODS = ("udp", "icmp", "tcp", "tcp-connect", "udplite", "dccp", "raw")
 
@@ -137,7 +137,7 @@ STATE = _object(
         "source": _TEXT,
         "ts": _INSTANT,
         "measured_at": _or_null(_INSTANT),
-        "state": _one_of(_STATES),
+        "state": _one_of(STATES),
         "verdict": _of("where the fault is", _one_of(_VERDICTS)),
         "error": _or_null(_TEXT),
         "error_detail": _or_null(_TEXT),
