@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from equipment.cli import FIRST, SECOND_PATH, Past
-from equipment.fakes import hop, make_trace
+from equipment.fakes import hop, make_route, make_trace
 from pathwarden.cli import progress
 from pathwarden.errors import OperatorError
 from pathwarden.export import mtr, table, ways
 from pathwarden.export.exporter import FORMS, NO_PACKETS, PACKETS_REMEDY, Subject
 from pathwarden.export.origin import FIRST_ID, Origin
 from pathwarden.export.reading.forms import traces as read
+from pathwarden.export.ways import Ways
 from pathwarden.model.history import StoredTrace
 from pathwarden.model.trace import Trace
 from pathwarden.present.instants import rfc3339
@@ -116,7 +117,7 @@ def test_mtr_has_a_report_for_each_path(past, capsys):
 
 def report(*traces: Trace, route: str | None = "r1") -> list[dict]:
     stored = [StoredTrace(number, "p", route, trace) for number, trace in enumerate(traces)]
-    return lines("".join(mtr.lines(Origin.of_ours("a", "t", "host"), {"r1": "A"}, stored)))
+    return lines("".join(mtr.lines(Origin.of_ours("a", "t", "host"), {}, stored)))
 
 
 def test_mtrs_figures():
@@ -157,8 +158,26 @@ def test_mtr_puts_traces_without_a_route_together_where_no_known_hops_differ():
     one, other = (make_trace(hop(1, "10.0.0.1", 1.0), hop(2, who, 2.0), hop(3, "192.0.2.9", 4.0)) for who in ("10.1.1.1", "10.2.2.2"))
     silent = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, None, None), hop(3, "192.0.2.9", 4.0))
     found = report(other, one, silent, one, route=None)
-    assert [(each["pathwarden"]["traces"], each["report"]["hubs"][1]["host"]) for each in found] == [(2, "10.2.2.2"), (2, "10.1.1.1")]
+    assert [(each["pathwarden"]["traces"], each["report"]["hubs"][1]["host"]) for each in found] == [(3, "10.1.1.1"), (1, "10.2.2.2")]
     assert report(make_trace(reached=False), route=None)[0]["report"]["hubs"] == []
+
+
+def test_traces_that_were_undecided_are_of_the_route_that_they_fit():
+    known = [make_route("r1", "A", 900)._replace(last_at=1), make_route("r2", "B", 300)._replace(hops=(("10.0.0.2",), (), ("192.0.2.9",)))]
+    ways = Ways(known)
+
+    def way(who: str | None, route: str | None = None) -> str | None:
+        near = hop(1, who, 1.0) if who else hop(1, None, None)
+        seen = make_trace(near, hop(2, None, None), hop(3, "192.0.2.9", 4.0))
+        return ways.of(StoredTrace(1, "p", route, seen)).route_id
+
+    assert way("10.0.0.1") == "r1"
+    assert way(None) == "r1"  # as the trace before
+    assert way("10.0.0.2") == way(None) == "r2"
+    assert way("10.0.0.2", "r1") == way("10.0.0.1", "r1") == "r1"  # what was decided stays
+    assert way("10.0.0.3") is None
+    assert way(None) is None
+    assert way("10.0.0.9", "trimmed") == "trimmed"
 
 
 def test_mtr_does_not_count_more_paths_than_memory_holds(monkeypatch):

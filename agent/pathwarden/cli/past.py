@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pathwarden.cli.importing.place import open_imports, origins
+from pathwarden.cli.importing.place import HYPHEN, open_imports, origins
 from pathwarden.detect.detector import Detector
 from pathwarden.errors import ConfigError
 from pathwarden.export.origin import Origin
@@ -46,9 +46,10 @@ def held(tids: Iterable[str] | None, settings: Settings, *, imported: bool = Fal
     Raises `ConfigError` for a target that nobody knows, `OperatorError` if there is no history.
     """
     with ExitStack() as stack:
-        imports = open_imports(Path(settings.agent.db))
-        foreign = origins(stack.enter_context(imports)) if imports else {}
         wanted = None if tids is None else list(dict.fromkeys(tids))
+        asked = imported if wanted is None else any(HYPHEN in tid for tid in wanted)
+        imports = open_imports(Path(settings.agent.db)) if asked else None
+        foreign = origins(stack.enter_context(imports)) if imports else {}
         others = {tid: Held(imports, None, origin) for tid, origin in foreign.items() if imports}
         if wanted is None:
             # Where there are imports and nothing else, they are all there is.

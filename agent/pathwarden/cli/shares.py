@@ -44,7 +44,7 @@ def shares(target: str, routes: Mapping[str, Route], traces: Iterable[StoredTrac
     `rtt_ms` is the mean of the traces' medians. A path that no route stands for has neither id nor label. Raises `OperatorError` if there
     are too many.
     """
-    ways = Ways()
+    ways = Ways(routes.values())
     found: dict[Way, _Share] = {}
     before: StoredTrace | None = None
     current: _Share | None = None

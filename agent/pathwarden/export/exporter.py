@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pathwarden.errors import explain
 from pathwarden.export import atlas, mtr, scamper, table
 from pathwarden.export.origin import Origin
-from pathwarden.model.history import Exported, StoredTrace
+from pathwarden.model.history import Exported, Route, StoredTrace
 from pathwarden.model.protocols import HistoryReader
 from pathwarden.model.settings import Target
 from pathwarden.present import history
@@ -28,8 +28,8 @@ class Subject(NamedTuple):
     max_ttl: int
 
 
-_Labels = Mapping[str, str]  # the letter of a route by its id
-_Lines = Callable[[Subject, _Labels, Iterable[StoredTrace]], Iterator[str]]
+_Routes = Mapping[str, Route]  # by their ids
+_Lines = Callable[[Subject, _Routes, Iterable[StoredTrace]], Iterator[str]]
 
 
 class Form(NamedTuple):
@@ -41,16 +41,21 @@ class Form(NamedTuple):
     lines: _Lines
 
 
-def _own(_subject: Subject, labels: _Labels, traces: Iterable[StoredTrace]) -> Iterator[str]:
+def _label(routes: _Routes, stored: StoredTrace) -> str | None:
+    route = routes.get(stored.route_id or "")
+    return route.label if route else None
+
+
+def _own(_subject: Subject, routes: _Routes, traces: Iterable[StoredTrace]) -> Iterator[str]:
     for stored in traces:
-        seen = history.trace(stored, labels.get(stored.route_id or ""), full=True)
+        seen = history.trace(stored, _label(routes, stored), full=True)
         yield json.dumps(seen, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _text(subject: Subject, labels: _Labels, traces: Iterable[StoredTrace]) -> Iterator[str]:
+def _text(subject: Subject, routes: _Routes, traces: Iterable[StoredTrace]) -> Iterator[str]:
     """traceroute(8)'s layout; a comment before each trace says when it was, since traceroute does not."""
     for stored in traces:
-        trace, label = stored.trace, labels.get(stored.route_id or "")
+        trace, label = stored.trace, _label(routes, stored)
         about = [f"{rfc3339(trace.at)} {subject.tid}", *([f"path {label}"] if label else []), trace.ending.value]
         said = f": {explain(trace.error)}" if trace.error else ""
         lines = [
@@ -67,11 +72,11 @@ def _plain(line: str) -> str:
 
 _NDJSON, _TEXT, _CSV = "application/x-ndjson", "text/plain; charset=utf-8", "text/csv; charset=utf-8"
 FORMS = {
-    "atlas": Form("atlas.ndjson", _NDJSON, "", lambda of, _labels, traces: atlas.lines(of.origin, (each.trace for each in traces))),
-    "scamper": Form("scamper.ndjson", _NDJSON, "", lambda of, _labels, traces: scamper.lines(of.origin, (each.trace for each in traces))),
-    "mtr": Form("mtr.ndjson", _NDJSON, "", lambda of, labels, traces: mtr.lines(of.origin, labels, traces)),
+    "atlas": Form("atlas.ndjson", _NDJSON, "", lambda of, _routes, traces: atlas.lines(of.origin, (each.trace for each in traces))),
+    "scamper": Form("scamper.ndjson", _NDJSON, "", lambda of, _routes, traces: scamper.lines(of.origin, (each.trace for each in traces))),
+    "mtr": Form("mtr.ndjson", _NDJSON, "", lambda of, routes, traces: mtr.lines(of.origin, routes, traces)),
     "text": Form("txt", _TEXT, "", _text),
-    "csv": Form("csv", _CSV, table.head(), lambda _of, labels, traces: table.lines(labels, traces)),
+    "csv": Form("csv", _CSV, table.head(), lambda _of, routes, traces: table.lines(routes, traces)),
     "jsonl": Form("ndjson", _NDJSON, "", _own),
 }
 
@@ -86,9 +91,9 @@ def export(
     passed: Callable[[StoredTrace], None] | None = None,
 ) -> Iterator[str]:
     """The target's traces that started in [at_from, at_to], oldest first, without the form's first line; `passed` is told of each."""
-    labels = {route.route_id: route.label for route in reader.routes(subject.tid)}
+    routes = {route.route_id: route for route in reader.routes(subject.tid)}
     traces = reader.walk(subject.tid, at_from=at_from, at_to=at_to)
-    yield from form.lines(subject, labels, _telling(traces, passed) if passed else traces)
+    yield from form.lines(subject, routes, _telling(traces, passed) if passed else traces)
 
 
 def _telling(traces: Iterable[StoredTrace], passed: Callable[[StoredTrace], None]) -> Iterator[StoredTrace]:

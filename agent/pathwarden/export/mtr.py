@@ -18,24 +18,25 @@ from pathwarden.detect.loss import Count, shown
 from pathwarden.export.facts import MEMBER
 from pathwarden.export.origin import Origin
 from pathwarden.export.ways import Way, Ways
-from pathwarden.model.history import StoredTrace
+from pathwarden.model.history import Route, StoredTrace
 from pathwarden.model.trace import Hop, Trace
 from pathwarden.present.instants import rfc3339
 
 _SILENT = "???"
 
 
-def lines(origin: Origin, labels: Mapping[str, str], traces: Iterable[StoredTrace]) -> Iterator[str]:
+def lines(origin: Origin, routes: Mapping[str, Route], traces: Iterable[StoredTrace]) -> Iterator[str]:
     """One report a line; nothing without traces. Raises `OperatorError` if there are too many paths to count."""
-    ways = Ways()
+    ways = Ways(routes.values())
     counted: dict[Way, _Counted] = {}
     for stored in traces:
         way = ways.of(stored)
         if way not in counted:
             counted[way] = _Counted(stored.trace)
         counted[way].add(stored.trace)
-    for way in sorted(ways.all, key=lambda each: -counted[each].traces):
-        yield json.dumps(counted[way].report(way, origin, labels.get(way.route_id or "")), ensure_ascii=False) + "\n"
+    for way, traced in sorted(counted.items(), key=lambda each: -each[1].traces):
+        route = routes.get(way.route_id or "")
+        yield json.dumps(traced.report(way, origin, route.label if route else None), ensure_ascii=False) + "\n"
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 
-from pathwarden.model.history import StoredTrace
+from pathwarden.model.history import Route, StoredTrace
 from pathwarden.model.trace import Answer
 from pathwarden.present.hops import annotation
 from pathwarden.present.instants import rfc3339
@@ -39,10 +39,11 @@ COLUMNS = (
 _NO_ANSWER = ("",) * (len(COLUMNS) - COLUMNS.index("responder"))
 
 
-def lines(labels: Mapping[str, str], traces: Iterable[StoredTrace]) -> Iterator[str]:
+def lines(routes: Mapping[str, Route], traces: Iterable[StoredTrace]) -> Iterator[str]:
     """The rows of each trace, without the head."""
     for stored in traces:
-        yield _text(_rows(stored, labels.get(stored.route_id or "", "")))
+        route = routes.get(stored.route_id or "")
+        yield _text(_rows(stored, route.label if route else ""))
 
 
 def head() -> str:

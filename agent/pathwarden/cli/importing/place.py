@@ -18,6 +18,7 @@ from pathwarden.store.opening import connect, uri_of
 from pathwarden.store.reader import Reader
 
 NOTE = "import:"
+HYPHEN = "-"  # rule 2
 
 
 def place_of(db: Path) -> Path:

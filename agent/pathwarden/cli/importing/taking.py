@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pathwarden.cli.importing.place import NOTE, origins, place_of, schema_of
+from pathwarden.cli.importing.place import HYPHEN, NOTE, origins, place_of, schema_of
 from pathwarden.errors import ConfigError, DaemonError, OperatorError
 from pathwarden.export.origin import ATLAS, Origin
 from pathwarden.export.reading.recorded import Recorded
@@ -171,8 +171,8 @@ def _remove(staged: Path) -> None:
 def _id(origin: Origin) -> str:
     """The id of an origin's target, if no other has it; see `place` for the hyphen."""
     if origin.form == ATLAS:
-        return f"{ATLAS}-{origin.measurement}-{origin.observer}"
-    return "-".join([origin.form, *(_ODD.sub("_", name)[:_NAME] for name in (origin.monitor, origin.name) if name)])
+        return HYPHEN.join([ATLAS, str(origin.measurement), str(origin.observer)])
+    return HYPHEN.join([origin.form, *(_ODD.sub("_", name)[:_NAME] for name in (origin.monitor, origin.name) if name)])
 
 
 def _kept(trace: Trace, tid: str) -> Trace:
