@@ -30,7 +30,7 @@ COMMANDS = {
     "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
     "mqtt": "try the connection to the broker",
-    "db": "pack the history into one small file",
+    "db": "the history's size, health and copies",
     "config": "check, show or begin a configuration",
 }
 INTERRUPTED = 130

@@ -77,29 +77,8 @@ class Live:
                 self.db.execute("DELETE FROM traces WHERE id IN (SELECT id FROM traces ORDER BY id LIMIT ?)", (count - MOST,))
 
     def copy(self, to: Tables, tids: Collection[str] | None, *, states: bool, unsynced: bool) -> int:
-        """Copy what is newer, of these targets or of all; how many traces. To be called in a transaction of the lasting database.
-
-        Without `states` routes that are there, states and what is told stay as they are. Without `unsynced` a target waits while it
-        has traces whose clock was not known to be right.
-        """
-        meanings, mixed, copied = Meanings(self.db), [], 0
-        for number, tid in self.db.execute("SELECT id, target FROM targets").fetchall():
-            if tids is not None and tid not in tids:
-                continue
-            rows = self._newer(to.db, number, tid)
-            if unsynced or all(started(row.detail)[0] for row in rows) or self.count() >= ENOUGH:
-                for row in rows:
-                    content = meanings.content(row)
-                    head = to.translate(row, content, None if content.route_id is None else self._route(to, meanings, content.route_id))
-                    if started(row.detail)[0]:
-                        mixed.append(head)
-                    else:
-                        to.put_head(tid, head)
-                copied += len(rows)
-        put_mixed(to.db, mixed)
-        if states:
-            self._copy_states(to, meanings, tids)
-        return copied
+        """As the function of this name; nobody waits for the clock any more when ENOUGH are here."""
+        return copy(self.db, to, tids, states=states, unsynced=unsynced or self.count() >= ENOUGH)
 
     def drop(self, copied: Mapping[str, int]) -> None:
         """Take out each target's traces up to the last that the lasting database has, and what nothing refers to any more."""
@@ -134,29 +113,57 @@ class Live:
                     self.tables.forget()
                     self.db.execute("ROLLBACK")
 
-    def _newer(self, lasting: sqlite3.Connection, number: int, tid: str) -> list[Head]:
-        statement = f"SELECT {COLUMNS} FROM traces WHERE target = ? AND id > ? ORDER BY id"  # noqa: S608  constants only
-        return [Head(*row) for row in self.db.execute(statement, (number, latest(lasting, tid)))]
 
-    def _route(self, to: Tables, meanings: Meanings, route_id: str) -> int:
-        """A route's number in the lasting database; only one that is missing there is copied."""
-        row = to.db.execute("SELECT id FROM routes WHERE route_id = ?", (route_id,)).fetchone()
-        if row:
-            return int(row[0])
-        ((stamp, route),) = to_routes(meanings, self.db.execute(f"{ROUTE.format('main')} WHERE route_id = ?", (route_id,)))
-        return to.put_route(route, stamp)
+def copy(live: sqlite3.Connection, to: Tables, tids: Collection[str] | None, *, states: bool, unsynced: bool) -> int:
+    """Copy what is newer, of these targets or of all; how many traces. To be called in a transaction of the lasting database.
 
-    def _copy_states(self, to: Tables, meanings: Meanings, tids: Collection[str] | None) -> None:
-        for stamp, route in to_routes(meanings, self.db.execute(ROUTE.format("main"))):
-            if tids is None or route.target in tids:
-                to.put_route(route, stamp)
-        states = self.db.execute("SELECT targets.target, state, stamp FROM states JOIN targets ON targets.id = states.target")
-        for tid, state, stamp in states:
-            if tids is None or tid in tids:
-                to.put_state(to.target(tid), state, stamp)
-        for name, state, stamp in self.db.execute("SELECT target, state, stamp FROM telling"):
-            if tids is None or name.partition("/")[0] in tids:
-                to.put_telling({name: state}, stamp)
+    Without `states` routes that are there, states and what is told stay as they are. Without `unsynced` a target waits while it has
+    traces whose clock was not known to be right.
+    """
+    meanings, mixed, copied = Meanings(live), [], 0
+    for number, tid in live.execute("SELECT id, target FROM targets").fetchall():
+        if tids is not None and tid not in tids:
+            continue
+        rows = _newer(live, to.db, number, tid)
+        if unsynced or all(started(row.detail)[0] for row in rows):
+            for row in rows:
+                content = meanings.content(row)
+                head = to.translate(row, content, None if content.route_id is None else _route(live, to, meanings, content.route_id))
+                if started(row.detail)[0]:
+                    mixed.append(head)
+                else:
+                    to.put_head(tid, head)
+            copied += len(rows)
+    put_mixed(to.db, mixed)
+    if states:
+        _copy_states(live, to, meanings, tids)
+    return copied
+
+
+def _newer(live: sqlite3.Connection, lasting: sqlite3.Connection, number: int, tid: str) -> list[Head]:
+    statement = f"SELECT {COLUMNS} FROM traces WHERE target = ? AND id > ? ORDER BY id"  # noqa: S608  constants only
+    return [Head(*row) for row in live.execute(statement, (number, latest(lasting, tid)))]
+
+
+def _route(live: sqlite3.Connection, to: Tables, meanings: Meanings, route_id: str) -> int:
+    """A route's number in the lasting database; only one that is missing there is copied."""
+    row = to.db.execute("SELECT id FROM routes WHERE route_id = ?", (route_id,)).fetchone()
+    if row:
+        return int(row[0])
+    ((stamp, route),) = to_routes(meanings, live.execute(f"{ROUTE.format('main')} WHERE route_id = ?", (route_id,)))
+    return to.put_route(route, stamp)
+
+
+def _copy_states(live: sqlite3.Connection, to: Tables, meanings: Meanings, tids: Collection[str] | None) -> None:
+    for stamp, route in to_routes(meanings, live.execute(ROUTE.format("main"))):
+        if tids is None or route.target in tids:
+            to.put_route(route, stamp)
+    for tid, state, stamp in live.execute("SELECT targets.target, state, stamp FROM states JOIN targets ON targets.id = states.target"):
+        if tids is None or tid in tids:
+            to.put_state(to.target(tid), state, stamp)
+    for name, state, stamp in live.execute("SELECT target, state, stamp FROM telling"):
+        if tids is None or name.partition("/")[0] in tids:
+            to.put_telling({name: state}, stamp)
 
 
 def put_record(to: Tables, number: int, record: Record, boot: int) -> None:

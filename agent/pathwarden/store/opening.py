@@ -45,6 +45,12 @@ def live_name(path: Path) -> str:
     return f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}.live"
 
 
+def live_of(db: sqlite3.Connection, path: Path) -> str | None:
+    """The live database that the writer of this file has named; None if there is none, or this is a copy and it is another's."""
+    row = db.execute("SELECT value FROM main.meta WHERE key = ?", (LIVE_KEY,)).fetchone()
+    return str(row[0]) if row and row[0].endswith(f"/{live_name(path)}") else None
+
+
 def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
     """The database ready to be written, and what the operator must know about it ('' if nothing).
 

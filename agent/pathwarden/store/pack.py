@@ -1,7 +1,8 @@
-"""The history as a small archive, to go with a firmware upgrade, and back.
+"""The history as a small archive, to go with a firmware upgrade, and back; and as a plain copy.
 
 Rules:
-1. `pack` copies one state of the database into a scratch folder and works on the copy; the history itself is only read.
+1. `pack` copies one state of the database into a scratch folder and works on the copy; the history itself is only read. What waits in
+   memory is in the copy, too.
 2. What does not fit goes by `retention`'s rules, oldest traces first; the routes stay, since they are small and tell the usual path.
 3. An archive appears under its name only when all of it is on the disk; so does a history that was read back.
 4. `unpack` never touches a history that is there. What it cannot use it sets aside once, and says so: the next start finds nothing.
@@ -21,8 +22,10 @@ from typing import BinaryIO, NamedTuple
 from pathwarden.errors import OperatorError
 from pathwarden.store import migrate, retention
 from pathwarden.store.faults import StoreError, is_damage, primary_code, told, unreachable
-from pathwarden.store.opening import CLEAN, archive_of, connect, journal, set_aside, uri_of
+from pathwarden.store.live import copy as copy_live
+from pathwarden.store.opening import CLEAN, LIVE_KEY, archive_of, connect, journal, live_of, set_aside, uri_of
 from pathwarden.store.reader import Reader
+from pathwarden.store.tables import Tables
 
 MOST_BYTES = 4_000_000  # an upgrade of a Raspberry Pi carries its backup over in a 64 MiB boot partition, beside the kernel
 # What an archive may become: gzip makes a history 3 to 6 times smaller, and anything a hundred times.
@@ -30,6 +33,7 @@ MOST_UNPACKED = 16 * MOST_BYTES
 _MARGIN = 0.95  # older traces compress a little otherwise than newer ones; with it the second attempt nearly always fits
 _CHUNK = 64 * 1024
 _COUNT = "SELECT (SELECT count(*) FROM traces) + (SELECT coalesce(sum(traces), 0) FROM blocks)"
+_ELSEWHERE = "name a place with room that this user may write"
 _MORE_ROOM = "free some, or set TMPDIR to a folder with room"
 
 
@@ -73,6 +77,59 @@ def pack(db: Path, out: Path, max_bytes: int, scratch: Path) -> Packed:
             traces, left_out = _make_small(db, Path(name) / "copy.db", small, max_bytes)
         _deliver(small, out)
     return Packed(out.stat().st_size, traces, left_out)
+
+
+def backup(db: Path, out: Path) -> Packed:
+    """Write a consistent copy of the history to `out`, as large as it is; a file of that name is replaced. The daemon may run meanwhile."""
+    with Reader(db):
+        pass
+    if out.exists() and out.samefile(db):
+        raise OperatorError(f"{out} is the history itself", "name another file")
+    new = out.with_name(f"{out.name}.new")
+    try:
+        try:
+            with _new_file(new), told(db), closing(connect(uri_of(new, "rw"))) as target:
+                _copy(db, target)
+                (traces,) = target.execute(_COUNT).fetchone()
+            _appear(new, out)
+        finally:
+            new.unlink(missing_ok=True)
+    except StoreError as error:
+        if error.code != sqlite3.SQLITE_FULL:
+            raise
+        raise OperatorError(f"cannot write {out}: no room", _ELSEWHERE) from error
+    except OSError as error:
+        raise OperatorError(f"cannot write {out}: {_reason(error)}", _ELSEWHERE) from error
+    return Packed(out.stat().st_size, traces, 0)
+
+
+def vacuum(db: Path) -> tuple[int, int]:
+    """Write the history anew without the pages that nothing uses; its size before and after. To be called under its lock.
+
+    The disk needs as much room again meanwhile. Raises `OperatorError`.
+    """
+    with Reader(db):
+        pass
+    before = db.stat().st_size
+    with told(db), closing(connect(uri_of(db, "rw"))) as history:
+        _check_whole(history)
+        migrate.check(history, db)
+        history.execute("VACUUM")
+    return before, db.stat().st_size
+
+
+def problems(db: Path) -> list[str]:
+    """What is wrong with the pages, rows and indexes of a history; every page of it is read. Raises `OperatorError` if that cannot be."""
+    with Reader(db):
+        pass
+    with told(db), closing(connect(uri_of(db, "ro"))) as history:
+        try:
+            found = [" ".join(str(verdict).split()) for (verdict,) in history.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return [str(error)]
+    return [] if found == ["ok"] else found
 
 
 def unpack(db: Path, most_bytes: int = MOST_UNPACKED) -> Unpacked:
@@ -165,8 +222,13 @@ def _copy(db: Path, target: sqlite3.Connection) -> None:
         source.execute("SELECT 1 FROM sqlite_schema").fetchone()
         source.backup(target)
     _check_whole(target)
-    # So that whoever reads it back checks all of it.
-    target.execute("DELETE FROM meta WHERE key = ?", (CLEAN,))
+    live = live_of(target, db)
+    if live is not None and Path(live).exists():
+        with closing(connect(uri_of(Path(live), "ro"))) as memory, _transaction(target):
+            memory.execute("BEGIN")
+            copy_live(memory, Tables(target), None, states=True, unsynced=True)
+    # So that whoever reads it back checks all of it, and looks for nothing in memory.
+    target.execute("DELETE FROM meta WHERE key IN (?, ?)", (CLEAN, LIVE_KEY))
 
 
 def _check_whole(db: sqlite3.Connection) -> None:
@@ -207,7 +269,7 @@ def _deliver(small: Path, out: Path) -> None:
         finally:
             new.unlink(missing_ok=True)
     except OSError as error:
-        raise OperatorError(f"cannot write {out}: {_reason(error)}", "name a place with room that this user may write") from error
+        raise OperatorError(f"cannot write {out}: {_reason(error)}", _ELSEWHERE) from error
 
 
 # Unpacking

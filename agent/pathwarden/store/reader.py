@@ -18,7 +18,7 @@ from pathwarden.errors import OperatorError
 from pathwarden.model.history import DbStats, Level, OutboxRow, Route, Series, Span, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.store import migrate, series
 from pathwarden.store.faults import is_unfinished, told, unreachable
-from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, connect, live_name, uri_of
+from pathwarden.store.opening import LIMIT_KEY, connect, live_of, uri_of
 from pathwarden.store.past import FIRST, LAST, Past, has_live
 from pathwarden.store.rows import EVENT, ROUTE, to_body, to_event, to_routes
 
@@ -59,7 +59,6 @@ class Reader:
         self.path = path
         self._gate = BoundedSemaphore(CONNECTIONS)
         self._idle: list[sqlite3.Connection] = []
-        self._live_name = live_name(path)
         self._attached: dict[int, _Identity] = {}  # the live database of a connection
         self._closed = False
         try:
@@ -352,7 +351,7 @@ class Reader:
 
     def _follow_live(self, db: sqlite3.Connection) -> None:
         """Attach the live database that there is now, and take its snapshot after that of the lasting one."""
-        there = _live(db, self._live_name)
+        there = _live(db, self.path)
         if there != self._attached.get(id(db)):
             db.execute("ROLLBACK")
             if has_live(db):
@@ -377,16 +376,16 @@ def _begin(db: sqlite3.Connection) -> None:
     db.execute("SELECT 1 FROM main.sqlite_schema").fetchone()  # only now does SQLite take the lock
 
 
-def _live(db: sqlite3.Connection, name: str) -> _Identity | None:
-    """The live database that the writer has named, if its file is there, and which file that is."""
-    row = db.execute("SELECT value FROM main.meta WHERE key = ?", (LIVE_KEY,)).fetchone()
-    if row is None or not row[0].endswith(f"/{name}"):
-        return None  # or this is a copy, and the live database that of another
+def _live(db: sqlite3.Connection, path: Path) -> _Identity | None:
+    """The live database, if its file is there, and which file that is."""
+    live = live_of(db, path)
+    if live is None:
+        return None
     try:
-        file = os.stat(row[0])  # noqa: PTH116 - Path would be made of it at every reading
+        file = os.stat(live)  # noqa: PTH116 - Path would be made of it at every reading
     except OSError:
         return None
-    return row[0], file.st_dev, file.st_ino
+    return live, file.st_dev, file.st_ino
 
 
 def _attach(db: sqlite3.Connection, path: str) -> bool:
