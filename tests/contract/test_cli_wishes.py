@@ -54,6 +54,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         ),
         (("mute", "office", "off", "--between", "A", "B"), ("pair", "office", "A", "B", False), "office between A and B notifies again\n"),
         (("accept", "office"), ("accept", "office"), "the path of office is the usual one now\n"),
+        (("pause", "office"), ("pause", "office", True), "office is paused\n"),
+        (("resume", "office"), ("pause", "office", False), "office is probed again\n"),
     ],
 )
 def test_a_wish_reaches_the_daemon(world, capsys, words, wish, said):
@@ -102,7 +104,7 @@ def test_a_time_that_is_none_is_2(world, capsys, time):
     assert capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("mute", "office", "1h"), ("accept", "office")])
+@pytest.mark.parametrize("words", [("mute", "office", "1h"), ("accept", "office"), ("pause", "office"), ("resume", "office")])
 def test_no_daemon_is_one_line_and_4(tmp_path, capsys, words):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

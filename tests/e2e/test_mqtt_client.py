@@ -148,6 +148,7 @@ def test_a_fault_in_a_callback_is_told_and_does_not_end_the_client(monkeypatch: 
         rig.store("dns")
         rig.await_detail("mqtt: internal fault (ZeroDivisionError: on purpose); please report it")
         rig.await_empty()
+        assert rig.publisher.snapshot()["faults"] == 1
 
 
 def test_a_dead_thread_is_noticed() -> None:

@@ -38,6 +38,7 @@ class FakeAgent:
         self.paths: dict[str, dict[str, object]] = {}
         self.asked: list[str] = []
         self.wishes: list[tuple[object, ...]] = []
+        self.unwatched: set[str] = set()
         self.about = make_info()
 
     def info(self) -> dict[str, object]:
@@ -72,7 +73,7 @@ class FakeAgent:
 
     def pause(self, tid: str, *, paused: bool) -> bool:
         self.wishes.append(("pause", tid, paused))
-        return self.target_state(tid) is not None
+        return tid not in self.unwatched
 
     def accept_path(self, tid: str) -> bool:
         self.wishes.append(("accept", tid))

@@ -105,3 +105,15 @@ def test_incidents_newest_first_and_not_among_the_changes(world):
     assert world.web.get("/api/v1/incidents", "limit=101").status == 400
     changes = world.web.get("/api/v1/changes").json
     assert ([each["event_type"] for each in changes["changes"]], changes["last_seq"]) == (["agent_started", "path_changed"], 3)
+
+
+def test_pause_and_resume(world):
+    for verb, paused in (("pause", True), ("resume", False)):
+        got = world.post(f"quad9/{verb}", {}, 202)
+        assert got.json == {"target": "quad9"}
+        assert got.headers["location"] == "/api/v1/targets/quad9"
+        assert world.agent.wishes[-1] == ("pause", "quad9", paused)
+        assert world.post(f"other/{verb}", {}, 404).json["code"] == "unknown_target"
+        assert world.post(f"quad9/{verb}", {"for_s": 1}, 400).json["code"] == "unknown_parameter"
+    world.agent.unwatched.add("quad9")
+    assert world.post("quad9/pause", {}, 409).json["code"] == "not_watched"

@@ -28,6 +28,7 @@ class MemoryLink:
         self.session = 0
         self.protocol: str | None = None
         self.detail = ""
+        self.faults = 0
         self.limit: int | None = None
         self.sent: list[tuple[int, str, bytes, bool]] = []
         self.answered: set[int] = set()
@@ -311,6 +312,7 @@ def test_snapshot_has_every_key(bench: Bench) -> None:
         "outbox": 1,
         "published": 0,
         "failed": {},
+        "faults": 0,
         "commands": dict.fromkeys(CODES, 0),
         "detail": "mqtt.host: x",
     }

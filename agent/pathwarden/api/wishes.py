@@ -1,4 +1,4 @@
-"""Routes that take the owner's wishes: mute a target or the going between two of its paths, accept a path as usual."""
+"""Routes that take the owner's wishes: mute a target or the going between two of its paths, accept a path as usual, pause a target."""
 
 from typing import Any
 
@@ -26,6 +26,8 @@ class WishRoutes:
         """Register the routes."""
         app.post("/api/v1/targets/<tid>/mute", callback=self.mute)
         app.post("/api/v1/targets/<tid>/accept-path", callback=self.accept_path)
+        app.post("/api/v1/targets/<tid>/pause", callback=self.pause)
+        app.post("/api/v1/targets/<tid>/resume", callback=self.resume)
 
     def mute(self, tid: str) -> bottle.HTTPResponse:
         """`{"for_s": N}` mutes a target, 0 unmutes it; `{"pair": ["A", "B"]}` mutes going between two paths, with `"for_s": 0` no more."""
@@ -55,6 +57,22 @@ class WishRoutes:
         _body()
         if not self._agent.accept_path(tid):
             raise Problem(409, "no_path", f"no path to {tid!r} is known yet")
+        return json_reply({"target": tid}, 202, Location=f"/api/v1/targets/{tid}")
+
+    def pause(self, tid: str) -> bottle.HTTPResponse:
+        """Stops the probes to a target, but for traces that are asked for."""
+        return self._pause(tid, paused=True)
+
+    def resume(self, tid: str) -> bottle.HTTPResponse:
+        """Begins them again."""
+        return self._pause(tid, paused=False)
+
+    def _pause(self, tid: str, *, paused: bool) -> bottle.HTTPResponse:
+        query()
+        self._answers.known(tid)
+        _body()
+        if not self._agent.pause(tid, paused=paused):
+            raise Problem(409, "not_watched", f"{tid!r} is switched off in the configuration")
         return json_reply({"target": tid}, 202, Location=f"/api/v1/targets/{tid}")
 
     def _pair(self, tid: str, pair: object) -> tuple[str, str]:

@@ -25,6 +25,8 @@ COMMANDS = {
     "events": "what was told, newest last",
     "mute": "notify nothing of a target for a while",
     "accept": "take a target's path as usual",
+    "pause": "probe a target no more",
+    "resume": "probe a paused target again",
     "export": "the history in the forms of other programs",
     "import": "take in traces of RIPE Atlas and scamper",
     "replay": "what recorded traces would have told",

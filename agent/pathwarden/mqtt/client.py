@@ -77,8 +77,9 @@ class MqttClient:
     """A connection to the broker that is kept up. `tend`, `publish`, `take_answers` and `close` belong to one thread.
 
     `read_text` reads the password file at each attempt, so that a mended file is enough. `wake` is called from paho's thread whenever
-    `tend` or `take_answers` has something to do. `retry_s`: shortest and longest wait between attempts. A broker's certificate that is
-    not valid yet is looked at again as soon as `clock_synced`. `hears`: topics to subscribe to; a longer payload than a command's is lost.
+    `tend` or `take_answers` has something to do. `faults` counts exceptions in callbacks and in paho's thread. `retry_s`: shortest and
+    longest wait between attempts. A broker's certificate that is not valid yet is looked at again as soon as `clock_synced`. `hears`:
+    topics to subscribe to; a longer payload than a command's is lost.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class MqttClient:
         self._silent = 0
         self._strays = 0
         self._detail = ""
+        self.faults = 0
 
     @property
     def session(self) -> int:
@@ -270,6 +272,7 @@ class MqttClient:
     def _lost(self, connection: Connection, mono_ns: int) -> None:
         self._connection = None
         connection.hang_up()
+        self.faults += bool(connection.fault)
         if connection.refusal == _V5_UNSUPPORTED and connection.protocol == "5":
             self._protocol = "3.1.1"
             self._retry_ns = mono_ns

@@ -10,6 +10,7 @@ class Link(Protocol):
     """The part of `MqttClient` that is needed here."""
 
     settings: MqttSettings
+    faults: int
 
     @property
     def session(self) -> int:

@@ -135,6 +135,7 @@ class MqttPublisher:
             "outbox": self._reader.stats().outbox,
             "published": self._published,
             "failed": failed,
+            "faults": self._link.faults,
             "commands": dict(self._commands.counts),
             "detail": detail,
         }

@@ -256,6 +256,7 @@ _CONNECTION = _object(
         "outbox": _of("events that are not acknowledged", _COUNT),
         "published": _COUNT,
         "failed": _of("refusals by reason", _map(_COUNT)),
+        "faults": _of("exceptions in callbacks, survived", _COUNT),
         "commands": _of("commands heard, by the code of their answer", _map(_COUNT)),
         "detail": _of("what is wrong, '' if nothing is", _TEXT),
     }
