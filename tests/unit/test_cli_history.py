@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from equipment.cli import FIRST, SECOND_PATH, Past
-from equipment.fakes import make_route
+from equipment.fakes import hop, make_route, make_trace
 from equipment.recordings import SITE, START_S, atlas
 from pathwarden.cli.past import instant
+from pathwarden.cli.shares import shares
 from pathwarden.cli.terminal import local, width
 from pathwarden.errors import ConfigError
+from pathwarden.model.history import StoredTrace
 from pathwarden.present import history
+from pathwarden.present.instants import rfc3339
 
 NOW = 1_795_250_700_000_000_000  # 2026-11-21T08:45:00Z
 HOUR = 3600 * 1_000_000_000
@@ -203,13 +206,23 @@ def test_traces_of_a_path_are_found_behind_many_of_others(past, capsys, monkeypa
 
 
 def test_shares_of_a_time(past, capsys):
-    paths = past.run(capsys, "history", "site", "--paths", "--from", "-36m", "--to", "-10m", "--json").json
-    assert {p["label"]: (p["traces"], p["held_s"]) for p in paths}["A"] == (3, 300 + 300 + 300)
+    asked = ("history", "site", "--paths", "--from", rfc3339(past.now - 2160 * 10**9), "--to", rfc3339(past.now - 600 * 10**9), "--json")
+    paths = past.run(capsys, *asked).json
+    # A minute before the first trace of that time the path was in force already.
+    assert {p["label"]: (p["traces"], p["held_s"]) for p in paths}["A"] == (3, 60 + 300 + 300 + 300)
     assert sum(p["share_pct"] for p in paths) == pytest.approx(100, abs=0.2)
     shown = past.run(capsys, "history", "site", "--paths", "--from", "-36m", "--to", "-10m").out
     assert shown.startswith("A   ")
     result = past.run(capsys, "history", "site", "--paths", "--from", "-1s")
     assert (result.code, result.out, result.err) == (0, "", "no path of site is known in that time\n")
+
+
+def test_shares_reach_back_behind_the_traces_that_are_kept():
+    routes = {route.route_id: route for route in (make_route("r1", "A", 1), make_route("r2", "B", 1))}
+    traces = [StoredTrace(number, "p", "r2", make_trace(hop(1, "192.0.2.9", 9.0), at=(1000 + 300 * number) * 10**9)) for number in range(3)]
+    found = shares("site", routes, traces, 1200 * 10**9, {"r1": 5000, "r2": 7, "trimmed": 9})
+    assert [(route.label, route.held_s, route.traces) for route in found] == [("A", 5000, 0), ("B", 407, 2)]
+    assert shares("site", routes, traces[:1], 1200 * 10**9, {}) == []
 
 
 def test_all_targets(past, capsys):

@@ -136,6 +136,19 @@ def test_recorded_traces_come_out_as_they_went_in(past, capsys, form, name):
     assert once
 
 
+def test_traces_of_any_year_are_kept(past, capsys):
+    times = [0, 1, START_S - 40_000_000, START_S, 9_223_372_035]
+    items = [atlas(HOME, FIRST, SITE) | {"timestamp": time, "endtime": time} for time in times]
+    assert (
+        past.run(capsys, "import", write(past, *items[::-1], *items[::2])).out
+        == "5 traces of atlas-5006-6012 imported; 3 were there already\n"
+    )
+    file = write(past, *(atlas(HOME, FIRST, SITE, at_s=86_400 * n) for n in range(1, 61) for _ in range(2)), name="months.json")
+    past.run(capsys, "import", file)
+    found = [json.loads(line)["timestamp"] for line in exported(past, capsys, "atlas", "atlas-5006-6012").splitlines()]
+    assert found == sorted({*times, *(START_S + 86_400 * n for n in range(1, 61))})
+
+
 def test_other_origins_get_other_ids(past, capsys):
     file = write(
         past,

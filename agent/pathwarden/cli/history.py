@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from itertools import islice
+from itertools import chain, islice
 
 from pathwarden.cli.past import Held, add_bounds, bounds, held, in_force, instant, limit
 from pathwarden.cli.shares import shares
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         if at is not None:
             _print_trace(args, where, at)
         elif args.paths:
-            _print_paths(args, where, *span_ns)
+            _print_paths(args, where, *span_ns, now_ns)
         else:
             _print_traces(args, where, *span_ns)
     return 0
@@ -194,13 +194,12 @@ def _print_trace(args: argparse.Namespace, where: Held, at: int) -> None:
         say(hop_line(hop, trace.flow.af, None))
 
 
-def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_to: int | None) -> None:
+def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_to: int | None, now_ns: int) -> None:
     reader = where.reader
     routes = reader.routes(args.target)
     now, usual = in_force(args.target, reader.states(), routes)
     if where.origin.form or at_from is not None or at_to is not None:
-        known = {route.route_id: route for route in routes}
-        routes = shares(args.target, known, reader.walk(args.target, at_from=at_from, at_to=at_to))
+        routes = _in_that_time(where, args.target, routes, at_from or 0, min(at_to or now_ns, now_ns))
     total = sum(route.held_s for route in routes)
     parts = [100 * route.held_s / total if total else None for route in routes]
     if args.json:
@@ -216,6 +215,18 @@ def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_
     for route, part in zip(routes, parts, strict=True):
         marks = [word for word, other in (("in force", now), ("usual", usual)) if route.route_id and route.route_id == other]
         _print_path(screen, route, part, marks)
+
+
+def _in_that_time(where: Held, tid: str, routes: list[Route], at_from: int, at_to: int) -> list[Route]:
+    """The paths of a time with figures of that time."""
+    reader = where.reader
+    traces = reader.walk(tid, at_from=at_from, at_to=at_to)
+    first = list(islice(traces, 1))
+    begun = first[0].trace.at if first else at_to
+    # What was in force when the time began; if no trace of it is left, the history still knows the route.
+    before = reader.traces(tid, at_to=begun - 1, limit=1)
+    older_s = {} if before or where.origin.form else reader.shares(tid, at_from, begun)
+    return shares(tid, {route.route_id: route for route in routes}, chain(before, first, traces), at_from, older_s)
 
 
 def _path_json(route: Route, shown: dict[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ Rules:
 2. Time nobody looked at counts for no path: after the last trace, and where two of them are further apart than the detector lets pass for
    one stretch.
 3. What could not be sent has no path.
+4. Of the time before the first trace that is still kept, the history knows the routes alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,14 +36,18 @@ class _Share:
         length = known.length if known else way.length
         name = (way.route_id or "", target, known.label if known else "", way.address, known.epoch if known else "", hops, length)
         rtt_ms = self.rtt_ms / self.rtts if self.rtts else None
-        return Route(*name, self.first_at, self.last_at, round(self.held_ns / _SECOND), self.traces, rtt_ms, self.loss_pct / self.traces)
+        loss_pct = self.loss_pct / self.traces if self.traces else 0.0
+        return Route(*name, self.first_at, self.last_at, round(self.held_ns / _SECOND), self.traces, rtt_ms, loss_pct)
 
 
-def shares(target: str, routes: Mapping[str, Route], traces: Iterable[StoredTrace]) -> list[Route]:
-    """The paths of these traces (oldest first) as routes whose figures are of this time alone, most time first.
+def shares(
+    target: str, routes: Mapping[str, Route], traces: Iterable[StoredTrace], at_from: int, older_s: Mapping[str, int]
+) -> list[Route]:
+    """The paths of these traces (oldest first) as routes whose figures are of the time from `at_from` on alone, most time first.
 
-    `rtt_ms` is the mean of the traces' medians. A path that no route stands for has neither id nor label. Raises `OperatorError` if there
-    are too many.
+    A trace of before counts for the time alone in which it was in force, and so do `older_s`: the seconds by route of which no traces
+    are left (rule 4). `rtt_ms` is the mean of the traces' medians. A path that no route stands for has neither id nor label. Raises
+    `OperatorError` if there are too many.
     """
     ways = Ways(routes.values())
     found: dict[Way, _Share] = {}
@@ -51,14 +56,17 @@ def shares(target: str, routes: Mapping[str, Route], traces: Iterable[StoredTrac
     for stored in traces:
         at = stored.trace.at
         if before is not None and current is not None and 0 < at - before.trace.at < LONGEST_STEP_NS:
-            current.held_ns += at - before.trace.at
+            current.held_ns += at - max(before.trace.at, at_from)
         before, current = stored, None
         if stored.trace.ending is not Ending.ERROR:
-            way = ways.of(stored)
-            current = found.setdefault(way, _Share(at, at))
-            _count(current, stored)
+            current = found.setdefault(ways.of(stored), _Share(at, at))
+            if at >= at_from:
+                _count(current, stored)
     made = [share.route(way, routes.get(way.route_id or ""), target) for way, share in found.items()]
-    return sorted(made, key=lambda route: (-route.held_s, -route.traces))
+    made = [route._replace(held_s=route.held_s + older_s.get(route.route_id, 0)) for route in made]
+    seen = {route.route_id for route in made}
+    gone = [routes[route_id]._replace(held_s=held_s, traces=0) for route_id, held_s in older_s.items() if route_id in routes.keys() - seen]
+    return sorted((route for route in made + gone if route.traces or route.held_s), key=lambda route: (-route.held_s, -route.traces))
 
 
 def _count(share: _Share, stored: StoredTrace) -> None:
