@@ -19,7 +19,8 @@ from pathwarden.model.history import StoredTrace
 MAX_TTL = 30  # of a target that is no longer configured, as traceroute(8) says it without -m
 
 ABOUT = """\
-Writes traces of the history, oldest first, target after target, a piece at a time however many they are.
+Writes traces of the history, oldest first, target after target, a piece at a time however many they are. Of the oldest times the
+history keeps figures alone, and no traces.
 
 atlas: RIPE Atlas traceroute results of firmware 5080, one a line.
 
