@@ -29,7 +29,14 @@ def share(full: int) -> int:
 def folder() -> Iterator[Path]:
     """In memory: what the kernel holds outlives a kill there, too, and what is synced is known from the calls."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        yield Path(name)
+        yield beside(Path(name))
+
+
+def beside(folder: Path) -> Path:
+    """A folder with room beside it: samples wait there (`storelab.life.live_dir`)."""
+    lasting = folder / "lasting"
+    lasting.mkdir()
+    return lasting
 
 
 def campaign(
@@ -54,7 +61,7 @@ def test_kills_lose_nothing_that_was_saved(folder: Path, seed: int) -> None:
 def test_power_cuts_of_a_real_filesystem_lose_no_event(tmp_path: Path, seed: int, need: Callable[[str], str]) -> None:
     need("mkfs.ext4")
     count = share(FULL_CUTS)
-    assert_clean(campaign("powercut", tmp_path, count, seed, inside=ALONE), f"{count} power cuts, ", seed)
+    assert_clean(campaign("powercut", beside(tmp_path), count, seed, inside=ALONE), f"{count} power cuts, ", seed)
 
 
 def test_a_disk_that_reorders_and_tears_writes_loses_no_event(folder: Path, seed: int, need: Callable[[str], str]) -> None:
