@@ -325,7 +325,7 @@ def test_imports_of_an_older_version_are_brought_up_to_date(past, capsys):
     import sqlite3
 
     with sqlite3.connect(place_of(past.db)) as db:
-        for table in ("blocks", "days", "spans", "incidents", "telling"):
+        for table in ("blocks", "days", "hours", "spans", "incidents", "telling"):
             db.execute(f"DROP TABLE {table}")
         for table in ("routes", "states"):
             db.execute(f"ALTER TABLE {table} DROP COLUMN stamp")

@@ -54,6 +54,14 @@ def one(samples, name, /, **labels):
     return samples[name][frozenset(labels.items())]
 
 
+def test_what_the_history_costs_its_disk():
+    db = make_info()["db"] | {"live": 7, "written_bytes": 1_234_567, "budget_24h_bytes": 2_000_000}
+    samples = parse(metrics.render(make_info() | {"db": db}, []))
+    assert one(samples, "pathwarden_db_unflushed_traces") == 7
+    assert one(samples, "pathwarden_db_written_bytes_total") == 1_234_567
+    assert one(samples, "pathwarden_db_write_budget_bytes") == 2_000_000
+
+
 def test_everything_that_is_known_is_there():
     state = make_state("cloudflare") | {"loss_pct": 33.3}
     samples = parse(metrics.render(make_info() | {"rounds": {"ok": 11, "failed": 1}}, [state]))

@@ -1,6 +1,6 @@
 """Instants from before the clock was right are corrected when it is."""
 
-from pathwarden.model.instants import ClockShift
+from pathwarden.model.instants import ClockShift, since_boot
 from pathwarden.present.instants import rfc3339
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
@@ -14,6 +14,16 @@ WRONG = 5_000 * S
 def saved(path, boot, *records):
     with Writer(path, max_mb=16, boot_id=boot) as writer:
         writer.save(records)
+
+
+def test_a_restart_with_the_right_clock_corrects_what_the_life_before_noted_in_this_boot(tmp_path):
+    path = tmp_path / "h.db"
+    saved(path, "before", record(number=1, at=WRONG + S, mono_ns=70 * S, clock_synced=False))
+    saved(path, "now", record(number=2, at=WRONG + 2 * S, mono_ns=50 * S, clock_synced=False))
+    with Writer(path, max_mb=16, boot_id="now") as writer, Reader(path) as reader:
+        assert writer.correct_clock(since_boot(RIGHT)) == 1
+        assert [stored.trace.at for stored in reader.traces("t1")] == [RIGHT + 50 * S, WRONG + S]
+        assert writer.correct_clock(since_boot(RIGHT)) == 0
 
 
 def test_traces_routes_and_events_of_this_boot_move_and_no_others(tmp_path):

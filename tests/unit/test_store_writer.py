@@ -203,6 +203,25 @@ def test_what_does_not_fit_is_an_error_and_nothing_of_it_stays(path: Path) -> No
     assert path.stat().st_size < 1_000_000
 
 
+def written_by_this_thread() -> int:
+    lines = Path("/proc/thread-self/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("wchar:"))
+
+
+def test_the_bytes_written_to_the_disk_are_counted(writer: Writer) -> None:
+    writer.save([record()])
+    counted, kernel = writer.budget.total, written_by_this_thread()
+    for n in range(1, 150):
+        events = (event(change_no=n),) if n % 9 == 0 else ()
+        writer.save([record(number=n, middle=f"10.0.{n % 7}.1", events=events)])
+    counted, kernel = writer.budget.total - counted, written_by_this_thread() - kernel
+    assert counted == pytest.approx(kernel, rel=0.05)
+    assert writer.budget.last_day() == writer.budget.total
+    before = writer.budget.total
+    writer.acknowledge([10**6])
+    assert writer.budget.total == before, "nothing changed, nothing written"
+
+
 def test_event_bodies_are_stored_as_they_are_told(writer: Writer, path: Path) -> None:
     writer.save([record(events=(event(),))])
     ((body,),) = rows(path, "SELECT body FROM events")

@@ -25,6 +25,7 @@ from pathwarden.detect.load import Load
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
+from pathwarden.model.instants import since_boot
 from pathwarden.model.protocols import HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
@@ -105,6 +106,8 @@ class Runtime:
         driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
         judges = restore_judges(self.settings, reader)
         keeper = Keeper(writer, self.settings.agent.flush_s)
+        if clock.synced():
+            keeper.correct(since_boot(clock.wall_ns() - clock.mono_ns()))
         surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, restore_load(reader, clock))
         teller = restore_teller(self.settings, judges, reader)
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)

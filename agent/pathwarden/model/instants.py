@@ -17,3 +17,8 @@ class ClockShift(NamedTuple):
     def of(self, at: int) -> int:
         """The right instant for one that was noted; others stay as they are."""
         return at + self.by_ns if self.since <= at <= self.until else at
+
+
+def since_boot(mono_offset_ns: int) -> ClockShift:
+    """For a start with the right clock: it moves nothing but traces, of which an earlier life of this boot knew the monotonic time."""
+    return ClockShift(0, -1, 0, mono_offset_ns)

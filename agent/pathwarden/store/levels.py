@@ -1,13 +1,14 @@
 """Levels: what is left of a target's day when its traces go.
 
 Rules:
-1. `roll` makes one row of `days` of a target's blocks of one UTC day: figures of the whole day, and of each hour with traces.
+1. `roll` makes one row of `days` of a target's blocks of one UTC day: figures of the whole day; and one of `hours` with those of each
+   hour that had traces.
 2. Figures are kept for each route that traces followed (0: none was known), for its destination and for each of its hops.
 3. Of the destination: least and greatest round-trip time of all probes; 10 %, median and 90 % of the traces' medians. Of a hop: all
    five of its probes. Sent and lost are probes; a hop that a trace did not ask adds nothing.
 
-Both `whole` and `hours` (this one compressed with zlib, RFC 1950) are periods; `whole` has one with the hour 0. Hops come after all the
-rest, since a series needs none. All numbers are varints as in `codec`, round-trip times in steps of 0.01 ms:
+Both `whole` and `figures` of `hours` (this one compressed with zlib, RFC 1950) are periods; `whole` has one with the hour 0. Hops come
+after all the rest, since a series needs none. All numbers are varints as in `codec`, round-trip times in steps of 0.01 ms:
 
     periods       their number; then for each: hour of the day, number of groups, and each group's route, traces and figures of the
                   destination
@@ -89,7 +90,7 @@ def decode_periods(data: bytes, *, with_hops: bool) -> Periods:
 
 
 def decode_day(whole: bytes, hours: bytes | None, *, with_hops: bool) -> Iterator[tuple[int, int, Group]]:
-    """The finest figures of a row of `days`: start in seconds of the day, seconds, and group."""
+    """The finest figures of a day: start in seconds of the day, seconds, and group."""
     periods = decode_periods(whole if hours is None else zlib.decompress(hours), with_hops=with_hops)
     width_s = DAY_S if hours is None else HOUR_S
     return ((hour * HOUR_S, width_s, group) for hour, groups in periods.items() for group in groups)
@@ -145,9 +146,10 @@ def roll(db: sqlite3.Connection, target: int, day: int, most: int, last: int = 2
     hours = {}
     for hour in sorted({row.at % DAY_NS // _HOUR_NS for row in rows}):
         hours[hour] = _groups(each for each in seen if each[0].at % DAY_NS // _HOUR_NS == hour)
-    values = (target, day, traces, encode({0: _groups(seen)}), zlib.compress(encode(hours), 9))
     db.executemany("DELETE FROM blocks WHERE id = ?", [(block[0],) for block in taken])
-    db.execute("INSERT INTO days (target, day, traces, whole, hours) VALUES (?, ?, ?, ?, ?)", values)
+    values = (target, day, traces, encode({0: _groups(seen)}))
+    number = db.execute("INSERT INTO days (target, day, traces, whole) VALUES (?, ?, ?, ?)", values).lastrowid
+    db.execute("INSERT INTO hours VALUES (?, ?)", (number, zlib.compress(encode(hours), 9)))
     return traces
 
 

@@ -1,6 +1,6 @@
 """A target's samples in equal buckets, from traces where they are kept and from the levels before."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from pathwarden.model.history import Figures, Level, Series
@@ -11,7 +11,10 @@ from pathwarden.store.rows import Row
 
 _NS = 1_000_000_000
 _TICKS_PER_MS = 100
-_DAYS = "SELECT day, whole, hours FROM main.days WHERE target = ? AND day BETWEEN ? AND ? ORDER BY day, id"
+_DAYS = """
+    SELECT day, whole, figures FROM main.days LEFT JOIN main.hours ON hours.id = days.id
+    WHERE target = ? AND day BETWEEN ? AND ? ORDER BY day, days.id
+"""
 
 
 class _Bucket:
@@ -62,16 +65,15 @@ def series(past: Past, tid: str, at_from: int, at_to: int, points: int) -> Serie
     days = _days(past, tid, at_from, at_to)
     seconds = max(1, -(-(at_to - at_from) // (points * _NS)), _level_s(days))
     width = seconds * _NS
-    buckets: dict[int, _Bucket] = {}
+    buckets: defaultdict[int, _Bucket] = defaultdict(_Bucket)
     for at, route_id, least, median, greatest, sent, lost in past.samples(tid, at_from, at_to):
-        bucket = buckets.setdefault((at - at_from) // width, _Bucket())
         rtts = None if least is None or median is None or greatest is None else (least, median, greatest)
-        bucket.add(rtts, sent, lost, route_id)
+        buckets[(at - at_from) // width].add(rtts, sent, lost, route_id)
     for day, whole, hours in days:
         for start_s, width_s, group in decode_day(whole, hours, with_hops=False):
             start = day * DAY_NS + start_s * _NS
             if at_from < start + width_s * _NS and start < at_to:
-                _add_group(past, buckets.setdefault((max(start, at_from) - at_from) // width, _Bucket()), group)
+                _add_group(past, buckets[(max(start, at_from) - at_from) // width], group)
     empty = _Bucket()
     numbers = range(-(-(at_to - at_from) // width))
     rows = [buckets.get(number, empty) for number in numbers]

@@ -18,16 +18,20 @@ CREATE TABLE blocks (
 CREATE INDEX blocks_by_time ON blocks (target, at_to, at_from) WHERE target IS NOT NULL;
 
 -- What is left of a day's traces: levels.py. A day has more than one row only if it had very many traces.
--- hours: NULL when only the whole day is still known.
 CREATE TABLE days (
     id INTEGER PRIMARY KEY,
     target INTEGER NOT NULL REFERENCES targets (id),
     day INTEGER NOT NULL,
     traces INTEGER NOT NULL,
-    whole BLOB NOT NULL,
-    hours BLOB
+    whole BLOB NOT NULL
 ) STRICT;
 CREATE INDEX days_by_time ON days (target, day);
+
+-- The hours of a day, as long as they are known. A table of their own: in one with the days their pages would not become free.
+CREATE TABLE hours (
+    id INTEGER PRIMARY KEY REFERENCES days (id),
+    figures BLOB NOT NULL
+) STRICT;
 
 -- Since when a target's traces followed a route.
 CREATE TABLE spans (
