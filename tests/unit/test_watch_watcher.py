@@ -225,6 +225,16 @@ def test_a_lost_target_makes_others_prove_that_they_answer() -> None:
     assert len(proving - {"t3"}) >= MOST_PROVING
 
 
+def test_a_router_that_is_known_counts_as_a_glimpse_of_it_would() -> None:
+    one, other = (known("gw", "isp", None, "edge", SITE) for _ in range(2))
+    for ttl, who in [(2, "isp"), (4, "edge"), *[(1, "gw")] * 1100]:
+        errand, answers = Errand("t0", Kind.VERIFY, (Look(ttl),)), [answer_by(who, final=False)]
+        one.on_glimpse(glimpse_of(errand, answers, 10))
+        other.on_known(ttl)
+    assert one.state == other.state
+    assert one.routes == other.routes
+
+
 def test_an_answer_near_us_counts_for_all_that_it_serves() -> None:
     watcher = Watcher(town(6), 1.0, green, SECOND)
     watcher.due(SECOND, lambda _tid: True)

@@ -24,7 +24,7 @@ from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.loops import clean
 from pathwarden.detect.reach import Reach, after_answer, after_silence
 from pathwarden.detect.routes import carried_over, filled, new_route, shared_hops
-from pathwarden.detect.sights import sight_of, silent_at_destination
+from pathwarden.detect.sights import one_more, sight_of, silent_at_destination
 from pathwarden.detect.state import State, decode, encode
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
 from pathwarden.detect.usual import accept
@@ -110,6 +110,10 @@ class Detector:
             return Verdict(None, (), None)
         settled = self._follow_route(glimpse, whole, partly=True)
         return Verdict(self.route if self.state.suspicion is None else None, (settled,) if settled else (), None)
+
+    def on_known(self, ttl: int) -> None:
+        """The watch saw a known responder at this ttl, while nothing is suspected: what `on_glimpse` would make of it, without its work."""
+        self.state = self.state._replace(steady=one_more(self.state.steady, ttl, MOST_STEADY))
 
     def on_sibling(self, glimpse: Trace, whole: Whole) -> Change | None:
         """Another target's route changed, and this one's shows the same stranger where `whole` expects it: that is confirmation enough."""

@@ -18,3 +18,9 @@ def silent_at_destination(trace: Trace, route: Route | None) -> int:
     nearest = min([ttl for ttl in (route.length if route else None, trace.reached_ttl) if ttl is not None], default=None)
     answers = [answer for hop in trace.hops if hop.ttl >= nearest for answer in hop.answers] if nearest is not None else []
     return sum([answer.responder is None for answer in answers])
+
+
+def one_more(counts: tuple[int, ...], ttl: int, most: int) -> tuple[int, ...]:
+    """Counts by ttl with one more at this one, `most` at the most."""
+    known = (*counts, *(0,) * (ttl - len(counts)))
+    return (*known[: ttl - 1], min(known[ttl - 1] + 1, most), *known[ttl:])

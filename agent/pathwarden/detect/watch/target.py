@@ -213,7 +213,9 @@ class TargetWatch:
 
     def _verify_done(self, got: Got, out: Outcome) -> None:
         route, steady = self.detector.route, self.detector.state.steady
-        if self.inquiry is None or self._confirms(got):
+        if self._is_as_known(got):
+            self.detector.on_known(got.errand.looks[0].ttl)
+        elif self.inquiry is None or self._confirms(got):
             self.detector.on_glimpse(got.glimpse)
         for look, answer in zip(got.errand.looks, got.answers, strict=True):
             _note(self._asked_ns, look.ttl, got.mono_ns)
@@ -228,6 +230,13 @@ class TargetWatch:
                 if self.inquiry is None and answer.rtt_ns is not None:
                     self._feel(self._pulse.hop(look.ttl, answer.rtt_ns, got.mono_ns), look, got, out)
         self._take_up(got.errand.looks[0].ttl, got.mono_ns, out)
+
+    def _is_as_known(self, got: Got) -> bool:
+        """Whether one look found a router that belongs there, and there is nothing to weigh it against: as nearly always."""
+        route = self.detector.route
+        if route is None or self.detector.state.suspicion is not None or self.inquiry is not None or len(got.answers) != 1:
+            return False
+        return got.glimpse.reached_ttl is None and got.answers[0].responder in hop_at(route.hops, got.errand.looks[0].ttl)
 
     def _confirms(self, got: Got) -> bool:
         """Whether what was seen beside an inquiry is a stranger: known responders elsewhere would count as looks in vain."""
