@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packager import archive, manifest, recipe, usign, vendor
+from packager import archive, manifest, page, recipe, usign, vendor
 from packager.build import Package, everything
 from packager.tar import gzip, tar
 from packager.tree import with_folders
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         _build(args) if args.command == "build" else _stage(args)
-    except (recipe.RecipeError, manifest.ManifestError, vendor.VendorError, usign.BadKey, OSError) as error:
+    except (recipe.RecipeError, manifest.ManifestError, page.PageError, vendor.VendorError, usign.BadKey, OSError) as error:
         sys.stderr.write(f"packager: {error}\n")
         return 2
     return 0

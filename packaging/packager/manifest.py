@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from packager import archive, imports, vendor
+from packager.page import thin
 from packager.recipe import Recipe
 from packager.rename import shorten
 from packager.slim import slim
@@ -51,7 +52,7 @@ def files(checkout: Path, recipe: Recipe, waitress: Path) -> list[Node]:
         [
             *system,
             *_installed(daemon, "pathwarden", recipe),
-            *_copied(checkout / "web", PAGE, _PAGE_KINDS),
+            *(node._replace(content=thin(node.path, node.content or b"")) for node in _copied(checkout / "web", PAGE, _PAGE_KINDS)),
             *(node for node in foreign if not _is_module(node)),
             archive.pack(vendor.PLACE, vendor.ARCHIVE, recipe, filter(_is_module, foreign)),
             version,

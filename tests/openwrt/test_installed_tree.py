@@ -180,6 +180,7 @@ def test_the_service_traces_serves_its_page_reloads_and_ends_in_time(router: Rou
         assert status["transport"]["name"] == "raw"
         far = ("far", True, len(lab.hops4))
         awaited(lambda: seen_target(lab), lambda seen: seen == far, "the whole path to the target")
+        assert ask(lab, "/api/v1/targets/far/export?format=csv")[0] == 200, "the tools are there"
         process = Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
         assert "\nCapEff:\t0000000000002000\n" in process, "CAP_NET_RAW and nothing else"
         assert "\nUid:\t0\t" not in process

@@ -20,6 +20,7 @@ from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
 from equipment.packages import FEED, MTIME, TOP, built, is_archive, modules, packager, secret_key, waitress_folder
 from packager import manifest, recipe, vendor
 from packager.build import Package, everything
+from packager.page import PageError, thin
 from packager.rename import shorten
 from packager.slim import slim
 from pathwarden.api.answers import Answers
@@ -90,6 +91,39 @@ def meaning(tree: ast.Module) -> list[str]:
     return [ast.dump(tree), *(f"{node.lineno} {type(node)}" for node in ast.walk(tree) if isinstance(node, ast.stmt))]
 
 
+def words(name: str, content: bytes) -> list[bytes]:
+    """What a file of the page says: its words, without comments; in JavaScript without those that have lines of their own."""
+    if name.endswith(".css"):
+        first, *others = content.split(b"/*")
+        return b" ".join([first, *(other.partition(b"*/")[2] for other in others)]).split()
+    kept, inside = [], False
+    for line in content.splitlines() if name.endswith(".js") else [content]:
+        inside = inside or line.lstrip().startswith(b"/*")
+        if not inside and not line.lstrip().startswith(b"//"):
+            kept.append(line)
+        inside = inside and b"*/" not in line
+    return b"\n".join(kept).split()
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "left"),
+    [
+        ("a.js", b"// why\nif (a) {\n  b(); // now\n}\n", b"\nif (a) {\nb(); // now\n}\n"),
+        ("a.js", b"/** What it does\n * in two lines. */\nx = '/* no */' + `  a ${b}`;\n", b"\n\nx = '/* no */' + `  a ${b}`;\n"),
+        ("a.css", b"/* why */\na {\n\tb: c; /* how\n many */\n}\n", b"\na {\nb: c; \n\n}\n"),
+        ("a.svg", b"<svg>\n  <g/>\n</svg>\n", b"<svg>\n  <g/>\n</svg>\n"),
+    ],
+)
+def test_the_page_loses_blanks_and_comments_and_no_line(name: str, whole: bytes, left: bytes) -> None:
+    assert thin(name, whole) == left
+
+
+@pytest.mark.parametrize("text", [b"x = `one\n  two`;\n", b"x = 'one \\\n  two';\n"])
+def test_a_text_over_several_lines_is_refused_in_the_page(text: bytes) -> None:
+    with pytest.raises(PageError, match=r"a\.js:1: a text that goes on in the next line"):
+        thin("a.js", text)
+
+
 def functions(node: ast.AST) -> Iterator[ast.AST]:
     """The functions of a module that are in no other, in their order."""
     for child in ast.iter_child_nodes(node):
@@ -144,7 +178,10 @@ def test_both_formats_install_every_file_of_the_program_with_its_mode() -> None:
     (demo,) = (name for name in found if name.endswith(".toml"))
     del found[demo]
     assert len(found) > 20
-    assert {name: c for name, (_, c) in ipk.items() if name in found} == found
+    for name, content in found.items():
+        assert words(name, ipk[name][1]) == words(name, content), name
+        assert ipk[name][1].count(b"\n") == content.count(b"\n"), name
+        assert name.endswith((".js", ".css")) or ipk[name][1] == content, name
     own = {"usr/lib/pathwarden/VERSION", "usr/lib/pathwarden/vendor/waitress/LICENSE.txt"}
     assert ipk.keys() - found.keys() == SYSTEM | own | ARCHIVES
     assert {name: mode for name, (mode, _) in ipk.items() if mode != 0o644} == MODES

@@ -171,6 +171,10 @@ def test_the_tools_come_and_go_beside_the_program(manager: Manager) -> None:
     done = router.run("pathwarden", "demo", "--help", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "pathwarden: demo is not installed; install the package pathwarden-tools\n"
+    (router.root / "usr/bin/traceroute").symlink_to("pathwarden")
+    done = router.run("traceroute", "127.0.0.1", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "traceroute: trace is not installed; install the package pathwarden-tools\n"
     other.install()
     assert compiled(router) == {*PROGRAM, "tools-0.1.0-r1"}
     assert router.run("pathwarden", "demo", "--help").stdout.startswith("usage: pathwarden demo")

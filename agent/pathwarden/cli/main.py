@@ -93,8 +93,7 @@ def _add_global(to: "argparse._ActionsContainer", **kw: Any) -> None:  # noqa: A
 
 def _stand_in(called: personality.Program, words: list[str]) -> argparse.Namespace:
     """The arguments of a program whose name we were called by."""
-    from pathwarden.cli.tracing import options
-
+    options = _module("trace", ".tracing.options")
     parser = _Command(prog=called.name, description=options.about(called), usage=options.usage(called))
     parser.complain = options.complain
     parser.set_defaults(command="trace", config=None, json=False, quiet=False, verbose=False, no_color=False)
@@ -124,10 +123,10 @@ def _parser(command: str | None) -> _Parser:
     return parser
 
 
-def _module(command: str) -> Any:  # noqa: ANN401 - a module
-    """The command's module. Raises `OperatorError` if it is none of those that are installed."""
+def _module(command: str, part: str = "") -> Any:  # noqa: ANN401 - a module
+    """The command's module, or a part of it, such as `.tracing.options`. Raises `OperatorError` if the command is not installed."""
     # A word of Python's own can be no module's name.
-    name = f"pathwarden.cli.{command}{'_' if iskeyword(command) else ''}"
+    name = f"pathwarden.cli{part or f'.{command}'}{'_' if iskeyword(command) else ''}"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

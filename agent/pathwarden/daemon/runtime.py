@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
@@ -26,7 +27,7 @@ from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
 from pathwarden.model.instants import since_boot
-from pathwarden.model.protocols import HistoryReader
+from pathwarden.model.protocols import Exports, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.net.choose import open_transport
@@ -185,9 +186,9 @@ class Runtime:
             return
         from pathwarden.api.app import make_app
         from pathwarden.api.server import Server
-        from pathwarden.export.exporter import Exporter
 
-        server = Server(make_app(board, reader, self.settings, clock, Exporter(reader, self.settings.agent.name)), self.settings.web.listen)
+        exports = exporter(reader, self.settings.agent.name)
+        server = Server(make_app(board, reader, self.settings, clock, exports), self.settings.web.listen)
         server.start()
         self._undo.append(("page", server.stop))
         self.pages = tuple(f"http://{address}/" for address in server.addresses)
@@ -355,3 +356,15 @@ def _boot_id() -> str:
 def _seed(writer: Writer) -> str:
     """Where the search for a source port starts: different for each history, the same for one."""
     return (writer.meta_get("database_id") or "0").replace("-", "")[:8]
+
+
+def exporter(reader: Reader, agent: str) -> Exports | None:
+    """What gives the history to other programs over HTTP; None where the package with the tools is not installed."""
+    name = "pathwarden.export.exporter"
+    try:
+        exports: Exports = import_module(name).Exporter(reader, agent)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None
+    return exports
