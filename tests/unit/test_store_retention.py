@@ -119,6 +119,15 @@ def test_a_save_above_the_high_mark_trims_and_succeeds(path: Path) -> None:
     assert path.stat().st_size <= LIMIT
 
 
+def test_a_disk_that_ends_before_the_limit_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pathwarden.store.writer.os.statvfs", lambda _: SimpleNamespace(f_bavail=1_000, f_frsize=1000))
+    with Writer(path, max_mb=16, boot_id="b") as writer:
+        grows = (16_000_000 // 1024 * 1024 - path.stat().st_size) / 1e6
+        assert writer.remark == f"the history {path} may grow by {grows:.1f} MB, but only 1.0 MB are free on its disk"
+    with Writer(path, max_mb=1, boot_id="b") as writer:
+        assert writer.remark == ""
+
+
 def test_trimming_with_room_does_nothing(path: Path) -> None:
     with Writer(path, max_mb=16, boot_id="b") as writer:
         writer.save([record(number=n) for n in range(2000)])

@@ -21,7 +21,7 @@ from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, PAGE_SIZE, archive_of,
 from pathwarden.store.tables import Tables
 
 FLUSH_S = 900  # how long samples stay off the flash
-STATES_S = 4 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
+STATES_S = 6 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
 
 _FOLLOWED = """
     SELECT route_id FROM spans JOIN routes ON routes.id = spans.route
@@ -66,6 +66,7 @@ class Writer:
         self._db, of_opening = open_for_writing(path)
         self._tables = Tables(self._db)
         self.notice = notice or of_opening
+        self.remark = self.remark or self._short_of_room()
         try:
             if live_dir is not None:
                 self._open_live(live_dir)
@@ -231,6 +232,13 @@ class Writer:
     def _pages(self) -> int:
         (pages,) = self._db.execute("PRAGMA page_count").fetchone()
         return int(pages)
+
+    def _short_of_room(self) -> str:
+        """What to say if the disk ends before the limit; '' otherwise."""
+        may_grow, free = self._limit * PAGE_SIZE - self.path.stat().st_size, self.place()["free_bytes"]
+        if not isinstance(free, int) or free >= may_grow:
+            return ""
+        return f"the history {self.path} may grow by {may_grow / 1e6:.1f} MB, but only {free / 1e6:.1f} MB are free on its disk"
 
     def _open_live(self, folder: Path) -> None:
         with told(self.path):
