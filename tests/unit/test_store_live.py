@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,16 @@ def test_a_clean_end_leaves_nothing_in_memory(path: Path, memory: Path) -> None:
     assert list(memory.iterdir()) == []
     with Reader(path) as reader:
         assert numbers(reader) == [1, 0]
+
+
+def test_memory_is_used_sparingly(path: Path, memory: Path) -> None:
+    with opened(path, memory) as writer:
+        first(writer)
+        for n in range(1, 400):
+            writer.save([replace(record(number=n), telling={"t1/rest": f"{n}" * 1000})])
+            if n % 20 == 0:
+                writer.flush()
+        assert sum(file.stat().st_size for file in memory.iterdir()) < 600_000
 
 
 def test_a_reader_follows_from_one_life_to_the_next(path: Path, memory: Path) -> None:

@@ -24,7 +24,7 @@ from pathwarden.store import migrate
 from pathwarden.store.blocks import COLUMNS, Head, put_mixed
 from pathwarden.store.codec import started
 from pathwarden.store.faults import told, unreachable
-from pathwarden.store.opening import connect, live_name, uri_of
+from pathwarden.store.opening import PAGE_SIZE, connect, live_name, uri_of
 from pathwarden.store.past import FIRST
 from pathwarden.store.retention import sweep_traces
 from pathwarden.store.rows import ROUTE, Meanings, to_routes
@@ -32,6 +32,7 @@ from pathwarden.store.tables import Tables
 
 MOST = 20_000  # traces, some 3 MB of memory: days of five targets while the lasting database cannot be written
 ENOUGH = 5_000  # traces: with so many nobody waits for the clock any more
+_WAL_PAGES = 256  # a quarter of a megabyte of memory, not SQLite's four
 _OF = "of_database"  # key in meta: the history that it belongs to
 
 Numbered = tuple[int, Record]
@@ -213,11 +214,14 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     schema = migrate.check(db, path)
     if schema and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise OperatorError(f"{path} is damaged")
+    if not schema:
+        db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     # A power cut takes all of it anyway, and what the kernel has survives the daemon.
     db.execute("PRAGMA synchronous = OFF")
     db.execute("PRAGMA temp_store = MEMORY")
     if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
         raise OperatorError(f"{path} cannot be kept in WAL mode", "choose another place with option live_dir")
+    db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
     migrate.migrate(db, schema)
 
 
