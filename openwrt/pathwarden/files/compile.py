@@ -9,7 +9,7 @@ FOLDER takes what finds no room in bytecode/, which is then told on standard out
     module  zlib: marshal: code object, without docstrings, asserts and columns
 
 An archive is a tar of modules, each by its path; its order is that of the file.
-"""
+"""  # noqa: INP001 - a script that lies alone on the router
 
 import contextlib
 import hashlib
