@@ -16,7 +16,7 @@ def test_a_large_file_comes_in_pieces_and_whole():
     reader = FakeReader()
     for number in range(TRACES):
         reader.add(make_trace(hop(1, "10.0.0.1", 1.0, 1.1, 1.2), hop(2, "192.0.2.9", 9.0, None, 9.1), at=NOW + number * SECOND))
-    server = Server(make_app(FakeAgent(), reader, make_settings(), FakeClock(), Exporter(reader, "home-rt")), ("127.0.0.1:0",))
+    server = Server(make_app(FakeAgent(), reader, make_settings(), FakeClock(), lambda: Exporter(reader, "home-rt")), ("127.0.0.1:0",))
     server.start()
     try:
         with closing(http.client.HTTPConnection(server.addresses[0], timeout=30)) as connection:

@@ -23,7 +23,7 @@ class World:
             self.reader.add(make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * MINUTE), "r1")
         self.reader.known = [make_route("r1", "A", 900)]
         settings = make_settings(("cloudflare", "quad9"))
-        self.web = Client(make_app(FakeAgent(), self.reader, settings, FakeClock(), Exporter(self.reader, settings.agent.name)))
+        self.web = Client(make_app(FakeAgent(), self.reader, settings, FakeClock(), lambda: Exporter(self.reader, settings.agent.name)))
 
 
 @pytest.fixture
@@ -94,6 +94,7 @@ def test_a_history_that_cannot_be_read_is_told_before_anything_is_sent(world, mo
     assert (got.status, got.json["code"]) == (503, "history_unavailable")
 
 
-def test_without_exports_there_is_no_such_route():
-    web = Client(make_app(FakeAgent(), FakeReader(), make_settings(), FakeClock()))
-    assert web.get(PATH, "format=csv").status == 404
+def test_without_the_tools_it_says_what_to_install(world):
+    without = Client(make_app(FakeAgent(), world.reader, make_settings(("cloudflare",)), FakeClock()))
+    got = without.get(PATH, "format=csv")
+    assert (got.status, got.json["code"], "pathwarden-tools" in got.json["detail"]) == (404, "not_installed", True)

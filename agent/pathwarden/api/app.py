@@ -69,8 +69,10 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 log = logging.getLogger(__name__)
 
 
-def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, exports: Exports | None = None) -> WsgiApp:
-    """The application. `reader` and `exports` (None: nothing to export) are used by several threads at once.
+def make_app(
+    agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, exports: Callable[[], Exports | None] = lambda: None
+) -> WsgiApp:
+    """The application. Several threads use `reader` and `exports`, which is asked at each export; it gives None if nothing can export.
 
     Raises `ConfigError` for an unreadable `web.listen`.
     """
@@ -81,8 +83,7 @@ def make_app(agent: Agent, reader: HistoryReader, settings: Settings, clock: Clo
     LiveRoutes(agent, answers).add_to(routes)
     PastRoutes(reader, clock, answers).add_to(routes)
     WishRoutes(agent, reader, answers).add_to(routes)
-    if exports is not None:
-        ExportRoutes(exports, answers).add_to(routes)
+    ExportRoutes(exports, answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
     Pages(settings.web.root).add_to(routes)
     hosts = HostRule(settings.web.listen)

@@ -3,7 +3,6 @@
 import bottle
 
 from pathwarden.api.live import json_reply, query
-from pathwarden.present.asyncapi import document
 
 
 class Documents:
@@ -19,4 +18,6 @@ class Documents:
     def asyncapi(self) -> bottle.HTTPResponse:
         """AsyncAPI 3 document."""
         query()
+        from pathwarden.present.asyncapi import document  # asked for once in a router's life, if ever
+
         return json_reply(document(self._prefix))

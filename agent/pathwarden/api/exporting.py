@@ -1,6 +1,6 @@
 """The route that gives a target's traces as a file, a piece at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import bottle
@@ -19,7 +19,7 @@ _PACKETS = "pcapng"
 class ExportRoutes:
     """Files of traces. The method may run in several threads at once."""
 
-    def __init__(self, exports: Exports, answers: Answers) -> None:
+    def __init__(self, exports: Callable[[], Exports | None], answers: Answers) -> None:
         self._exports = exports
         self._answers = answers
 
@@ -34,9 +34,12 @@ class ExportRoutes:
         target = self._answers.known(tid)
         if form == _PACKETS:
             raise Problem(404, "no_packets", "the history keeps no packets; pathwarden trace --pcap does", parameter="format")
-        if form not in self._exports.forms:
-            raise Problem(400, "bad_parameter", f"'format' must be one of {', '.join(self._exports.forms)}", parameter="format")
-        made = self._exports.export(target, form, start, end)
+        exports = self._exports()
+        if exports is None:
+            raise Problem(404, "not_installed", "what exports is not installed; it is in the package pathwarden-tools")
+        if form not in exports.forms:
+            raise Problem(400, "bad_parameter", f"'format' must be one of {', '.join(exports.forms)}", parameter="format")
+        made = exports.export(target, form, start, end)
         pieces = _large(made.pieces)
         # Before the head is sent, so that a history that cannot be read is said as any other answer says it.
         bottle.request.environ[STREAM] = chain([next(pieces, b"")], pieces)

@@ -158,7 +158,8 @@ def _serve_until_interrupted(
     from pathwarden.api.server import Server
     from pathwarden.export.exporter import Exporter
 
-    server = Server(make_app(board, reader, settings, network, Exporter(reader, settings.agent.name)), settings.web.listen)
+    app = make_app(board, reader, settings, network, lambda: Exporter(reader, settings.agent.name))
+    server = Server(app, settings.web.listen)
     server.start()
     network.go_live()
     keeper.start()

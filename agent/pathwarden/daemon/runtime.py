@@ -187,8 +187,8 @@ class Runtime:
         from pathwarden.api.app import make_app
         from pathwarden.api.server import Server
 
-        exports = exporter(reader, self.settings.agent.name)
-        server = Server(make_app(board, reader, self.settings, clock, exports), self.settings.web.listen)
+        app = make_app(board, reader, self.settings, clock, lambda: exporter(reader, self.settings.agent.name))
+        server = Server(app, self.settings.web.listen)
         server.start()
         self._undo.append(("page", server.stop))
         self.pages = tuple(f"http://{address}/" for address in server.addresses)
@@ -359,7 +359,7 @@ def _seed(writer: Writer) -> str:
 
 
 def exporter(reader: Reader, agent: str) -> Exports | None:
-    """What gives the history to other programs over HTTP; None where the package with the tools is not installed."""
+    """What gives the history to other programs over HTTP: a megabyte of memory; None where the package with the tools is not installed."""
     name = "pathwarden.export.exporter"
     try:
         exports: Exports = import_module(name).Exporter(reader, agent)

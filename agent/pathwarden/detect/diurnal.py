@@ -12,10 +12,9 @@ The lags stand for the hours of the day, so neither time zone nor a clock that w
 
 from array import array
 from collections.abc import Mapping
-from statistics import median
 from typing import Self
 
-from pathwarden.detect.rtt import whole
+from pathwarden.detect.rtt import median, whole
 from pathwarden.model.instants import ClockShift
 
 HOUR_NS = 3600 * 10**9
@@ -99,7 +98,7 @@ class Hours:
         passed = (at - self._begin_at) // HOUR_NS
         if passed <= 0:
             return
-        self._hours.append(min(round(median(self._excesses) / UNIT_MS), UNKNOWN - 1) if self._excesses else UNKNOWN)
+        self._hours.append(min(round(median(sorted(self._excesses)) / UNIT_MS), UNKNOWN - 1) if self._excesses else UNKNOWN)
         self._hours.extend([UNKNOWN] * min(passed - 1, KEPT))
         del self._hours[:-KEPT], self._excesses[:]
         self._begin_at += passed * HOUR_NS

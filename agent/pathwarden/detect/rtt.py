@@ -66,7 +66,7 @@ class Trigger:
     @property
     def level_ms(self) -> float | None:
         """The median of the baseline; None before it is known."""
-        return None if self._settled < RUN else _median(self._baseline())
+        return None if self._settled < RUN else median(self._baseline())
 
     @property
     def reach_ms(self) -> float | None:
@@ -124,14 +124,14 @@ class Trigger:
     def _step(self, baseline: Sequence[float]) -> int:
         """Rules 3 and 5: how many of the newest replies make a step, else 0."""
         recent, judged = self._recent, len(self._indices)
-        level = _median(baseline)
+        level = median(baseline)
         if abs(recent[-1] - level) <= LEAST_STEP_MS:  # no band is narrower: spares most samples the rest
             return 0
         band, side, count = _band(baseline), 1 if recent[-1] > level else -1, 1
         while count < judged and (recent[-count - 1] - level) * side > band:
             count += 1
         beyond = (recent[-1] - level) * side > band and count >= RUN
-        return count if beyond and not self._habit(level, _median(sorted(recent[-count:])), count) else 0
+        return count if beyond and not self._habit(level, median(sorted(recent[-count:])), count) else 0
 
     def _habit(self, level: float, new: float, count: int) -> bool:
         """Rule 5: whether going to and fro between these levels is what this path does."""
@@ -153,13 +153,13 @@ class Trigger:
             return 0
         run = sorted(recent[-count:])
         band = _band(run)
-        return count if _median(baseline) - _median(run) > band and _band(baseline) >= QUIETER * band else 0
+        return count if median(baseline) - median(run) > band and _band(baseline) >= QUIETER * band else 0
 
     def _shift(self, count: int, baseline: Sequence[float]) -> Shift:
         onset = self._indices[-count]
         self._settled = count
         self._indices.clear()
-        return Shift(onset, self._index - 1, _median(baseline), _median(sorted(self._recent[-count:])))
+        return Shift(onset, self._index - 1, median(baseline), median(sorted(self._recent[-count:])))
 
 
 def whole(value: object) -> int:
@@ -171,8 +171,8 @@ def whole(value: object) -> int:
     return value
 
 
-def _median(ordered: Sequence[float]) -> float:
-    """Of sorted values."""
+def median(ordered: Sequence[float]) -> float:
+    """Of sorted values, at least one; `statistics` would take half a megabyte."""
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -184,10 +184,10 @@ def _band(ordered: Sequence[float]) -> float:
 
 def _width(deviations: Sequence[float]) -> float:
     """Rule 2, of sorted deviations."""
-    return max(LEAST_STEP_MS, SCALES * MAD_TO_SIGMA * _median(deviations))
+    return max(LEAST_STEP_MS, SCALES * MAD_TO_SIGMA * median(deviations))
 
 
 def _deviations(ordered: Sequence[float]) -> list[float]:
     """How far sorted values are from their median, sorted."""
-    middle = _median(ordered)
+    middle = median(ordered)
     return sorted([abs(value - middle) for value in ordered])

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from pathwarden import __version__
 from pathwarden.model.change import AgentKind, ChangeKind
+from pathwarden.present.live import VERDICT_WORDS
 
 _MAKER = "Pathwarden"
 _STATE_LENGTH = 255
-_VERDICTS = ("ok", "local", "isp", "transit", "destination", "unknown")
 _MEASURED: Mapping[str, object] = {"state_class": "measurement"}
 _REACHABLE = "{{ 'ON' if value_json.state in ('ok', 'degraded', 'unstable') else 'OFF' if value_json.state == 'unreachable' else 'None' }}"
 
@@ -33,7 +33,7 @@ def of_target(base: str, agent: str, state: Mapping[str, object]) -> dict[str, o
         },
         "latency": {**_sensor("Latency", "rtt_ms"), "device_class": "duration", "unit_of_measurement": "ms", **_MEASURED, **fresh},
         "loss": {**_sensor("Packet loss", "loss_pct"), "icon": "mdi:percent", "unit_of_measurement": "%", **_MEASURED, **fresh},
-        "verdict": {**_sensor("Verdict", "verdict"), "device_class": "enum", "options": list(_VERDICTS)},
+        "verdict": {**_sensor("Verdict", "verdict"), "device_class": "enum", "options": list(VERDICT_WORDS)},
         "path": {**_sensor("Path", "path_label"), "icon": "mdi:map-marker-path", "json_attributes_topic": f"{home}/path"},
         "last_change": {**_sensor("Last path change", "last_change_at"), "device_class": "timestamp"},
         "hops": {**_sensor("Hops", "hop_count"), "icon": "mdi:counter", **_MEASURED, **fresh},
@@ -60,7 +60,7 @@ def of_agent(base: str, agent: str) -> dict[str, object]:
             f"{base}/event",
             {"platform": "event", "name": "Agent", "icon": "mdi:router-network", "event_types": [kind.value for kind in AgentKind]},
         ),
-        "verdict": (info, {**_sensor("Verdict", "verdict"), "device_class": "enum", "options": [*_VERDICTS, "resolver"]}),
+        "verdict": (info, {**_sensor("Verdict", "verdict"), "device_class": "enum", "options": [*VERDICT_WORDS, "resolver"]}),
         "summary": (info, {"platform": "sensor", "name": "Summary", "icon": "mdi:text", "value_template": sentence}),
         "outbox": (info, {**_sensor("Waiting events", "mqtt.outbox"), "entity_category": "diagnostic", **_MEASURED}),
     }

@@ -16,6 +16,8 @@ from pathwarden.present.instants import rfc3339
 DEGRADED_LOSS_PCT = 10.0  # smoothed; calls and games suffer from there on
 STALE_INTERVALS = 3
 ANSWERING = ("ok", "degraded", "unstable")
+STATES = (*ANSWERING, "unreachable", "paused", "error", "unknown")
+VERDICT_WORDS = ("ok", "local", "isp", "transit", "destination", "unknown")
 # Who can mend it: its border is the ISP's, too.
 VERDICTS = {
     Segment.LAN: "local",

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 
 from pathwarden.model.change import SEVERITIES, AgentKind, CauseKind, ChangeKind, Segment
 from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S
+from pathwarden.present.live import STATES, VERDICT_WORDS
 
 Schema = dict[str, object]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-STATES = ("ok", "degraded", "unstable", "unreachable", "paused", "error", "unknown")
-_VERDICTS = ("ok", "local", "isp", "transit", "destination", "unknown")
 _METHODS = ("udp", "icmp", "tcp", "tcp-connect", "udplite", "dccp", "raw")
 
 _TEXT: Schema = {"type": "string"}
@@ -138,7 +137,7 @@ STATE = _object(
         "ts": _INSTANT,
         "measured_at": _or_null(_INSTANT),
         "state": _one_of(STATES),
-        "verdict": _of("where the fault is", _one_of(_VERDICTS)),
+        "verdict": _of("where the fault is", _one_of(VERDICT_WORDS)),
         "error": _or_null(_TEXT),
         "error_detail": _or_null(_TEXT),
         "reached": _or_null(_FLAG),
@@ -272,7 +271,7 @@ INFO = _object(
         "targets": _COUNT,
         "rounds": _object({"ok": _COUNT, "partial": _COUNT, "failed": _COUNT}),
         "next_run_at": _or_null(_INSTANT),
-        "verdict": _one_of((*_VERDICTS, "resolver")),
+        "verdict": _one_of((*VERDICT_WORDS, "resolver")),
         "sentence": _TEXT,
         "transport": _object({"name": _TEXT, "detail": _TEXT}, more=True),
         "mqtt": _CONNECTION,
