@@ -139,13 +139,6 @@ def test_who_said_an_mtu_is_named() -> None:
     assert line.changes[0].by == HOPS[3]
 
 
-def test_a_searched_mtu_is_told() -> None:
-    line = settled()
-    for mtu, ttl, who in [(1500, 0, "")] * 3 + [(1420, 5, HOPS[4])] * 2:
-        line.changes.extend(line.traits.on_mtu(mtu, ttl, who, line.at()))
-    assert told(line.changes) == [("mtu", 5, 5, "1500", "1420")]
-
-
 def test_a_hop_that_falls_quiet_is_told_and_so_is_its_return() -> None:
     line = settled()
     line.world.silent = {3, 4}
@@ -371,7 +364,7 @@ def test_an_undecided_route_and_a_trace_that_could_not_leave_say_nothing() -> No
 
 def test_before_the_first_trace_nothing_is_taken() -> None:
     traits = Traits()
-    assert (traits.on_audit(3, 1, "a", 1), traits.on_sentinel(54, True, 1), traits.on_mtu(1400, 1, "", 1)) == ((), (), ())
+    assert (traits.on_audit(3, 1, "a", 1), traits.on_sentinel(54, True, 1)) == ((), ())
     assert traits.export() == Traits().export()
 
 

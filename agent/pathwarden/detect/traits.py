@@ -121,10 +121,6 @@ class Traits:
         before, after = (f"{_initial(ttl) + 1 - ttl} hops" for ttl in (turn.before[0], turn.after[0]))
         return self._sayer.tell([Found("return_path", 0, before, after, turn.first_seen_at, turn.confirmations)], at)
 
-    def on_mtu(self, mtu: int, ttl: int, responder: str, at: int) -> tuple[TraitChange, ...]:
-        """Take the MTU (bytes) that a search found: by what `responder` ('' if nobody) said at `ttl` (0: nothing was too long)."""
-        return self._sayer.tell(self._size(mtu, ttl, responder, at), at) if self._key else ()
-
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
         self._sayer.shift(shift)
