@@ -9,7 +9,7 @@ Rules:
    marking and translation are looked at hop by hop and put together (see `saying`).
 4. Silence tells nothing, but for a quiet hop before one that answers (see `quiet`).
 5. The members of a balancer are told by audits with fresh flows alone (see `members`).
-6. The MTU is what a too long probe was told, or a search found; probes shorter than `TELLING_SIZE` say nothing by getting through.
+6. The MTU is what a too long probe was told; probes shorter than `TELLING_SIZE` say nothing by getting through.
 7. The way back is told by the ttl of the destination's replies to sentinels of one method, while the way there is verified. Another initial
    TTL is another host or another kind of reply, and begins anew.
 """
