@@ -54,10 +54,10 @@ class Spent(NamedTuple):
     cpu_ms: list[float]
 
     def rows(self, name: str, most: float | None = None) -> list[Row]:
-        """Both, with a target for the first."""
+        """Both, with their target."""
         if not self.wall_ms:
             return []
-        return [Row(name, "ms", tuple(self.wall_ms), most=most), Row(f"{name}: CPU", "ms", tuple(self.cpu_ms))]
+        return [Row(name, "ms", tuple(self.wall_ms), most=most), Row(f"{name}: CPU", "ms", tuple(self.cpu_ms), most=most)]
 
 
 class Built(NamedTuple):
