@@ -1,6 +1,9 @@
 """Traces, routes and events as the daemon would hand them to the store."""
 
 import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from pathwarden.model.history import Event, Record, Route
@@ -11,6 +14,13 @@ START = 1_760_000_000_000_000_000  # an instant
 SECOND = 1_000_000_000
 MS = 1_000_000
 KERNEL_ROUTE = KernelRoute("eth0", "192.0.2.2", "192.0.2.1", 254)
+
+
+def count(path: Path, table: str) -> int:
+    """The rows of a table."""
+    with closing(sqlite3.connect(path)) as db:
+        (number,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return number
 
 
 def noise(number: int) -> str:

@@ -299,7 +299,7 @@ def test_a_killed_import_changes_nothing(past, capsys, monkeypatch):
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(taking, "_appear", killed)
+    monkeypatch.setattr(taking, "put_in_place", killed)
     monkeypatch.setattr(taking, "_remove", lambda _: None)
     assert past.run(capsys, "import", file).code == 130
     left = files(past)

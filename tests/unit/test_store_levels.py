@@ -16,7 +16,7 @@ from pathwarden.model.trace import Ending
 from pathwarden.store import blocks, retention
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
-from storelab.values import MS, SECOND, START, event, hop, record, route, trace
+from storelab.values import MS, SECOND, START, count, event, hop, record, route, trace
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 MIDNIGHT = START // DAY * DAY
@@ -26,12 +26,6 @@ OLD_FILE = Path(__file__).parents[1] / "corpus" / "history" / "schema-0001.db.gz
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "history.db"
-
-
-def count(path: Path, table: str) -> int:
-    with closing(sqlite3.connect(path)) as db:
-        (number,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return number
 
 
 def at(instant: int, target: str = "t1", **changes) -> Record:

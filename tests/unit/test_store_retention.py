@@ -11,7 +11,7 @@ from pathwarden.store import retention
 from pathwarden.store.faults import StoreError
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
-from storelab.values import event, noise, record
+from storelab.values import count, event, noise, record
 
 LIMIT = 1_000_000
 
@@ -19,12 +19,6 @@ LIMIT = 1_000_000
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "history.db"
-
-
-def count(path: Path, table: str) -> int:
-    with closing(sqlite3.connect(path)) as db:
-        (number,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return number
 
 
 def batches(total: int, size: int = 500) -> list[range]:

@@ -126,6 +126,16 @@ def _make_file(path: Path) -> None:
         raise unreachable(path, error) from error
 
 
+def put_in_place(new: Path, name: Path) -> None:
+    """Give a new file its name, on the disk too. Who reads the old one goes on with it."""
+    new.replace(name)
+    folder = os.open(name.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def set_aside(path: Path) -> Path:
     """Move a file that cannot be used out of the way, its journal with it; the newest two such files stay. Its new place."""
     numbers = sorted(int(file.suffix.removeprefix(".damaged-")) for file in _damaged(path))

@@ -23,7 +23,7 @@ from pathwarden.errors import OperatorError
 from pathwarden.store import migrate, retention
 from pathwarden.store.faults import StoreError, is_damage, primary_code, told, unreachable
 from pathwarden.store.live import copy as copy_live
-from pathwarden.store.opening import CLEAN, LIVE_KEY, archive_of, connect, journal, live_of, set_aside, uri_of
+from pathwarden.store.opening import CLEAN, LIVE_KEY, archive_of, connect, journal, live_of, put_in_place, set_aside, uri_of
 from pathwarden.store.reader import Reader
 from pathwarden.store.tables import Tables
 
@@ -91,7 +91,7 @@ def backup(db: Path, out: Path) -> Packed:
             with _new_file(new), told(db), closing(connect(uri_of(new, "rw"))) as target:
                 _copy(db, target)
                 (traces,) = target.execute(_COUNT).fetchone()
-            _appear(new, out)
+            put_in_place(new, out)
         finally:
             new.unlink(missing_ok=True)
     except StoreError as error:
@@ -265,7 +265,7 @@ def _deliver(small: Path, out: Path) -> None:
         try:
             with small.open("rb") as source, _new_file(new) as target:
                 shutil.copyfileobj(source, target, _CHUNK)
-            _appear(new, out)
+            put_in_place(new, out)
         finally:
             new.unlink(missing_ok=True)
     except OSError as error:
@@ -284,7 +284,7 @@ def _restore(archive: Path, db: Path, most_bytes: int) -> None:
             _check_history(new, archive)
             # A journal without its database belongs to one that is gone; SQLite would play it into this one.
             journal(db).unlink(missing_ok=True)
-            _appear(new, db)
+            put_in_place(new, db)
         finally:
             new.unlink(missing_ok=True)
     except OSError as error:
@@ -353,15 +353,6 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
-
-
-def _appear(new: Path, name: Path) -> None:
-    new.replace(name)
-    folder = os.open(name.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _reason(error: OSError) -> str:

@@ -9,7 +9,6 @@ Rules:
 4. Imports may be as large as the history. Nothing is trimmed: what does not fit is refused.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from pathwarden.store import migrate
 from pathwarden.store.codec import TICK_NS, ticks
 from pathwarden.store.faults import unreachable
 from pathwarden.store.lock import hold
-from pathwarden.store.opening import journal
+from pathwarden.store.opening import journal, put_in_place
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
@@ -125,7 +124,7 @@ def taking(db: Path, most_bytes: int) -> Iterator[Taking]:
                 yield taken
                 taken.write()
             if taken.new or 0 < schema < migrate.newest():
-                _appear(staged, place)
+                put_in_place(staged, place)
         except OSError as error:
             raise unreachable(staged, error) from error
         finally:
@@ -151,16 +150,6 @@ def _writer(staged: Path, place: Path) -> Iterator[Writer]:
                 aside.unlink()
             raise OperatorError(f"the imports {place} are damaged", "move that file away, and import again what they came from")
         yield writer
-
-
-def _appear(staged: Path, place: Path) -> None:
-    """Take the place of the imports, on the disk too. Who reads the old ones goes on with them."""
-    staged.replace(place)
-    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _remove(staged: Path) -> None:
