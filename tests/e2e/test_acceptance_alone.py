@@ -69,7 +69,8 @@ def test_the_page_says_what_is_wrong(agents: list[Agent], node: str, who: str) -
     assert agent.stop() == 0
     assert "Traceback" not in agent.log()
     written = {file.name for file in agent.folder.iterdir()}
-    assert written == {"history.db", "history.db.lock", "pathwarden.conf", "stdout", "stderr"}, "it writes nothing but its history"
+    assert written == {"history.db", "history.db.lock", "live", "pathwarden.conf", "stdout", "stderr"}, "it writes nothing but its history"
+    assert list((agent.folder / "live").iterdir()) == [], "what waited went to the history"
 
 
 def measured(agent: Agent) -> list[str | None]:

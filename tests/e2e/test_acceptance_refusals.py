@@ -53,7 +53,7 @@ TRACES = {
 HOST = {"host": GATEWAY}
 CONFIGURATIONS = {
     "unknown option": ([section("target", "t", **HOST, intervall_s=3)], "t.intervall_s: unknown option; did you mean interval_s?"),
-    "unknown section": ([section("targett", "t", **HOST)], "t: unknown section type targett (line 9); did you mean target?"),
+    "unknown section": ([section("targett", "t", **HOST)], "t: unknown section type targett (line 10); did you mean target?"),
     "wrong type": ([section("target", "t", **HOST, interval_s="often")], "t.interval_s: often is not a whole number; write 1..86400 s"),
     "out of range": ([section("target", "t", **HOST, interval_s=0)], "t.interval_s: 0 is below 1"),
     "duplicate target": (

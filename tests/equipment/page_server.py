@@ -163,8 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(method, path, self.headers.get("Content-Type", ""), body)
         with agent.counted(request):
             status, answer = agent.answer(method, path, query)
-            kind = "application/json" if status < 400 else "application/problem+json"
-            self.reply(status, kind, json.dumps(answer).encode(), "no-store")
+        # No longer counted: the page may ask again as soon as it has this, whenever this thread goes on.
+        kind = "application/json" if status < 400 else "application/problem+json"
+        self.reply(status, kind, json.dumps(answer).encode(), "no-store")
 
     def file(self, name: str) -> None:
         path = (WEB / name).resolve()
