@@ -276,6 +276,16 @@ def test_a_dead_uplink_notifies_for_all_that_it_takes_along() -> None:
     assert incident["sentence"] == "The uplink wan is down; it is over; cause: wan lost its carrier."
 
 
+def test_an_uplink_that_has_no_device_is_called_by_no_name() -> None:
+    world = World()
+    down = Notice(NoticeKind.UPLINK_DOWN, START_AT, START_AT + SECOND, "", "", "there is no route", 60)
+    for notice in (down, down._replace(kind=NoticeKind.UPLINK_UP, at=START_AT + MINUTE)):
+        world.keep(world.teller.notice(notice, True))
+    titles = [event.body["title"] for event in world.agent if event.event_type.startswith("uplink")]
+    assert titles == ["The uplink is down", "The uplink is up again"]
+    assert [str(incident["sentence"]).partition(";")[0].rstrip(".") for incident in world.stored.values()] == ["The uplink is down"]
+
+
 def test_the_largest_incident_fits_in_a_message() -> None:
     world = World()
     tids = [f"{n:032}" for n in range(200)]

@@ -18,6 +18,8 @@ SEVERITY = {
     AgentKind.UPLINK_UP: "notice",
     AgentKind.PROBE_ERROR: "warning",
 }
+_UNNAMED = ".unnamed"  # a way out that the kernel names no device of: there is no route at all
+_OF_UPLINK = (AgentKind.UPLINK_DOWN, AgentKind.UPLINK_UP)
 _WHAT = {
     ChangeKind.TARGET_UNREACHABLE: "unreachable",
     ChangeKind.TARGET_REACHABLE: "unreachable",
@@ -56,6 +58,8 @@ class Announcement(NamedTuple):
 def agent_event(head: AgentHead, news: Announcement) -> Event:
     """The event that announces something."""
     key = f"title.{news.kind.value}"
+    if news.kind in _OF_UPLINK and not news.device:
+        key += _UNNAMED
     clauses = (say("said", detail=news.detail),) if news.detail else ()
     return _event(head, news, SEVERITY[news.kind], Words(say(key, version=news.code, device=news.device), clauses), None)
 
@@ -96,7 +100,7 @@ def sentence_of(incident: Incident, names: Mapping[str, str]) -> tuple[Sentence,
     what = f"incident.{_WHAT.get(incident.kind, 'other')}" if isinstance(incident.kind, ChangeKind) else ""
     if not what:
         device = next((name[1:] for name in incident.parts if not is_target(name)), "")
-        head = say("incident.uplink", device=device)
+        head = say("incident.uplink", device=device) if device else say(f"incident.uplink{_UNNAMED}")
     elif len(tids) == 1:
         head = say(what, name=names.get(tids[0], tids[0]))
     else:
