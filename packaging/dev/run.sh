@@ -19,7 +19,7 @@ agent=
 
 finish() {
 	code=$?
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP # where no signal was the reason
 	if [ -n "$agent" ] && kill "$agent" 2>/dev/null; then
 		wait "$agent" || code=$?
 		if [ "$code" -eq 143 ]; then code=0; fi # ended by the very signal that asked it to
@@ -80,7 +80,8 @@ quoted() { # in UCI's single quotes
 	printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"
 }
 
-trap 'exit 0' INT TERM HUP
+# Once is enough: a second signal (from make, and from whoever ended make) must not cut the ending short.
+trap 'trap "" INT TERM HUP; exit 0' INT TERM HUP
 trap finish EXIT
 
 config=${CONFIG:-}
