@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pathwarden.model.history import DbStats, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
+from pathwarden.model.history import DbStats, Heat, HeatCell, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.model.probe import Flow, Method, ReplyKind
 from pathwarden.model.settings import AgentSettings, MqttSettings, Settings, Target, WebSettings
 from pathwarden.model.trace import Answer, Ending, Hop, KernelRoute, Reason, Trace
@@ -56,6 +56,9 @@ class FakeAgent:
 
     def target_path(self, tid: str) -> dict[str, object] | None:
         return self.paths.get(tid)
+
+    def target_outline(self, tid: str) -> dict[str, object] | None:
+        return {"strip": {"local": 0.4, "isp": 8.1, "transit": None, "destination": 1.2}, "why": None}
 
     def trace_now(self, tid: str) -> bool:
         if all(state["target"] != tid for state in self.states):
@@ -178,6 +181,19 @@ class FakeReader:
             result.lost.append(sent - len(rtts))
             result.routes.append(max(routes, key=routes.count))
         return result
+
+    def heat(self, target: str, at_from: int, at_to: int, columns: int) -> Heat:
+        width = max(1, -(-(at_to - at_from) // columns))
+        at_s: list[int | None] = [None] * -(-(at_to - at_from) // width)
+        hops: list[dict[int, HeatCell]] = [{} for _ in at_s]
+        for each in self.traces(target, at_from=at_from, at_to=at_to - 1, limit=len(self.stored)):
+            number = (each.trace.at - at_from) // width
+            at_s[number] = -(-each.trace.at // SECOND)
+            hops[number] = {
+                hop.ttl: HeatCell(len(hop.answers), len(hop.answers) - len(hop.rtts_ns), min(hop.rtts_ns, default=0) / 1e6 or None)
+                for hop in each.trace.hops
+            }
+        return Heat(at_from // SECOND, width // SECOND, at_s, list(hops))
 
     def states(self) -> dict[str, str]:
         return dict(self.machines)

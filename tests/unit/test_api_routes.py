@@ -52,11 +52,12 @@ def test_summary_has_all_targets_with_their_last_three_hours(world):
     shown = world.get("/api/v1/summary")
     assert list(shown) == ["v", "agent", "ts", "clock_synced", "verdict", "sentence", "notices", "targets"]
     first, second = shown["targets"]
-    assert {key: value for key, value in first.items() if key != "spark"} == world.agent.target_states()[0]
+    assert {key: value for key, value in first.items() if key not in ("spark", "outline")} == world.agent.target_states()[0]
     assert first["spark"]["rtt_ms"] == [9.0] * 5
     assert first["spark"]["lost"] == [1] * 5
     assert len(first["spark"]["at_s"]) == 5
-    assert second["spark"] == {"at_s": [], "rtt_ms": [], "lost": []}
+    assert second["spark"] == {"at_s": [], "rtt_ms": [], "lost": [], "changed": []}
+    assert first["outline"] == world.agent.target_outline("cloudflare")
 
 
 def test_summary_asks_for_36_points(world, monkeypatch):
@@ -284,3 +285,56 @@ def test_a_number_that_json_does_not_know_is_our_mistake(world, caplog):
     world.agent.about["uptime_s"] = float("nan")
     assert world.web.get("/api/v1/status").status == 500
     assert len(caplog.records) == 1
+
+
+def test_heatmap_has_a_column_of_every_hop_for_the_last_day(world):
+    shown = world.get("/api/v1/targets/cloudflare/heatmap", "columns=24")
+    assert list(shown) == ["target", "start_s", "width_s", "at_s", "hops"]
+    assert shown["width_s"] == 3600
+    assert shown["at_s"] == [None] * 23 + [(NOW - 25 * MINUTE) // SECOND + 1]
+    assert [(hop["ttl"], hop["rtt_ms"][-1], hop["loss_pct"][-1], hop["rtt_ms"][0]) for hop in shown["hops"]] == [
+        (1, 1.0, 0, None),
+        (2, 9.0, 50, None),
+    ]
+    assert world.wrong("/api/v1/targets/cloudflare/heatmap", "columns=241")["parameter"] == "columns"
+    assert world.wrong("/api/v1/targets/cloudflare/heatmap", "from=2026-11-21T08:46:00Z")["parameter"] == "from"
+    assert world.wrong("/api/v1/targets/gone/heatmap", status=404)["code"] == "unknown_target"
+
+
+def test_diff_is_the_command_lines(world):
+    shown = world.get("/api/v1/diff", "target=cloudflare&a=A&b=r2")
+    assert (shown["target"], shown["same"], shown["old"]["label"], shown["new"]["label"]) == ("cloudflare", True, "A", "B")
+    assert [(row["op"], row["old_ttl"], row["new_ttl"], row["old"]) for row in shown["rows"]] == [
+        ("same", 1, 1, ["10.0.0.1"]), ("unknown", 2, 2, []), ("same", 3, 3, ["192.0.2.9"]),
+    ]  # fmt: skip
+    assert shown["old"]["at"] == "2026-11-21T08:40:00.123Z"
+    assert shown["new"]["at"] is None  # its last trace is not kept
+
+
+def test_diff_takes_instants_and_without_any_side_the_last_two_paths(world):
+    at = world.get("/api/v1/diff", "target=cloudflare&a=2026-11-21T08:22:00Z")
+    assert (at["old"]["path_id"], at["old"]["at"], at["new"]["path_id"], at["new"]["at"]) == (
+        None, "2026-11-21T08:20:00.123Z", "r1", "2026-11-21T08:40:00.123Z",
+    )  # fmt: skip
+    assert {world.get("/api/v1/diff", "target=cloudflare")[side]["path_id"] for side in ("old", "new")} == {"r1", "r2"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, "bad_parameter"),
+        ("target=gone", 404, "unknown_target"),
+        ("target=quad9", 404, "no_path"),
+        ("target=cloudflare&a=Z", 400, "bad_parameter"),
+        ("target=cloudflare&a=2025-11-21T08:22:00Z", 404, "no_trace"),
+    ],
+)
+def test_diff_says_what_it_cannot_compare(world, query, status, code):
+    assert world.wrong("/api/v1/diff", query, status)["code"] == code
+
+
+def test_changes_of_a_span(world):
+    world.reader.tell("cloudflare", at=NOW - 7200 * SECOND)
+    shown = world.get("/api/v1/changes", "from=2026-11-21T06:40:00Z&to=2026-11-21T06:50:00Z")
+    assert [change["seq"] for change in shown["changes"]] == [4]
+    assert world.wrong("/api/v1/changes", "from=2026-11-21T06:40:00Z&to=2026-11-21T06:30:00Z")["parameter"] == "from"

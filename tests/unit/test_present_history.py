@@ -107,4 +107,11 @@ def test_a_series_keeps_gaps():
             "path_id": ["r1", None],
         },
     }
-    assert history.spark(samples) == {"at_s": [1, 2], "rtt_ms": [2.0, None], "lost": [0, 3]}
+    assert history.spark(samples) == {"at_s": [1, 2], "rtt_ms": [2.0, None], "lost": [0, 3], "changed": []}
+
+
+def test_a_sparkline_tells_when_the_path_changed_whatever_lay_between():
+    ats = list(range(6))
+    nothing = [None] * 6
+    samples = Series(ats, nothing, nothing, nothing, [0] * 6, [0] * 6, [None, "r1", None, "r1", "r2", "r1"])
+    assert history.spark(samples)["changed"] == [4, 5]

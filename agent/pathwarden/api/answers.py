@@ -41,11 +41,14 @@ class Answers:
         return self._agent.info()
 
     def summary(self) -> Json:
-        """Everything that the overview shows in one answer; `spark` holds the last 3 hours of each target."""
+        """Everything that the overview shows in one answer; `spark` holds the last 3 hours of each target, `outline` what adds latency."""
         info = self._agent.info()
         now = self._clock.wall_ns()
         head = {key: info[key] for key in ("agent", "ts", "clock_synced", "verdict", "sentence", "notices")}
-        targets = [{**state, "spark": self._spark(str(state["target"]), now)} for state in self._agent.target_states()]
+        targets = [
+            {**state, "spark": self._spark(tid, now), "outline": self._agent.target_outline(tid)}
+            for state, tid in ((state, str(state["target"])) for state in self._agent.target_states())
+        ]
         return {"v": 1, **head, "targets": targets}
 
     def targets(self) -> Json:
@@ -93,8 +96,10 @@ class Answers:
             current=route.route_id == state.get("path_id"),
         )
 
-    def changes(self, since_seq: int | None, before_seq: int | None, tid: str | None, limit: int) -> Json:
-        """Events, newest first; after `since_seq`, oldest first. How incidents stand is told by `incidents`.
+    def changes(
+        self, since_seq: int | None, before_seq: int | None, tid: str | None, limit: int, span: tuple[int | None, int | None] = (None, None)
+    ) -> Json:
+        """Events told in the span, newest first; after `since_seq`, oldest first. How incidents stand is told by `incidents`.
 
         `last_seq` is the `since_seq` to go on with: the last of the list when following, else the newest of all, 0 without any.
         """
@@ -104,7 +109,8 @@ class Answers:
             self.known(tid)
         # Asked before the list: an event that comes between the two is told twice rather than never.
         last = self._newest_seq() if since_seq is None else since_seq
-        events = self._reader.events(target=tid, since_seq=since_seq, before_seq=before_seq, limit=limit, incidents=False)
+        ids = {"since_seq": since_seq, "before_seq": before_seq}
+        events = self._reader.events(target=tid, **ids, at_from=span[0], at_to=span[1], limit=limit, incidents=False)
         if since_seq is not None and events:
             last = events[-1].seq
         return {"changes": [event.body for event in events], "last_seq": last}

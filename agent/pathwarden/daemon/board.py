@@ -13,7 +13,7 @@ from pathwarden.model.instants import ClockShift
 from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.model.trace import Ending, Trace
-from pathwarden.present import history, live, metrics
+from pathwarden.present import history, live, metrics, outline
 from pathwarden.present.instants import rfc3339
 
 DAY_NS = 86_400_000_000_000
@@ -73,6 +73,7 @@ class _Row:
         self.events: list[StoredEvent] = []
         self.changes_total = 0
         self.stability: tuple[int, float | None] = (-STABILITY_EVERY_NS, None)
+        self.stripped: tuple[Trace | None, dict[str, float | None] | None] = (None, None)
 
 
 class Board:
@@ -209,6 +210,16 @@ class Board:
         view = self._view(row, now)
         usual = history.usual(view.route and view.route.route_id, self._reader.traces(tid, limit=history.EARLIER))
         return live.path(self._name, view, now, self._clock.synced(), usual)
+
+    def target_outline(self, tid: str) -> dict[str, object] | None:
+        """What the overview tells of one target beyond its state."""
+        row = self._rows.get(tid)
+        if row is None:
+            return None
+        fact = row.fact
+        if fact.trace is not row.stripped[0]:
+            row.stripped = (fact.trace, None if fact.trace is None else outline.strip(fact.trace))
+        return {"strip": row.stripped[1], "why": outline.why(fact.lost, fact.location, fact.trace.address if fact.trace else "")}
 
     def trace_now(self, tid: str) -> bool:
         """Ask the prober for a trace."""

@@ -143,6 +143,28 @@ class Series(NamedTuple):
     routes: list[str | None]
 
 
+class HeatCell(NamedTuple):
+    """What a hop's probes got: `rtt_ms` is the median, None if nothing came back."""
+
+    sent: int
+    lost: int
+    rtt_ms: float | None
+
+
+class Heat(NamedTuple):
+    """A target's hops over time, in equal columns of `width_s` from `start_s` on (seconds since 1970).
+
+    A column is one trace, the worst of its time: that with the greatest loss at the destination, then the slowest. So no fault is averaged
+    away, and `at_s` tells its start (rounded up). Where only figures of hours or days are left, they are of all traces of that route
+    which most followed, and `at_s` is their start. `hops` are by ttl; where nothing is known `at_s` is None and `hops` empty.
+    """
+
+    start_s: int
+    width_s: int
+    at_s: list[int | None]
+    hops: list[Mapping[int, HeatCell]]
+
+
 class Figures(NamedTuple):
     """What probes got in a while: RTTs in ms, None if nothing came back; 10 %, median and 90 % of the answers."""
 

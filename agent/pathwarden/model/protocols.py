@@ -6,6 +6,7 @@ from typing import Protocol
 from pathwarden.model.history import (
     DbStats,
     Exported,
+    Heat,
     OutboxRow,
     Record,
     Route,
@@ -188,6 +189,10 @@ class HistoryReader(Protocol):
         """Samples in at most `points` equal buckets, computed in SQL."""
         ...
 
+    def heat(self, target: str, at_from: int, at_to: int, columns: int) -> Heat:
+        """What each hop answered in [at_from, at_to), in at most so many columns."""
+        ...
+
     def states(self) -> dict[str, str]:
         """Each target's state machine as JSON text."""
         ...
@@ -245,6 +250,10 @@ class Agent(Protocol):
         """The JSON object of a target's `path` topic; None before the first trace."""
         ...
 
+    def target_outline(self, tid: str) -> dict[str, object] | None:
+        """What the overview tells of a target beyond its state: see `present.outline`; None if there is no such target."""
+        ...
+
     def trace_now(self, tid: str) -> bool:
         """Ask for a trace as soon as possible; False if there is no such target. A trace that is running already counts."""
         ...
@@ -285,5 +294,10 @@ class Publisher(Protocol):
         """The agent's own state has changed in a way that should not wait for the next minute."""
         ...
 
+    def traced(self, trace: Trace) -> None:
+        """A trace is in the history."""
+        ...
+
 
 Acknowledge = Callable[[Sequence[int]], None]
+AsResult = Callable[[Trace], Mapping[str, object]]  # a trace as a result of RIPE Atlas, JSON-ready

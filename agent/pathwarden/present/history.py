@@ -1,11 +1,12 @@
 """What the history holds, as JSON-ready dicts. All keys are always there; None means unknown."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TypedDict
 
 from pathwarden.detect.loss import Count, tally
 from pathwarden.errors import explain
-from pathwarden.model.history import Route, Series, StoredTrace
+from pathwarden.model.history import Heat, Route, Series, StoredTrace
 from pathwarden.model.trace import UNMARKED, Answer, Hop, Marks, Trace
 from pathwarden.present import findings, hops
 from pathwarden.present.instants import rfc3339
@@ -108,8 +109,29 @@ def series(target: str, samples: Series) -> dict[str, object]:
 
 
 def spark(samples: Series) -> dict[str, object]:
-    """The few columns that a sparkline draws: start of the bucket, median RTT, destination probes lost."""
-    return {"at_s": samples.at_s, "rtt_ms": _rounded(samples.rtt_median_ms), "lost": samples.lost}
+    """The few columns that a sparkline draws: start of the bucket, median RTT, destination probes lost; `changed`: when the path did."""
+    known = [(at_s, route_id) for at_s, route_id in zip(samples.at_s, samples.routes, strict=True) if route_id is not None]
+    changed = [at_s for (_, before), (at_s, route_id) in pairwise(known) if route_id != before]
+    return {"at_s": samples.at_s, "rtt_ms": _rounded(samples.rtt_median_ms), "lost": samples.lost, "changed": changed}
+
+
+def heat(target: str, samples: Heat) -> dict[str, object]:
+    """A target's hops over time: for each ttl a column of median RTTs and one of losses, as long as `at_s`; see `model.history.Heat`."""
+    ttls = range(1, max((ttl for hops in samples.hops for ttl in hops), default=0) + 1)
+    return {
+        "target": target,
+        "start_s": samples.start_s,
+        "width_s": samples.width_s,
+        "at_s": samples.at_s,
+        "hops": [
+            {
+                "ttl": ttl,
+                "rtt_ms": _rounded([None if cell is None else cell.rtt_ms for cell in column]),
+                "loss_pct": [round(100 * cell.lost / cell.sent) if cell is not None and cell.sent else None for cell in column],
+            }
+            for ttl, column in ((ttl, [hops.get(ttl) for hops in samples.hops]) for ttl in ttls)
+        ],
+    }
 
 
 def usual(route_id: str | None, stored: Sequence[StoredTrace]) -> dict[int, Count]:

@@ -107,6 +107,20 @@ class Past:
                     least, median, greatest = (None if rtt < 0 else rtt for rtt in rtts)
                     yield Sample(at, self.main.route_id(route) if route else None, least, median, greatest, sent, lost)
 
+    def heads(self, tid: str, at_from: int, at_to: int) -> Iterator[tuple[Meanings, Head]]:
+        """Rows of [at_from, at_to) in no order."""
+        for meanings, schema, target, after in self._rows_of(tid):
+            where = "target = ? AND id > ? AND at >= ? AND at < ?"
+            for row in self.db.execute(f"{_HEAD.format(schema)} WHERE {where}", (target, after, at_from, at_to)):
+                yield meanings, Head(*row)
+        known = self.target(tid)
+        if known is None:
+            return
+        for row in self._mixed(known[0], at_from, at_to - 1):
+            yield self.main, row
+        for block in self.db.execute(f"{_BLOCK} WHERE {_WITHIN}", (known[0], at_from, at_to - 1)):
+            yield from ((self.main, row) for row in decode(*block) if at_from <= row.at < at_to)
+
     def _rows(self, tid: str, at_from: int, at_to: int, beyond: tuple[str, tuple[int, int]], limit: int) -> list[tuple[Meanings, Head]]:
         """Rows beyond one, the nearest to it first."""
         sign, bound = beyond

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from pathwarden.errors import OperatorError
-from pathwarden.model.history import DbStats, Level, OutboxRow, Route, Series, Span, StoredEvent, StoredIncident, StoredTrace
-from pathwarden.store import migrate, series
+from pathwarden.model.history import DbStats, Heat, Level, OutboxRow, Route, Series, Span, StoredEvent, StoredIncident, StoredTrace
+from pathwarden.store import heat, migrate, series
 from pathwarden.store.faults import is_unfinished, told, unreachable
 from pathwarden.store.opening import LIMIT_KEY, connect, live_of, uri_of
 from pathwarden.store.past import FIRST, LAST, Past, has_live
@@ -250,6 +250,11 @@ class Reader:
         """What is left of a target's older traces: hours, and days before those, that touch [at_from, at_to), oldest first."""
         with self._past() as past:
             return series.levels(past, target, at_from, at_to)
+
+    def heat(self, target: str, at_from: int, at_to: int, columns: int) -> Heat:
+        """What each hop answered in [at_from, at_to), in at most `columns` equal columns of whole seconds; see `model.history.Heat`."""
+        with self._past() as past:
+            return heat.heat(past, target, at_from, at_to, columns)
 
     def notes(self, prefix: str) -> dict[str, str]:
         """The notes about this database (`Writer.meta_set`) whose keys begin so, by the rest of the key."""

@@ -62,8 +62,8 @@ class _Bucket:
 
 def series(past: Past, tid: str, at_from: int, at_to: int, points: int) -> Series:
     """See `Reader.series`."""
-    days = _days(past, tid, at_from, at_to)
-    seconds = max(1, -(-(at_to - at_from) // (points * _NS)), _level_s(days))
+    days = days_of(past, tid, at_from, at_to)
+    seconds = max(1, -(-(at_to - at_from) // (points * _NS)), finest_s(days))
     width = seconds * _NS
     buckets: defaultdict[int, _Bucket] = defaultdict(_Bucket)
     for at, route_id, least, median, greatest, sent, lost in past.samples(tid, at_from, at_to):
@@ -98,7 +98,7 @@ def levels(past: Past, tid: str, at_from: int, at_to: int) -> list[Level]:
     """See `Reader.levels`."""
     found = [
         _level(past, day * DAY_S + start_s, width_s, group)
-        for day, whole, hours in _days(past, tid, at_from, at_to)
+        for day, whole, hours in days_of(past, tid, at_from, at_to)
         for start_s, width_s, group in decode_day(whole, hours, with_hops=True)
     ]
     return [level for level in found if at_from < (level.at_s + level.width_s) * _NS and level.at_s * _NS < at_to]
@@ -115,14 +115,14 @@ def _figures(ticks: Ticks) -> Figures:
     return Figures(ticks.sent, ticks.lost, least, low, median, high, greatest)
 
 
-def _days(past: Past, tid: str, at_from: int, at_to: int) -> list[Row]:
+def days_of(past: Past, tid: str, at_from: int, at_to: int) -> list[Row]:
     known = past.target(tid)
     if known is None or at_from >= at_to:
         return []
     return past.db.execute(_DAYS, (known[0], at_from // DAY_NS, (at_to - 1) // DAY_NS)).fetchall()
 
 
-def _level_s(days: Sequence[Row]) -> int:
+def finest_s(days: Sequence[Row]) -> int:
     """No bucket may be shorter than the coarsest level in it, or it would look as if nothing had been measured."""
     if any(hours is None for _, _, hours in days):
         return DAY_S
