@@ -8,6 +8,7 @@ from equipment.fakes import FakeClock
 from equipment.waiting import until
 from pathwarden.daemon.publishing import read_secret
 from pathwarden.model.history import DbStats, OutboxRow
+from pathwarden.model.protocols import AsResult
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.announcing import Announcer, birth_topic
 from pathwarden.mqtt.client import MqttClient
@@ -139,6 +140,7 @@ class Rig:
         name: str = "box",
         retry_s: tuple[float, float] = FAST,
         clock_synced: Callable[[], bool] = lambda: True,
+        as_result: AsResult | None = None,
     ) -> None:
         self.agent = MemoryAgent(*targets)
         self.outbox = MemoryOutbox()
@@ -152,8 +154,8 @@ class Rig:
         commands = Commands(names, self.agent, FakeClock())
         self.ledger = MemoryLedger()
         announcer = Announcer(names, prefix, self.agent, self.ledger)
-        outbox = self.outbox
-        self.publisher = MqttPublisher(connect, names, self.agent, outbox, outbox.acknowledge, outbox.fail, commands, announcer)
+        ways = (self.outbox, self.outbox.acknowledge, self.outbox.fail)
+        self.publisher = MqttPublisher(connect, names, self.agent, *ways, commands, announcer, as_result)
 
     def store(self, target: str, **body: Any) -> OutboxRow:
         """Store an event and say so, as the daemon does after the commit."""

@@ -16,6 +16,7 @@ _OF_TOPIC = {
     ("target", "state"): schemas.STATE,
     ("target", "path"): schemas.PATH,
     ("target", "event"): schemas.TARGET_EVENT,
+    ("target", "result"): schemas.RESULT,
 }
 BY_NAME = {"/".join(words): schema for words, schema in _OF_TOPIC.items()}
 
@@ -30,7 +31,7 @@ def check_message(topic: str, payload: str, prefix: str = "pathwarden") -> None:
     if words == ["status"]:
         assert payload in ("online", "offline")
     elif words[0] != "cmd" and payload:  # an empty one takes back what was retained
-        assert len(payload.encode()) <= 8192
+        assert len(payload.encode()) <= (65_536 if words[-1] == "result" else 8192)
         check_object("/".join(("target", words[2]) if words[0] == "target" else words), json.loads(payload))
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pathwarden.daemon import keeper
 from pathwarden.model.history import Event, Record, StoredIncident
+from pathwarden.model.trace import Trace
 from pathwarden.store import opening
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
@@ -144,6 +145,9 @@ class _Client:
     def __init__(self, keeping: keeper.Keeper) -> None:
         self.news = threading.Event()
         self._keeping = keeping
+
+    def traced(self, trace: Trace) -> None:
+        """Nobody wants results."""
 
     def state_changed(self, tid: str) -> None:
         """Nothing that the history would know."""

@@ -12,6 +12,7 @@ from pathwarden.daemon.keeper import Keeper
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Event, Record
 from pathwarden.model.instants import ClockShift
+from pathwarden.model.trace import Trace
 
 LONG_S = 3600.0  # never comes within a test
 STOP_S = 20.0
@@ -86,8 +87,12 @@ class FakePublisher:
 
     def __init__(self, store: FakeStore) -> None:
         self.told: list[tuple[str, int]] = []
+        self.traces: list[tuple[str, int]] = []
         self.infos = 0
         self._store = store
+
+    def traced(self, trace: Trace) -> None:
+        self.traces.append((trace.target, len(self._store.saved)))
 
     def state_changed(self, tid: str) -> None:
         self.told.append((tid, len(self._store.saved)))
@@ -178,6 +183,8 @@ def test_subscribers_are_told_after_the_commit_only(started: Keeper, store: Fake
     started.put(record(1, event=True))
     until(lambda: len(told(started)) == 2, "both are told")
     assert told(started) == [("site", 1), ("event", 1)]
+    assert isinstance(started.publisher, FakePublisher)
+    assert started.publisher.traces == [("site", 1)]
     assert store.all_saved() == ["1"]
 
 

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from equipment import mixed
 from equipment.fakes import FakeClock
 from equipment.mqtt_agent import MemoryAgent, MemoryLedger, MemoryOutbox, mqtt_settings
+from pathwarden.model.protocols import AsResult
 from pathwarden.mqtt.announcing import Announcer
 from pathwarden.mqtt.commands import CODES, Commands
 from pathwarden.mqtt.connection import Answer, Heard
@@ -18,6 +21,7 @@ from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.mqtt.topics import topics
 
 S = 1_000_000_000
+TRACE = replace(mixed.trace(), target="a")
 
 
 class MemoryLink:
@@ -51,7 +55,8 @@ class MemoryLink:
     def tend(self, mono_ns: int) -> int:
         return mono_ns + 5 * S
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int | None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None, qos: int = 1) -> int | None:
+        assert qos == int(not topic.endswith("/result"))
         if len(self.sent) - len(self.answered) >= self.window:
             return None
         if correlation is not None:
@@ -76,13 +81,14 @@ class MemoryLink:
 
 
 class Bench:
-    def __init__(self, *targets: str, prefix: str = "") -> None:
+    def __init__(self, *targets: str, prefix: str = "", as_result: AsResult | None = None) -> None:
         self.agent, self.outbox = MemoryAgent(*targets), MemoryOutbox()
         names = topics("pw", "box")
         self.ledger = MemoryLedger()
         outbox, commands = self.outbox, Commands(names, self.agent, FakeClock())
         announcer = Announcer(names, prefix, self.agent, self.ledger)
-        self.publisher = MqttPublisher(self._connect, names, self.agent, outbox, outbox.acknowledge, outbox.fail, commands, announcer)
+        ways = (outbox, outbox.acknowledge, outbox.fail)
+        self.publisher = MqttPublisher(self._connect, names, self.agent, *ways, commands, announcer, as_result)
         self.now = 0
 
     def _connect(self, wake: Callable[[], None]) -> MemoryLink:
@@ -418,3 +424,23 @@ def test_the_text_of_each_ending() -> None:
 def test_paho_is_not_imported_before_a_connection_is_opened() -> None:
     code = "import sys, pathwarden.mqtt.publisher, pathwarden.mqtt.client; print([name for name in sys.modules if name.startswith('paho')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_results_go_last_and_only_while_there_is_a_connection() -> None:
+    bench = Bench("a", as_result=lambda trace: {"at": trace.at})
+    bench.publisher.traced(TRACE)
+    bench.link.up(1)
+    assert bench.settle() == GREETING[:4]
+    bench.outbox.store("a")
+    bench.publisher.event_stored()
+    bench.publisher.traced(TRACE)
+    assert bench.settle() == ["target/a/event", "target/a/result"]
+    assert bench.payload("target/a/result") == {"at": TRACE.at}
+    assert [retain for *_rest, retain in bench.link.sent[-1:]] == [False]
+
+
+def test_results_that_cannot_be_made_are_a_word_to_the_owner() -> None:
+    bench = Bench("a")
+    assert bench.publisher.snapshot()["detail"] == ""
+    bench.link.settings = mqtt_settings(1883, publish_results=True)
+    assert bench.publisher.snapshot()["detail"] == "mqtt.publish_results: what writes results is not installed; install pathwarden-tools"

@@ -61,7 +61,8 @@ def test_the_document_holds_together() -> None:
 def test_the_document_names_every_topic() -> None:
     made: Any = document("pathwarden")
     addresses = {channel["address"].replace("{agent}", "home-rt").replace("{target}", "dns") for channel in made["channels"].values()}
-    own = {NAMES.status, NAMES.info, NAMES.event(""), NAMES.state("dns"), NAMES.path("dns"), NAMES.event("dns"), NAMES.reply}
+    own = {NAMES.status, NAMES.info, NAMES.event(""), NAMES.reply}
+    own |= {NAMES.state("dns"), NAMES.path("dns"), NAMES.event("dns"), NAMES.result("dns")}
     assert addresses == own | {f"{NAMES.commands}{{verb}}", f"{NAMES.commands}{{verb}}/dns"}
 
 

@@ -221,6 +221,12 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             f"Home Assistant's discovery prefix: the agent and each target become a device there. '{DISCOVERY_OFF}': none.",
             high=TEXT_LENGTH,
         ),
+        Option(
+            "publish_results",
+            Kind.BOOL,
+            "0",
+            "1: publish every trace, too, as RIPE Atlas JSON. On OpenWrt this needs the package pathwarden-tools.",
+        ),
     ),
     "web": (
         Option(

@@ -223,6 +223,9 @@ class Keeper:
             return
         for tid in dict.fromkeys(tid for record in records for tid in _touched(record)):
             self.publisher.state_changed(tid)
+        for record in records:
+            if record.trace is not None:
+                self.publisher.traced(record.trace)
         if any(record.events for record in records):
             self.publisher.event_stored()
 

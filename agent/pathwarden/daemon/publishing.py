@@ -4,6 +4,7 @@ import json
 import logging
 import stat
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from pathwarden.config.schema import DISCOVERY_OFF
@@ -11,7 +12,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.errors import ConfigError
 from pathwarden.model.history import Record
-from pathwarden.model.protocols import Clock, HistoryReader
+from pathwarden.model.protocols import AsResult, Clock, HistoryReader
 from pathwarden.model.settings import MqttSettings, Settings
 from pathwarden.mqtt.announcing import Announcer, birth_topic, retained
 from pathwarden.mqtt.client import MqttClient
@@ -74,7 +75,22 @@ def make_publisher(settings: Settings, board: Board, reader: HistoryReader, keep
         keeper.fail,
         Commands(named, board, clock),
         Announcer(named, prefix, board, TopicLedger(text, ours, keep)),
+        results(settings),
     )
+
+
+def results(settings: Settings) -> AsResult | None:
+    """What makes results of traces; None if nobody wants them, or where the package with the tools is not installed."""
+    name = "pathwarden.export.atlas"
+    if not settings.mqtt.publish_results:
+        return None
+    try:
+        made: AsResult = import_module(name).of_ours(settings.agent.name, settings.targets)
+    except ModuleNotFoundError as error:
+        if error.name not in (name, "pathwarden.export"):
+            raise
+        return None
+    return made
 
 
 def password_of(mqtt: MqttSettings) -> str | None:

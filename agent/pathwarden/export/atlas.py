@@ -20,6 +20,8 @@ from pathwarden.export.reading.answers import PROTOCOL, payload_size
 from pathwarden.export.reading.atlas import ERRORS, METHODS, kind_of, quotes
 from pathwarden.export.reading.fields import Fields
 from pathwarden.model.probe import Extension, InterfaceInfo, Method, MplsStack, OtherObject, ReplyKind
+from pathwarden.model.protocols import AsResult
+from pathwarden.model.settings import Target
 from pathwarden.model.trace import Answer, Ending, Hop, Trace
 from pathwarden.wire.extensions import MPLS_CLASS, MPLS_INCOMING, interface_object
 
@@ -44,6 +46,12 @@ def lines(origin: Origin, traces: Iterable[Trace]) -> Iterator[str]:
     """One result a line."""
     for trace in traces:
         yield json.dumps(result(origin, trace), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def of_ours(agent: str, targets: Iterable[Target]) -> AsResult:
+    """What makes results of this agent's own traces to these targets."""
+    origins = {target.tid: Origin.of_ours(agent, target.tid, target.host) for target in targets}
+    return lambda trace: result(origins[trace.target], trace)
 
 
 def result(origin: Origin, trace: Trace) -> dict[str, object]:

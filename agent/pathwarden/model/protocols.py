@@ -17,7 +17,7 @@ from pathwarden.model.history import (
 )
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
 from pathwarden.model.settings import Source, Target
-from pathwarden.model.trace import KernelRoute
+from pathwarden.model.trace import KernelRoute, Trace
 
 
 class Clock(Protocol):

@@ -65,7 +65,7 @@ class AgentSettings:
 class MqttSettings:
     """The broker. An empty host switches MQTT off. With `tls`, an empty `ca_file` means the machine's own authorities.
 
-    `discovery` is Home Assistant's prefix, or `off`.
+    `discovery` is Home Assistant's prefix, or `off`. With `publish_results` every trace is published as well.
     """
 
     host: str
@@ -78,6 +78,7 @@ class MqttSettings:
     cert_file: str = ""
     key_file: str = ""
     discovery: str = "off"
+    publish_results: bool = False
 
 
 @dataclass(frozen=True, slots=True)

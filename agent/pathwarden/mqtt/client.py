@@ -147,8 +147,11 @@ class MqttClient:
             self._held(connection, mono_ns)
         return mono_ns + _WATCH_NS if self._connection else self._retry_ns
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int | None:
-        """Hand over a QoS 1 message; its message id, or None if there is no connection or the window is full."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None, qos: int = 1) -> int | None:
+        """Hand over a message; its message id, or None if there is no connection or the window is full.
+
+        One of QoS 0 leaves the window when it has been written to the socket, and gets an `Answer` then that says nothing.
+        """
         connection = self._connection
         if connection is None or not self.session:
             return None
@@ -157,7 +160,7 @@ class MqttClient:
                 return None
             connection.pending += 1
         properties = None if correlation is None else _properties("PUBLISH", CorrelationData=correlation)
-        info = connection.paho.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        info = connection.paho.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         # Code 4 (no connection) counts as taken: paho has it queued, and the end of this connection lets the caller send it again.
         if info.rc in (0, 4):
             return int(info.mid)

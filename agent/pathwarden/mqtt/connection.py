@@ -174,6 +174,7 @@ class Connection:
             code = reason.value
         else:
             # paho 1.6 hands no reason over, but the PUBACK is still in its buffer: two bytes of packet id, then the reason if it is not 0.
+            # For a message of QoS 0 there is none; nobody looks at its answer.
             packet = client._in_packet["packet"]  # noqa: SLF001 - see above; 1.6.1 is the last of its line
             code = packet[2] if len(packet) > 2 else 0
         self._answers.append(Answer(self.number, mid, code))

@@ -31,8 +31,8 @@ class Link(Protocol):
         """Keep the connection up; the monotonic instant of the next call."""
         ...
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int | None:
-        """Hand over a message; its id, or None if there is no room."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None, qos: int = 1) -> int | None:
+        """Hand over a message; its id, or None if there is no room. What comes back to one of QoS 0 means nothing."""
         ...
 
     def payload_limit(self, topic: str) -> int | None:

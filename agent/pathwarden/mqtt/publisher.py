@@ -1,4 +1,4 @@
-"""What subscribers are told: status, info, states and paths as retained messages, and the outbox.
+"""What subscribers are told: status, info, states and paths as retained messages, the outbox, and traces if somebody wants them.
 
 Rules.
 1. One thread does everything; `state_changed` and `event_stored` only leave a note for it and never wait.
@@ -16,12 +16,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from pathwarden.errors import OperatorError
-from pathwarden.model.protocols import Acknowledge, Agent
+from pathwarden.model.protocols import Acknowledge, Agent, AsResult
+from pathwarden.model.trace import Trace
 from pathwarden.mqtt.announcing import Announcer
 from pathwarden.mqtt.commands import Commands, Reply
 from pathwarden.mqtt.link import Link
 from pathwarden.mqtt.outbox import REASONS, Fail, Outbox, OutboxReader, Sending
 from pathwarden.mqtt.payload import TooLong, encode, fit
+from pathwarden.mqtt.results import Results
 from pathwarden.mqtt.topics import Topics
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ class MqttPublisher:
     """Keeps subscribers up to date; a `Publisher`. With an empty host it does nothing and starts no thread.
 
     `connect` makes the client around a function that wakes this publisher. `acknowledge` and `fail` tell the store that an event is done,
-    or why it never will be; they must not block.
+    or why it never will be; they must not block. `as_result` makes results of traces, None where it is not installed or not wanted.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class MqttPublisher:
         fail: Fail,
         commands: Commands,
         announcer: Announcer,
+        as_result: AsResult | None = None,
     ) -> None:
         self._topics = topics
         self._agent = agent
         self._reader = reader
         self._commands = commands
         self._announcer = announcer
+        self._results = Results(as_result, topics, self._count) if as_result else None
         self._birth_ns: int | None = None
         self._outbox = Outbox(reader, acknowledge, self._counted(fail))
         # Shared with other threads, guarded by the condition.
@@ -114,6 +118,12 @@ class MqttPublisher:
         """The agent's own state has changed in a way that should not wait for the next minute."""
         self._note(_INFO)
 
+    def traced(self, trace: Trace) -> None:
+        """There is a new trace."""
+        if self._results is not None and self._session:
+            self._results.put(trace)
+            self._wake()
+
     def snapshot(self) -> dict[str, object]:
         """State of the connection; from any thread.
 
@@ -124,6 +134,8 @@ class MqttPublisher:
         detail = self._link.detail
         if not detail and self._refused_topic:
             detail = f"mqtt.username: the broker refuses messages to {self._refused_topic}; check its access list"
+        if not detail and settings.publish_results and self._results is None:
+            detail = "mqtt.publish_results: what writes results is not installed; install pathwarden-tools"
         with self._condition:
             failed = dict(self._failed)
         return {
@@ -153,7 +165,12 @@ class MqttPublisher:
         self._hear(mono_ns)
         self._plan(notes, mono_ns)
         next_ns = min(next_ns, self._info_ns, self._birth_ns or next_ns)
-        if self._send_replies() and self._send_retained() and self._send_events(mono_ns):
+        if (
+            self._send_replies()
+            and self._send_retained()
+            and self._send_events(mono_ns)
+            and (self._results is None or self._results.send(self._link))
+        ):
             return min(next_ns, self._outbox.next_wakeup() or next_ns)
         return next_ns  # the window is full; the next answer wakes us
 
@@ -214,6 +231,8 @@ class MqttPublisher:
         self._paths.clear()
         self._due.clear()
         self._replies.clear()
+        if self._results is not None:
+            self._results.clear()
         self._refused_topic = ""
         self._birth_ns = None
         if session:

@@ -43,6 +43,10 @@ class Topics(NamedTuple):
         """A target's path, retained."""
         return f"{self.prefix}/{self.agent}/target/{tid}/path"
 
+    def result(self, tid: str) -> str:
+        """A target's traces, one by one."""
+        return f"{self.prefix}/{self.agent}/target/{tid}/result"
+
     def event(self, tid: str) -> str:
         """Events of a target; those of the agent itself have the target ''."""
         return f"{self.prefix}/{self.agent}/target/{tid}/event" if tid else f"{self.prefix}/{self.agent}/event"

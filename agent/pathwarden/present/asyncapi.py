@@ -14,7 +14,9 @@ _SAID: tuple[tuple[str, str, bool, str, Schema, str], ...] = (
     ("path", "target/{target}/path", True, "A target's confirmed path, hop by hop, when it changes", schemas.PATH, _JSON),
     ("targetEvent", "target/{target}/event", False, "What happened to a target, with before and after", schemas.TARGET_EVENT, _JSON),
     ("reply", "reply", False, "The answer to a command", schemas.REPLY, _JSON),
+    ("result", "target/{target}/result", False, "Every trace, if mqtt.publish_results is 1; at most 64 KiB", schemas.RESULT, _JSON),
 )
+_AT_MOST_ONCE = ("result",)
 _AGENT: Schema = {"description": "agent.name of the configuration: 1 to 32 of a-z, 0-9 and -"}
 _TARGET: Schema = {"description": "the target's id: 1 to 32 of A-Z, a-z, 0-9 and _"}
 _VERB: Schema = {"description": "what to do", "enum": ["trace", "pause", "resume", "mute", "accept_path", "ping"]}
@@ -35,7 +37,7 @@ def document(prefix: str) -> dict[str, object]:
             "action": "send",
             "channel": _ref("channels", name),
             "summary": summary,
-            "bindings": {"mqtt": {"qos": 1, "retain": retain}},
+            "bindings": {"mqtt": {"qos": int(name not in _AT_MOST_ONCE), "retain": retain}},
         }
     payloads["command"] = schemas.COMMAND
     messages["command"] = _message("command", "A command; nothing or PRESS where the target stands in the topic", _JSON)

@@ -282,6 +282,27 @@ INFO = _object(
     }
 )
 
+RESULT: Schema = {
+    "description": "a traceroute result of RIPE Atlas, firmware 5080; what that form has no word for stands in the member pathwarden",
+    **_object(
+        {
+            "fw": _COUNT,
+            "lts": _WHOLE,
+            "endtime": _COUNT,
+            "dst_name": _TEXT,
+            "af": {"type": "integer", "enum": [4, 6]},
+            "result": _list(_object({"hop": _COUNT}, more=True)),
+            "msm_id": _of("of the target; no number that RIPE Atlas uses", {"type": "integer", "minimum": 1_000_000_000}),
+            "prb_id": _of("of the agent; likewise", {"type": "integer", "minimum": 1_000_000_000}),
+            "timestamp": _COUNT,
+            "msm_name": _TEXT,
+            "type": {"const": "traceroute"},
+            "pathwarden": _object({"method": _one_of(_METHODS), "ending": _TEXT, "error": _TEXT, "probes": _COUNT}, more=True),
+        },
+        more=True,
+    ),
+}
+
 COMMAND: Schema = {
     "type": "object",
     "properties": {
