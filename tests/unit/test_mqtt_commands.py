@@ -161,3 +161,57 @@ def test_whatever_comes_gives_an_answer_or_silence(topic: str, payload: bytes, r
     if reply:
         assert reply.body["code"] in CODES
         json.dumps(reply.body).encode()
+
+
+class Adding:
+    """Takes every target but `no`, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str] | None]] = []
+
+    def add(self, tid: str, options: dict[str, str]) -> tuple[str, str]:
+        self.asked.append((tid, options))
+        return ("bad_parameter", "host: is missing") if tid == "no" else ("ok", "")
+
+    def remove(self, tid: str) -> tuple[str, str]:
+        self.asked.append((tid, None))
+        return ("not_added", "") if tid == "no" else ("ok", "")
+
+
+@pytest.fixture
+def adding(desk: Desk) -> Adding:
+    adding = Adding()
+    desk.commands = Commands(NAMES, desk.agent, FakeClock(), adding)
+    return adding
+
+
+def test_a_target_is_added_with_options_as_the_configuration_writes_them(desk: Desk, adding: Adding) -> None:
+    body = desk.say("add", id=1, target="office", host="192.0.2.7", interval_s=60, wait_s=1.5, enabled=True, label="Büro")
+    assert (body["ok"], body["code"], body["target"], body["verb"]) == (True, "ok", "office", "add")
+    assert adding.asked == [("office", {"host": "192.0.2.7", "interval_s": "60", "wait_s": "1.5", "enabled": "1", "label": "Büro"})]
+    assert desk.say("remove/office")["ok"]
+    assert adding.asked[1:] == [("office", None)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "members", "code", "detail"),
+    [
+        ("add/no", {}, "bad_parameter", "host: is missing"),
+        ("remove/no", {}, "not_added", CODES["not_added"]),
+        ("remove/office", {"host": "192.0.2.7"}, "bad_parameter", "there is no parameter 'host' here"),
+        ("add/office", {"host": ["192.0.2.7"]}, "bad_parameter", "host must be a text, a number, true or false"),
+        ("add/office", {"host": None}, "bad_parameter", "host must be a text, a number, true or false"),
+        ("add/office", {"host": "x" * 254}, "bad_parameter", "host must be a text, a number, true or false"),
+        ("add/office", {"queries": 10**300}, "bad_parameter", "queries must be a text, a number, true or false"),
+        ("add/office", {"x" * 33: 1}, "bad_parameter", f"there is no option {'x' * 32!r}"),
+    ],
+)
+def test_what_cannot_be_added(desk: Desk, adding: Adding, topic: str, members: dict[str, Any], code: str, detail: str) -> None:
+    body = desk.say(topic, **members)
+    assert (body["ok"], body["code"], body["detail"]) == (False, code, detail)
+    assert all(tid == "no" for tid, _options in adding.asked)
+
+
+@pytest.mark.parametrize("verb", ["add", "remove"])
+def test_nobody_adds_where_nobody_allowed_it(desk: Desk, verb: str) -> None:
+    assert desk.say(verb, target="dns")["code"] == "not_allowed"

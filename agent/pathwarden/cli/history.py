@@ -7,7 +7,8 @@ from itertools import chain, islice
 from pathwarden.cli.past import Held, add_bounds, bounds, held, in_force, instant, limit
 from pathwarden.cli.shares import shares
 from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, local, remark, rows, say, say_json, span
-from pathwarden.config.load import default_target, load_here
+from pathwarden.config.load import load_here
+from pathwarden.config.targets import default_target
 from pathwarden.errors import ConfigError, OperatorError, explain
 from pathwarden.export.origin import Origin
 from pathwarden.model.history import Route, StoredTrace

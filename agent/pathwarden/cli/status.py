@@ -10,7 +10,9 @@ from typing import Any
 from pathwarden.cli.page import daemon_info, get
 from pathwarden.cli.past import open_history
 from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, rows, say, say_json, span
-from pathwarden.config.load import default_target, load_here
+from pathwarden.config.load import load_here
+from pathwarden.config.targets import default_target
+from pathwarden.daemon.adding import ADDED, read_added, with_all
 from pathwarden.errors import DaemonError, OperatorError
 from pathwarden.model.settings import Settings
 from pathwarden.present.instants import parse_instant
@@ -143,11 +145,13 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
 
 
 def _with_targets_of(settings: Settings, reader: Reader) -> Settings:
-    """The settings with the targets that the daemon chose itself, as far as its history names them."""
-    if not settings.default_targets:
-        return settings
-    hosts = {tid: stored.trace.address or tid for tid in reader.states() if (stored := reader.latest(tid))}
-    return replace(settings, targets=tuple(default_target(tid, host, tid, 0) for tid, host in hosts.items()))
+    """The settings with the targets that the daemon chose itself, as far as its history names them, and those that commands added."""
+    added = read_added(reader.tellings().get(ADDED))
+    if settings.default_targets:
+        latest = ((tid, reader.latest(tid)) for tid in reader.states() if tid not in added)
+        hosts = {tid: stored.trace.address or tid for tid, stored in latest if stored}
+        settings = replace(settings, targets=tuple(default_target(tid, host, tid, 0) for tid, host in hosts.items()))
+    return with_all(settings, added)
 
 
 # -- for people
@@ -224,6 +228,8 @@ def _print_targets(screen: Screen, states: list[Json]) -> None:
     for state in states:
         if state["error_detail"]:
             say(screen.wrapped(f"{clean(state['name'])}: {clean(state['error_detail'])}", LABEL, 0))
+        if state["added_by"]:
+            say(screen.wrapped(f"{clean(state['name'])}: added over MQTT", LABEL, 0))
 
 
 def _row(state: Mapping[str, Any]) -> tuple[str, ...]:

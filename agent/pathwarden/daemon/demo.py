@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from pathwarden.config.load import default_target
+from pathwarden.config.targets import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper

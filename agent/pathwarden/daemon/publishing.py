@@ -12,7 +12,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.errors import ConfigError
 from pathwarden.model.history import Record
-from pathwarden.model.protocols import AsResult, Clock, HistoryReader
+from pathwarden.model.protocols import Additions, AsResult, Clock, HistoryReader
 from pathwarden.model.settings import MqttSettings, Settings
 from pathwarden.mqtt.announcing import Announcer, birth_topic, retained
 from pathwarden.mqtt.client import MqttClient
@@ -55,7 +55,9 @@ def _topics_in(text: str | None) -> list[str]:
         return []
 
 
-def make_publisher(settings: Settings, board: Board, reader: HistoryReader, keeper: Keeper, clock: Clock) -> MqttPublisher:
+def make_publisher(
+    settings: Settings, board: Board, reader: HistoryReader, keeper: Keeper, clock: Clock, additions: Additions
+) -> MqttPublisher:
     """The publisher for these settings; it does nothing before `start`, and nothing at all without a broker."""
     mqtt, named = settings.mqtt, topics(settings.mqtt.prefix, settings.agent.name)
     prefix = "" if mqtt.discovery == DISCOVERY_OFF else mqtt.discovery
@@ -73,7 +75,7 @@ def make_publisher(settings: Settings, board: Board, reader: HistoryReader, keep
         reader,
         keeper.acknowledge,
         keeper.fail,
-        Commands(named, board, clock),
+        Commands(named, board, clock, additions),
         Announcer(named, prefix, board, TopicLedger(text, ours, keep)),
         results(settings),
     )

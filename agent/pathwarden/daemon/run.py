@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from pathwarden import __version__
@@ -24,6 +25,8 @@ FINISH_S = 20.0  # a trace at the usual pace takes a few seconds; one that nothi
 FINISH_LOOK_S = 0.1
 # Traces refer to themselves nowhere, so the collector finds next to nothing: it need not look as often as Python's defaults (700, 10, 10).
 COLLECT = (2_000, 20, 20)
+# A target that a subscriber adds is watched soon, with those that are added at the same time; and nobody restarts us all the time.
+RENEW_S, RENEW_APART_S = 2.0, 30.0
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h: a fault of ours; the supervisor starts the agent again
 
 
@@ -40,6 +43,8 @@ class _Life:
         self.stop = False
         self.reload = False
         self.fault: threading.ExceptHookArgs | None = None
+        self._renew_at: float | None = None
+        self._renewed_at = -RENEW_APART_S
 
     def on_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop = True
@@ -47,12 +52,27 @@ class _Life:
     def on_reload(self, _number: int, _frame: FrameType | None) -> None:
         self.reload = True
 
+    def on_renew(self) -> None:
+        """Another runtime of the same configuration is wanted; any thread may say so."""
+        self._renew_at = max(time.monotonic() + RENEW_S, self._renewed_at + RENEW_APART_S)
+        with suppress(BlockingIOError):  # the main thread has enough to wake up for
+            self._mouth.send(b"!")
+
+    def renews(self) -> bool:
+        """Whether it is time for that now; true once."""
+        if self._renew_at is None or time.monotonic() < self._renew_at:
+            return False
+        self._renew_at, self._renewed_at = None, time.monotonic()
+        return True
+
     def on_fault(self, args: threading.ExceptHookArgs) -> None:
         self.fault = args
         self._mouth.send(b"!")
 
     def wait(self, longest_s: float) -> None:
         """Sleep until something is asked, or this long."""
+        if self._renew_at is not None:
+            longest_s = max(min(longest_s, self._renew_at - time.monotonic()), 0)
         if select.select([self._ear], [], [], longest_s)[0]:
             self._ear.recv(4096)
 
@@ -70,7 +90,7 @@ def run(load: Callable[[], Settings]) -> int:
     signal.signal(signal.SIGINT, life.on_stop)
     signal.signal(signal.SIGHUP, life.on_reload)
     threading.excepthook = life.on_fault
-    runtime = Runtime(load(), first=True)
+    runtime = _made(load(), life, first=True)
     runtime.start()
     _settle()
     _say(runtime)
@@ -85,6 +105,8 @@ def run(load: Callable[[], Settings]) -> int:
         if life.reload:
             life.reload = False
             runtime = _reload(runtime, load, life)
+        elif life.renews():
+            runtime = _renewed(runtime, runtime.configured, life)
     supervisor.tell(STOPPING)
     runtime.stop()
     life.close()
@@ -99,6 +121,12 @@ def run(load: Callable[[], Settings]) -> int:
     return 0
 
 
+def _made(settings: Settings, life: _Life, *, first: bool = False) -> Runtime:
+    runtime = Runtime(settings, first=first)
+    runtime.renew = life.on_renew
+    return runtime
+
+
 def _reload(old: Runtime, load: Callable[[], Settings], life: _Life) -> Runtime:
     """The runtime of the new configuration; if it cannot be, that of the old one goes on. Traces that run are ended first."""
     try:
@@ -106,6 +134,11 @@ def _reload(old: Runtime, load: Callable[[], Settings], life: _Life) -> Runtime:
     except OperatorError as error:
         log.error("reload: the old configuration stays: %s", error)
         return old
+    return _renewed(old, settings, life)
+
+
+def _renewed(old: Runtime, settings: Settings, life: _Life) -> Runtime:
+    """The runtime of these settings, as `_reload` says."""
     old.finish()
     deadline = time.monotonic() + FINISH_S
     while old.probing() and not life.stop and time.monotonic() < deadline:
@@ -113,12 +146,12 @@ def _reload(old: Runtime, load: Callable[[], Settings], life: _Life) -> Runtime:
     if life.stop:
         return old
     old.stop()
-    new = Runtime(settings)
+    new = _made(settings, life)
     try:
         new.start()
     except OperatorError as error:
         log.error("reload: back to the old configuration: %s", error)
-        new = Runtime(old.settings)
+        new = _made(old.configured, life)
         new.start()
     else:
         log.info("reloaded")
@@ -137,7 +170,8 @@ def _settle() -> None:
 
 def _say(runtime: Runtime) -> None:
     settings = runtime.settings
-    log.info("pathwarden %s watches %d targets, history in %s", __version__, len(settings.targets), settings.agent.db)
+    count = len(settings.targets)
+    log.info("pathwarden %s watches %d target%s, history in %s", __version__, count, "" if count == 1 else "s", settings.agent.db)
     mqtt = settings.mqtt
     log.info("events: %s", f"mqtt://{mqtt.host}:{mqtt.port}/{mqtt.prefix}" if mqtt.host else "MQTT is off; set mqtt.host to switch it on")
     for page in runtime.pages:

@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from random import Random
 
-from pathwarden.config.load import default_target
+from pathwarden.config.targets import default_target
+from pathwarden.daemon.adding import ADDED, Added, Additions, read_added, with_all
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.hooks import Hooks
@@ -26,6 +27,7 @@ from pathwarden.detect.load import Load
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
+from pathwarden.model.history import Record
 from pathwarden.model.instants import since_boot
 from pathwarden.model.protocols import Exports, HistoryReader
 from pathwarden.model.settings import Settings, Target
@@ -52,14 +54,16 @@ IPV6_TARGET = "2606:4700:4700::1111"
 class Runtime:
     """The agent with one configuration. `start` raises `OperatorError` and leaves nothing behind; `stop` writes what waits.
 
+    `settings` are those `configured`, with the targets that the agent chose itself and those that subscribers added.
     The `first` one of a process tells that the agent has started.
     """
 
     def __init__(self, settings: Settings, *, first: bool = False) -> None:
-        self.settings = settings
+        self.configured = self.settings = settings
         self._first = first
         self.pages: tuple[str, ...] = ()
         self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
+        self.renew: Callable[[], None] = lambda: None  # called by any thread when another runtime of the same configuration is wanted
         self._prober: Prober | None = None
         self._probing: threading.Thread | None = None
         self._undo: list[tuple[str, Callable[[], object]]] = []
@@ -97,6 +101,8 @@ class Runtime:
         self._undo.append(("netlink", oracle.close))
         if self.settings.default_targets:
             self.settings = _with_default_targets(self.settings, oracle)
+        added = read_added(reader.tellings().get(ADDED))
+        self.settings = with_all(self.settings, added)
         bus = open_bus(oracle)
         self._undo.append(("ubus", bus.close))
         transport, how = self._open_transport(writer)
@@ -149,7 +155,7 @@ class Runtime:
         board.wishes, reporter.board = prober, board
         board.resolver_silent = lambda: surroundings.resolver_silent
         hooks = Hooks(self.settings.hooks, reader)
-        publisher = make_publisher(self.settings, board, reader, keeper, clock)
+        publisher = make_publisher(self.settings, board, reader, keeper, clock, self._additions(added, keeper, clock))
         self._serve(board, reader, clock)
         bus.start(board, reader, self.settings, clock)
         self._begin(keeper, publisher, hooks, prober, reporter)
@@ -171,6 +177,12 @@ class Runtime:
         reader = Reader(path)
         self._undo.append(("reader", reader.close))
         return writer, reader
+
+    def _additions(self, added: Added, keeper: Keeper, clock: SystemClock) -> Additions:
+        def keep(text: str) -> None:
+            keeper.put(Record(None, None, "", telling={ADDED: text}, clock_synced=clock.synced()))
+
+        return Additions(self.settings, added, keep, self.renew)
 
     def _open_transport(self, writer: Writer) -> tuple[RawTransport | RootlessTransport, str]:
         """The transport, with the source port that this history's flows have had so far."""

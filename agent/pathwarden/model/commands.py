@@ -3,6 +3,8 @@
 MOST_BYTES = 1024  # the longest sensible command has some 150
 MOST_MUTED_S = 2_592_000  # 30 days, as over HTTP: what is muted for longer is better not watched
 ID_LENGTH = 64
+MOST_ADDED = 20  # as many as the budget of probes is made for
+OPTION_LENGTH = 253  # of a value of a target that is added: the longest host name (RFC 1035)
 
 OK = "ok"
 CODES = {
@@ -17,4 +19,8 @@ CODES = {
     "unknown_target": "there is no such target",
     "not_watched": "the target is switched off in the configuration",
     "no_path": "no path to the target is known yet",
+    "not_allowed": "the owner does not allow it (mqtt.allow_add)",
+    "target_exists": "there is a target of this name",
+    "too_many_targets": f"at most {MOST_ADDED} targets can be added",
+    "not_added": "the target stands in the configuration, and can only be removed there",
 }

@@ -228,6 +228,18 @@ class Exports(Protocol):
 
 
 class Agent(Protocol):
+class Additions(Protocol):
+    """Adds and removes targets where the owner allows it. Each answers with one of `commands.CODES`, and what is wrong in a few words."""
+
+    def add(self, tid: str, options: Mapping[str, str]) -> tuple[str, str]:
+        """Watch a target, with options as the configuration writes them, from within half a minute on."""
+        ...
+
+    def remove(self, tid: str) -> tuple[str, str]:
+        """Watch a target that was added no more; its history stays."""
+        ...
+
+
     """The running agent as the page, the broker and the command topics see it; every method may be called from any thread."""
 
     def info(self) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """Settings: the configuration after checking, with every default filled in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from pathwarden.model.probe import Binding, Method
 
@@ -65,7 +67,8 @@ class AgentSettings:
 class MqttSettings:
     """The broker. An empty host switches MQTT off. With `tls`, an empty `ca_file` means the machine's own authorities.
 
-    `discovery` is Home Assistant's prefix, or `off`. With `publish_results` every trace is published as well.
+    `discovery` is Home Assistant's prefix, or `off`. With `publish_results` every trace is published as well, with
+    `allow_add` commands may add targets.
     """
 
     host: str
@@ -82,6 +85,7 @@ class MqttSettings:
 
 
 @dataclass(frozen=True, slots=True)
+    allow_add: bool = False
 class WebSettings:
     """The page. `listen` holds `address:port` pairs; an empty tuple switches it off. `root` is the folder of the page's files."""
 
@@ -101,7 +105,10 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration. `default_targets` tells that the owner named none, so the agent watches its own choice."""
+    """The whole configuration. `default_targets` tells that the owner named none, so the agent watches its own choice.
+
+    `defaults` are the options that `config defaults` gives, by name, for targets that are added while the agent runs; `added` names those.
+    """
 
     agent: AgentSettings
     mqtt: MqttSettings
@@ -110,3 +117,5 @@ class Settings:
     sources: tuple[Source, ...]
     default_targets: bool
     hooks: tuple[Hook, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    added: tuple[str, ...] = ()

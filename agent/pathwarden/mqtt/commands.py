@@ -6,6 +6,7 @@ Rules.
 2. A retained command is not obeyed, since it would come again with each connection; it gets no answer.
 3. A command beyond the rate is not obeyed; the first one in a row is answered, since an answer to each would double the flood.
 4. Each other command gets one answer. Its `code` is one of `CODES`; they keep their meaning for ever.
+   For `add` and `remove` OK means that it is noted: the agent starts anew with it, within half a minute.
 5. Nothing that a stranger sends is logged: everything is counted by its outcome.
 """
 
@@ -14,8 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S, OK
-from pathwarden.model.protocols import Clock
+from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S, OK, OPTION_LENGTH
+from pathwarden.model.protocols import Additions, Clock
 from pathwarden.mqtt.connection import Heard
 from pathwarden.mqtt.topics import Topics, can_be_answered_to
 from pathwarden.present.instants import rfc3339
@@ -49,6 +50,16 @@ class Commanded(Protocol):
         ...
 
 
+class _Nothing:
+    """Who adds nothing: there is nobody whom the owner could have allowed it."""
+
+    def add(self, _tid: str, _options: Mapping[str, str]) -> tuple[str, str]:
+        return "not_allowed", ""
+
+    def remove(self, _tid: str) -> tuple[str, str]:
+        return "not_allowed", ""
+
+
 class Reply(NamedTuple):
     """An answer to send; `correlation` is what the asker wants back, None without."""
 
@@ -74,10 +85,11 @@ class _Asked(NamedTuple):
 class Commands:
     """Obeys commands and makes their answers; the publisher's thread alone calls `answer`."""
 
-    def __init__(self, topics: Topics, agent: Commanded, clock: Clock) -> None:
+    def __init__(self, topics: Topics, agent: Commanded, clock: Clock, additions: Additions | None = None) -> None:
         self.counts = dict.fromkeys(CODES, 0)  # never another key: any thread may read
         self._topics = topics
         self._agent = agent
+        self._additions = additions or _Nothing()
         self._clock = clock
         self._bucket = TokenBucket(_RATE_PER_S, _BURST)
         self._flooded = False
@@ -106,11 +118,15 @@ class Commands:
         return self._reply(heard, asked, code, detail)
 
     def _obey(self, asked: _Asked) -> str:
+        if asked.verb == "add":
+            return _done(self._additions.add(asked.target, _options(asked.members)))
+        if asked.verb == "remove":
+            _only(asked.members, ())
+            return _done(self._additions.remove(asked.target))
         if asked.verb not in _VERBS:
-            raise _Refused("unknown_verb", f"known are {', '.join(_VERBS)}")
+            raise _Refused("unknown_verb", f"known are {', '.join(VERBS)}")
         wanted, obey = _VERBS[asked.verb]
-        for name in asked.members.keys() - {"id", "target", *wanted}:
-            raise _Refused("bad_parameter", f"there is no parameter {name[:_SHOWN]!r} here")
+        _only(asked.members, wanted)
         if asked.verb != "ping" and self._agent.target_state(asked.target) is None:
             raise _Refused("unknown_target")
         return obey(self._agent, asked.target, asked.members)
@@ -157,6 +173,35 @@ def _read(asked: _Asked, payload: bytes | None) -> _Asked:
     return _Asked(asked.verb, target, members)
 
 
+def _only(members: Mapping[str, Any], wanted: tuple[str, ...]) -> None:
+    for name in members.keys() - {"id", "target", *wanted}:
+        raise _Refused("bad_parameter", f"there is no parameter {name[:_SHOWN]!r} here")
+
+
+def _options(members: Mapping[str, Any]) -> dict[str, str]:
+    """The options of a target, as the configuration writes them."""
+    options = {}
+    for name, value in members.items():
+        if name in ("id", "target"):
+            continue
+        if len(name) > _SHOWN:
+            raise _Refused("bad_parameter", f"there is no option {name[:_SHOWN]!r}")
+        if isinstance(value, bool):
+            options[name] = str(int(value))
+        elif isinstance(value, str | int | float) and len(str(value)) <= OPTION_LENGTH:
+            options[name] = str(value)
+        else:
+            raise _Refused("bad_parameter", f"{name} must be a text, a number, true or false")
+    return options
+
+
+def _done(answer: tuple[str, str]) -> str:
+    code, detail = answer
+    if code != OK:
+        raise _Refused(code, detail)
+    return code
+
+
 def _is_id(value: object) -> bool:
     return value is None or (isinstance(value, int) and abs(value) < 2**63) or (isinstance(value, str) and len(value) <= ID_LENGTH)
 
@@ -197,3 +242,4 @@ _VERBS: dict[str, tuple[tuple[str, ...], Callable[[Commanded, str, Mapping[str, 
     "accept_path": ((), _accept_path),
     "ping": ((), _ping),
 }
+VERBS = (*_VERBS, "add", "remove")

@@ -19,7 +19,7 @@ _SAID: tuple[tuple[str, str, bool, str, Schema, str], ...] = (
 _AT_MOST_ONCE = ("result",)
 _AGENT: Schema = {"description": "agent.name of the configuration: 1 to 32 of a-z, 0-9 and -"}
 _TARGET: Schema = {"description": "the target's id: 1 to 32 of A-Z, a-z, 0-9 and _"}
-_VERB: Schema = {"description": "what to do", "enum": ["trace", "pause", "resume", "mute", "accept_path", "ping"]}
+_VERB: Schema = {"description": "what to do", "enum": ["trace", "pause", "resume", "mute", "accept_path", "ping", "add", "remove"]}
 _PARAMETERS = {"agent": _AGENT, "target": _TARGET, "verb": _VERB}
 
 

@@ -35,7 +35,7 @@ class TargetView:
 
     `answered` tells whether the destination ever did, `lost` that it is now called unreachable, `location` where the fault is then.
     `muted_until` is None for a target that is not muted; going between the two paths of one of `muted_pairs` notifies nobody. Instants are
-    wall-clock ns.
+    wall-clock ns. `added` tells that a command added it, not the configuration.
     """
 
     target: Target
@@ -61,6 +61,7 @@ class TargetView:
     paused: bool = False
 
 
+    added: bool = False
 def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object]:
     """The `state` topic of one target; every key always there, None when unknown."""
     target, trace = view.target, view.trace
@@ -111,6 +112,7 @@ def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[st
         "resolving": view.resolving,
     }
 
+        "added_by": "mqtt" if view.added else None,
 
 def state_word(view: TargetView) -> str:
     """One of the closed set: ok degraded unstable unreachable paused error unknown."""

@@ -7,7 +7,7 @@ pass over what he does not know.
 from collections.abc import Iterable, Mapping
 
 from pathwarden.model.change import SEVERITIES, AgentKind, CauseKind, ChangeKind, Segment
-from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S
+from pathwarden.model.commands import CODES, ID_LENGTH, MOST_MUTED_S, OPTION_LENGTH
 from pathwarden.present.live import STATES, VERDICT_WORDS
 
 Schema = dict[str, object]
@@ -176,6 +176,7 @@ PATH = _object(
         "path_id": _or_null(_TEXT),
         "path_label": _or_null(_TEXT),
         "since": _or_null(_INSTANT),
+        "added_by": _of("mqtt: a command added the target; null: the configuration has it", _or_null(_one_of(("mqtt",)))),
         "usual": _FLAG,
         "hop_count": _COUNT,
         "reached": _FLAG,
@@ -310,7 +311,10 @@ COMMAND: Schema = {
         "target": _of("not for ping; may stand in the topic instead", _TEXT),
         "for_s": _of("for mute: how long, 0 ends it", {"type": "integer", "minimum": 0, "maximum": MOST_MUTED_S}),
     },
-    "additionalProperties": False,
+    "additionalProperties": _of(
+        "for add alone: an option of config target, such as host (which must be there) or interval_s",
+        {"type": ["string", "number", "boolean"], "maxLength": OPTION_LENGTH},
+    ),
 }
 
 REPLY = _object(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
 
-from pathwarden.config.load import default_target
+from pathwarden.config.targets import default_target
 from pathwarden.detect.detector import Detector, Verdict
 from pathwarden.detect.judge import Judge
 from pathwarden.export.reading.recorded import Recorded, Stream
