@@ -227,6 +227,12 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "0",
             "1: publish every trace, too, as RIPE Atlas JSON. On OpenWrt this needs the package pathwarden-tools.",
         ),
+        Option(
+            "allow_add",
+            Kind.BOOL,
+            "0",
+            "1: whoever may send commands may add targets, 20 at most, and remove those: probes go where they say.",
+        ),
     ),
     "web": (
         Option(
@@ -243,12 +249,6 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         ),
         Option("event", Kind.EVENTS, "", "Which events it gets, such as path_changed and target_unreachable. Empty: all."),
         Option("timeout_s", Kind.INT, "30", "How long it may run before it is killed; the next event waits for it.", "s", 1, 600),
-        Option(
-            "allow_add",
-            Kind.BOOL,
-            "0",
-            "1: whoever may send commands may add targets, 20 at most, and remove those: probes go where they say.",
-        ),
     ),
 }
 

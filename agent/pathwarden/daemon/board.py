@@ -96,9 +96,9 @@ class Board:
         self._parts = parts
         self._lock = threading.Lock()
         self._rows = {target.tid: _Row(target) for target in settings.targets}
+        self._added = frozenset(settings.added)
         self._started_mono_ns = clock.mono_ns()
         self._round: set[str] = set()
-        self._added = frozenset(settings.added)
         self._round_reached = 0
         self._rounds = {"ok": 0, "partial": 0, "failed": 0}
         for tid, row in self._rows.items():
@@ -274,9 +274,9 @@ class Board:
             muted_until=fact.muted_until if fact.muted_until is not None and fact.muted_until > now else None,
             muted_pairs=fact.muted_pairs,
             paused=fact.paused,
+            added=row.target.tid in self._added,
         )
 
-            added=row.target.tid in self._added,
     def _stability(self, row: _Row, usual: Route | None, now: int) -> float | None:
         """The share of the last week's hours with traces in which the usual path was followed, in percent."""
         mono_ns = self._clock.mono_ns()

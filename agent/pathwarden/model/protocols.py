@@ -227,7 +227,6 @@ class Exports(Protocol):
         ...
 
 
-class Agent(Protocol):
 class Additions(Protocol):
     """Adds and removes targets where the owner allows it. Each answers with one of `commands.CODES`, and what is wrong in a few words."""
 
@@ -240,6 +239,7 @@ class Additions(Protocol):
         ...
 
 
+class Agent(Protocol):
     """The running agent as the page, the broker and the command topics see it; every method may be called from any thread."""
 
     def info(self) -> dict[str, object]:

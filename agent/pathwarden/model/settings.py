@@ -82,10 +82,10 @@ class MqttSettings:
     key_file: str = ""
     discovery: str = "off"
     publish_results: bool = False
+    allow_add: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-    allow_add: bool = False
 class WebSettings:
     """The page. `listen` holds `address:port` pairs; an empty tuple switches it off. `root` is the folder of the page's files."""
 

@@ -59,9 +59,9 @@ class TargetView:
     muted_until: int | None = None
     muted_pairs: tuple[tuple[str, str], ...] = ()
     paused: bool = False
-
-
     added: bool = False
+
+
 def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[str, object]:
     """The `state` topic of one target; every key always there, None when unknown."""
     target, trace = view.target, view.trace
@@ -110,9 +110,9 @@ def state(agent: str, view: TargetView, now: int, clock_synced: bool) -> dict[st
         "muted_pairs": [list(pair) for pair in view.muted_pairs],
         "running": view.running,
         "resolving": view.resolving,
+        "added_by": "mqtt" if view.added else None,
     }
 
-        "added_by": "mqtt" if view.added else None,
 
 def state_word(view: TargetView) -> str:
     """One of the closed set: ok degraded unstable unreachable paused error unknown."""

@@ -165,6 +165,7 @@ STATE = _object(
         "muted_pairs": _list(_list(_TEXT, 2)),
         "running": _FLAG,
         "resolving": _FLAG,
+        "added_by": _of("mqtt: a command added the target; null: the configuration has it", _or_null(_one_of(("mqtt",)))),
     }
 )
 
@@ -176,7 +177,6 @@ PATH = _object(
         "path_id": _or_null(_TEXT),
         "path_label": _or_null(_TEXT),
         "since": _or_null(_INSTANT),
-        "added_by": _of("mqtt: a command added the target; null: the configuration has it", _or_null(_one_of(("mqtt",)))),
         "usual": _FLAG,
         "hop_count": _COUNT,
         "reached": _FLAG,
