@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import pathwarden
 from pathwarden.config.load import check, find, load
-from pathwarden.config.targets import default_target
 from pathwarden.config.schema import SECTIONS
+from pathwarden.config.targets import default_target
 from pathwarden.errors import ConfigError
 from pathwarden.model.change import AgentKind, ChangeKind
 from pathwarden.model.probe import Binding, Method
@@ -106,8 +106,10 @@ BAD = [
     (T + "\toption intervall_s '60'\n", "t.intervall_s: unknown option; did you mean interval_s?"),
     (
         "config mqtt 'mqtt'\n\toption zzz '1'\n",
-        "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix, tls, ca_file, cert_file, key_file, discovery,"
-        " publish_results, allow_add",
+        (
+            "mqtt.zzz: unknown option; known are host, port, username, password_file, prefix, tls, ca_file, cert_file, key_file, discovery,"
+            " publish_results, allow_add"
+        ),
     ),
     ("config targt 'x'\n", "x: unknown section type targt (line 1); did you mean target?"),
     ("\nconfig zoo\n", "@zoo[0]: unknown section type zoo (line 2); known are agent, defaults, target, source, mqtt, web, hook"),
