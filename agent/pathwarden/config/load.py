@@ -54,7 +54,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
         tuple(_make_source(name, values) for name, values in sources.items()),
         default_targets=not targets,
         hooks=tuple(Hook(**values) for values in hooks),
-        defaults={name: value for section in sections["defaults"] for name, value in section.given.items()},
+        defaults={name: value for name, value in merge("defaults", *sections["defaults"]).items() if value != merge("defaults")[name]},
     )
 
 

@@ -107,7 +107,8 @@ class Hook:
 class Settings:
     """The whole configuration. `default_targets` tells that the owner named none, so the agent watches its own choice.
 
-    `defaults` are the options that `config defaults` gives, by name, for targets that are added while the agent runs; `added` names those.
+    `defaults` are what `config defaults` says otherwise than the schema, for targets that are added while the agent runs; `added` names
+    those.
     """
 
     agent: AgentSettings
