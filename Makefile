@@ -19,7 +19,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix bench bench-detect bench-store idle package arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store idle package arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,11 @@ matrix: ## unit and sim with the newest and oldest libraries on Python 3.11 and 
 	$(need_root)
 	$(debian)
 	@packaging/dev/matrix.sh
+
+homeassistant: ## Home Assistant itself takes what a real daemon publishes, as root, on Python 3.13: 600 MB and five minutes once
+	$(need_root)
+	$(debian)
+	@environment=$$($(dev)) && packaging/dev/homeassistant.sh "$$environment"
 
 bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1, README=1 puts the figures there
 	$(need_root)

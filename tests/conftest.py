@@ -15,6 +15,7 @@ import pytest
 # In the environment, so that all processes of a run share it.
 SEED = int(os.environ.get("PATHWARDEN_SEED") or random.SystemRandom().randrange(2**32))
 os.environ["PATHWARDEN_SEED"] = str(SEED)
+collect_ignore = ["homeassistant"]  # it has a Python of its own: `make homeassistant`
 _SBIN = "/usr/sbin:/sbin"  # where Debian puts ip, nft and mosquitto; not in every user's PATH
 
 # A slow machine is no failure, so hypothesis measures no deadline; nor does it keep examples between runs.

@@ -6,16 +6,8 @@ cd "$(dirname "$0")/../.."
 
 interpreters=()
 for version in 3.11 3.13; do
-	found=
-	# pyenv's own command only stands in for an interpreter, so its folders come after.
-	for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version"*/bin/"python$version"; do
-		if "$candidate" -c '' 2>/dev/null; then found=$candidate && break; fi
-	done
-	if [ -z "$found" ]; then
-		echo "make matrix needs Python $version, and there is no python$version here." >&2
-		exit 1
-	fi
-	interpreters+=("$found")
+	interpreter=$(packaging/dev/python.sh "$version")
+	interpreters+=("$interpreter")
 done
 
 for interpreter in "${interpreters[@]}"; do

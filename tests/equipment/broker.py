@@ -195,7 +195,7 @@ class Subscriber:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             got = json.loads(line)
-            self._messages.append(Message(got["topic"], bool(got["retain"]), got["qos"], got["payload"]))
+            self._messages.append(Message(got["topic"], bool(got["retain"]), got["qos"], got["payload"] or ""))
 
 
 def free_port(address: str = "127.0.0.1") -> int:

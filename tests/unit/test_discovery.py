@@ -86,7 +86,7 @@ def test_the_ledger_knows_what_a_removed_target_left() -> None:
     assert json.loads(kept[-1]) == list(before)
     ledger = TopicLedger(kept[-1], now, kept.append)
     gone = ["pathwarden/home-rt/target/web/state", "pathwarden/home-rt/target/web/path"]
-    assert ledger.stale == [*gone, "homeassistant/device/pathwarden_home-rt_web/config"]
+    assert ledger.stale == ["homeassistant/device/pathwarden_home-rt_web/config", *gone], "the device first"
     assert TopicLedger(kept[-1], now, kept.append).stale == ledger.stale, "a start that reaches no broker forgets nothing"
     for topic in list(ledger.stale):
         ledger.emptied(topic)

@@ -82,6 +82,9 @@ def device_topic(prefix: str, topics: Topics, tid: str) -> str:
 
 
 def retained(topics: Topics, prefix: str, tids: Sequence[str]) -> tuple[str, ...]:
-    """Every topic on which we leave a retained message; `prefix` as for `Announcer`."""
-    own = [topics.status, topics.info, *(topic for tid in tids for topic in (topics.state(tid), topics.path(tid)))]
-    return (*own, *(device_topic(prefix, topics, tid) for tid in ("", *tids) if prefix))
+    """Every topic on which we leave a retained message; `prefix` as for `Announcer`.
+
+    Devices come first, and so are emptied first: Home Assistant complains of an empty state of a device that it still has.
+    """
+    devices = [device_topic(prefix, topics, tid) for tid in ("", *tids) if prefix]
+    return (*devices, topics.status, topics.info, *(topic for tid in tids for topic in (topics.state(tid), topics.path(tid))))
