@@ -53,7 +53,8 @@ def test_restarts_and_kills_lose_nothing(tmp_path: Path) -> None:
     with Broker(tmp_path, users=users, allow_anonymous=False, access=ACCESS, persistent=True, extra=files) as broker:
         options = ("--cafile", str(authority.ca_file), "-u", "watch", "-P", "mine")
         with broker.subscribe("pw/box/target/+/event", "watch", *options) as watch:
-            sender = Sender(tmp_path / "history.db", broker.port, authority.ca_file, secret, EVENTS)
+            safe = ("--ca-file", authority.ca_file, "--password-file", secret)
+            sender = Sender(tmp_path / "history.db", "--port", broker.port, *safe, "--count", EVENTS)
             try:
                 for place, happening in enumerate(happenings):
                     goal = rng.randrange(EVENTS * place // len(happenings), EVENTS * (place + 1) // len(happenings))

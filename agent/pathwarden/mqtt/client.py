@@ -4,7 +4,8 @@ Rules.
 1. One paho client serves one connection and never reconnects by itself: on a reconnect paho would send again what it holds,
    while others already publish, so that an old state could overtake a new one. What is unanswered is the caller's to send again.
 2. `tend` drives everything: it opens, sees the end (a callback said so, or paho's thread is dead) and opens again after a wait that
-   doubles up to a limit, with jitter. The wait starts anew after a connection that held for a keepalive time.
+   chance chooses between the shortest and a bound that doubles up to the longest: a fleet loses its broker in one instant, and must not
+   come back in one. The bound starts anew after a connection that held for a keepalive time.
 3. MQTT 5 first. A broker that refuses it is asked for 3.1.1 at once; one that twice hangs up without a word, the third time.
 4. Whatever a callback does, paho's thread goes on: the fault is logged and ends the connection. So does a fault of paho's own, which
    ends its thread: both are noticed at once, and the next connection has a new thread.
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
-_SETTLED_NS = _KEEPALIVE_S * 1_000_000_000
+_FIRST_BOUND = 5  # times the shortest wait: ten thousand agents are 2,500 a second, which a small broker can take
 _WATCH_NS = 5_000_000_000  # a dead thread of paho is noticed after this time at most
 _PACKET_BYTES = 16_384  # the broker keeps longer ones from us, which paho would take whole into memory; with 3.1.1 nobody does
 _STRAYS = 3  # so many short connections in a row are no accident
@@ -79,7 +80,8 @@ class MqttClient:
     `read_text` reads the password file at each attempt, so that a mended file is enough. `wake` is called from paho's thread whenever
     `tend` or `take_answers` has something to do. `faults` counts exceptions in callbacks and in paho's thread. `retry_s`: shortest and
     longest wait between attempts. A broker's certificate that is not valid yet is looked at again as soon as `clock_synced`. `hears`:
-    topics to subscribe to; a longer payload than a command's is lost.
+    topics to subscribe to; a longer payload than a command's is lost. `keepalive_s`: a connection on which nothing has been heard for
+    longer is asked, and given up after as long again.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class MqttClient:
         retry_s: tuple[float, float] = (1.0, 60.0),
         clock_synced: Callable[[], bool] = lambda: True,
         hears: Sequence[str] = (),
+        keepalive_s: int = _KEEPALIVE_S,
     ) -> None:
         self.settings = settings
         self.client_id = f"pathwarden-{topics.agent}"
@@ -101,6 +104,7 @@ class MqttClient:
         self._clock_synced = clock_synced
         self._waits_for_clock = False
         self._hears = hears
+        self._keepalive_s = keepalive_s
         self._connection: Connection | None = None
         self._answers: deque[Answer] = deque()  # at most a window for each connection since the last `take_answers`
         self._number = 0
@@ -228,7 +232,7 @@ class MqttClient:
         if settings.tls:
             paho.tls_set_context(self._tls())
         limit = {"properties": _properties("CONNECT", MaximumPacketSize=_PACKET_BYTES)} if self._protocol == "5" else {}
-        paho.connect_async(settings.host, settings.port, _KEEPALIVE_S, **limit)
+        paho.connect_async(settings.host, settings.port, self._keepalive_s, **limit)
         return paho
 
     def _tls(self) -> "SSLContext":
@@ -268,7 +272,7 @@ class MqttClient:
             _LOG.info("connected to %s:%s with MQTT %s", self.settings.host, self.settings.port, self.protocol)
             if self._strays < _STRAYS:  # else the next end is near, and the line must not flicker
                 self._detail = ""
-        elif mono_ns - self._up_ns >= _SETTLED_NS:
+        elif mono_ns - self._up_ns >= self._keepalive_s * 1_000_000_000:
             self._tries = self._strays = 0
             self._detail = ""
 
@@ -305,7 +309,8 @@ class MqttClient:
 
     def _retry_later(self, mono_ns: int, detail: str) -> None:
         shortest, longest = self._retry_s
-        wait_s = min(longest, shortest * 2 ** min(self._tries, 30)) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads agents, guards nothing
+        bound = min(longest, shortest * _FIRST_BOUND * 2 ** min(self._tries, 30))
+        wait_s = random.uniform(shortest, bound)  # noqa: S311 - spreads agents, guards nothing
         self._tries += 1
         self._retry_ns = mono_ns + int(wait_s * 1e9)
         if detail != self._detail:
