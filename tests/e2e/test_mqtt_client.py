@@ -134,21 +134,73 @@ def test_a_password_file_that_is_no_text(tmp_path: Path) -> None:
         rig.await_detail(f"mqtt.password_file: {secret} is not UTF-8 text; check mqtt.password_file")
 
 
-def test_a_fault_in_a_callback_is_told_and_does_not_end_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, faults = Connection._on_connect, []
+def _say(broker: ScriptedBroker) -> None:
+    topic = b"pw/box/cmd/ping"
+    broker.send(b"\x30" + bytes([len(topic) + 3, 0, len(topic)]) + topic + b"\0")  # PUBLISH, QoS 0, no properties, no payload
 
-    def faulty(self: Connection, *arguments: object) -> None:
+
+def _nothing(_broker: ScriptedBroker) -> None:
+    """It is called without our doing."""
+
+
+TOLD = "mqtt: internal fault (ZeroDivisionError: on purpose); please report it"
+CALLBACKS = {
+    "on_connect": _nothing,
+    "on_subscribe": _nothing,
+    "on_publish": _nothing,
+    "on_message": _say,
+    "on_disconnect": ScriptedBroker.drop,
+}
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_fault_in_a_callback_is_told_and_does_not_end_the_client(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    real, faults = getattr(Connection, f"_{name}"), []
+
+    def faulty(self: Connection, *arguments: object) -> object:
         if not faults:
             faults.append(1)
             raise ZeroDivisionError("on purpose")
-        real(self, *arguments)
+        return real(self, *arguments)
 
-    monkeypatch.setattr(Connection, "_on_connect", faulty)
-    with ScriptedBroker() as broker, Rig(mqtt_settings(broker.port), retry_s=(0.3, 0.3)) as rig:
+    monkeypatch.setattr(Connection, f"_{name}", faulty)
+    with ScriptedBroker() as broker, Rig(mqtt_settings(broker.port)) as rig:
+        until(lambda: broker.levels, "it has come")
+        if CALLBACKS[name] is not _nothing:
+            until(lambda: broker.published, "it is connected")
+            CALLBACKS[name](broker)
         rig.store("dns")
-        rig.await_detail("mqtt: internal fault (ZeroDivisionError: on purpose); please report it")
+        until(lambda: TOLD in caplog.messages, "it is told", 30)
         rig.await_empty()
         assert rig.publisher.snapshot()["faults"] == 1
+        assert sum("fault in an MQTT callback" in record.message for record in caplog.records) == 1
+
+
+def test_a_fault_while_nothing_listens(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    real, faults = Connection._on_connect_fail, []
+
+    def faulty(self: Connection, *arguments: object) -> bool:
+        if not faults:
+            faults.append(1)
+            raise ZeroDivisionError("on purpose")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Connection, "_on_connect_fail", faulty)
+    with Rig(mqtt_settings(free_port())) as rig:
+        until(lambda: TOLD in caplog.messages, "it is told", 30)
+        rig.await_detail("nothing listens")
+        assert rig.publisher.snapshot()["faults"] == 1
+
+
+def test_those_are_all_callbacks() -> None:
+    with ScriptedBroker() as broker, Rig(mqtt_settings(broker.port)) as rig:
+        rig.await_connected()
+        connection = rig.client._connection
+        assert connection is not None
+        paho = connection.paho
+        assert {name for name in dir(paho) if name.startswith("on_") and getattr(paho, name)} == {*CALLBACKS, "on_connect_fail"}
 
 
 def test_a_dead_thread_is_noticed() -> None:
