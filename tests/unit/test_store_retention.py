@@ -21,19 +21,24 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "history.db"
 
 
-def batches(total: int, size: int = 500) -> list[range]:
+def batches(total: int, size: int = 100) -> list[range]:
     return [range(first, first + size) for first in range(0, total, size)]
+
+
+def bulk(number: int) -> str:
+    """Half a kilobyte, packed: with it few traces fill a file."""
+    return "".join(noise(10 * number + part) for part in range(10))
 
 
 def test_the_oldest_traces_go_and_the_file_stays_within_its_limit(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
-        for numbers in batches(16_000):
-            writer.save([record(f"t{n % 3}", number=n, with_route=False, error=noise(n) + noise(-n)) for n in numbers])
+        for numbers in batches(2_600):
+            writer.save([record(f"t{n % 3}", number=n, with_route=False, error=bulk(n)) for n in numbers])
             assert path.stat().st_size <= LIMIT
         stats = reader.stats()
-        assert 5_000 < stats.traces < 12_000
-        assert stats.oldest_at == record(number=16_000 - stats.traces).trace.at
-        assert stats.newest_at == record(number=15_999).trace.at
+        assert 1_200 < stats.traces < 2_400
+        assert stats.oldest_at == record(number=2_600 - stats.traces).trace.at
+        assert stats.newest_at == record(number=2_599).trace.at
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
@@ -42,13 +47,13 @@ def test_what_nothing_refers_to_goes_with_it(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="old") as writer:
         writer.save([record("gone", middle="198.51.100.66", kernel_route=None, source="lte", events=())])
     with Writer(path, max_mb=1, boot_id="new") as writer, Reader(path) as reader:
-        for numbers in batches(18_000):
-            writer.save([record("t1", number=n, error=noise(n)) for n in numbers])
+        for numbers in batches(3_000):
+            writer.save([record("t1", number=n, error=bulk(n)) for n in numbers])
         assert reader.latest("gone") is None
         assert [level.traces for level in reader.levels("gone", 0, 2**62)] == [1], "its figures are left"
         assert (reader.states().keys(), len(reader.routes("gone"))) == ({"gone", "t1"}, 1)
         for n in range(300):
-            writer.save([record("t1", number=18_000 + n, events=(event(change_no=n, body={"text": noise(n) * 60}),))])
+            writer.save([record("t1", number=3_000 + n, events=(event(change_no=n, body={"text": noise(n) * 60}),))])
         assert reader.levels("gone", 0, 2**62) == []
         assert reader.states().keys() == {"t1"}
         assert reader.routes("gone") == []
@@ -61,8 +66,8 @@ def test_what_nothing_refers_to_goes_with_it(path: Path) -> None:
 def test_a_target_with_events_is_remembered(path: Path) -> None:
     with Writer(path, max_mb=1, boot_id="b") as writer:
         writer.save([record("old", events=(event("old"),))])
-        for numbers in batches(18_000):
-            writer.save([record("t1", number=n, error=noise(n)) for n in numbers])
+        for numbers in batches(3_000):
+            writer.save([record("t1", number=n, error=bulk(n)) for n in numbers])
         with Reader(path) as reader:
             assert [e.target for e in reader.events()] == ["old"]
             assert reader.states().keys() == {"old", "t1"}
@@ -72,7 +77,7 @@ def test_a_target_with_events_is_remembered(path: Path) -> None:
 def test_events_go_last_and_never_all_traces(path: Path) -> None:
     body = {"text": "x" * 1500}
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
-        for numbers in batches(3_000, 100):
+        for numbers in batches(3_000):
             writer.save([record(number=n, events=(event(change_no=n + 1, body=body),)) for n in numbers])
             assert path.stat().st_size <= LIMIT
         stats = reader.stats()
@@ -85,15 +90,15 @@ def test_events_go_last_and_never_all_traces(path: Path) -> None:
 
 def test_a_lower_limit_shrinks_the_file_at_the_next_opening(path: Path) -> None:
     with Writer(path, max_mb=4, boot_id="b") as writer:
-        for numbers in batches(20_000):
-            writer.save([record(number=n, error=noise(n) + noise(-n)) for n in numbers])
+        for numbers in batches(4_000):
+            writer.save([record(number=n, error=bulk(n)) for n in numbers])
     assert path.stat().st_size > 1.5 * LIMIT
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
         assert path.stat().st_size <= LIMIT
         assert reader.stats().limit_bytes == LIMIT
-        assert reader.stats().newest_at == record(number=19_999).trace.at
-        for numbers in batches(2_000):
-            writer.save([record(number=20_000 + n, error=noise(n)) for n in numbers])
+        assert reader.stats().newest_at == record(number=3_999).trace.at
+        for numbers in batches(1_000):
+            writer.save([record(number=4_000 + n, error=bulk(n)) for n in numbers])
             assert path.stat().st_size <= LIMIT
 
 

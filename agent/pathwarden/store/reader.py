@@ -38,7 +38,7 @@ _STATS = """
         (SELECT count(*) FROM main.traces) + (SELECT coalesce(sum(traces), 0) FROM main.blocks), (SELECT count(*) FROM main.paths),
         (SELECT count(*) FROM main.events), (SELECT count(*) FROM main.outbox WHERE failed IS NULL),
         coalesce((SELECT at_from FROM main.blocks ORDER BY id LIMIT 1), (SELECT at FROM main.traces ORDER BY id LIMIT 1)),
-        coalesce((SELECT at FROM main.traces ORDER BY id DESC LIMIT 1), (SELECT at_to FROM main.blocks ORDER BY id DESC LIMIT 1)),
+        coalesce((SELECT at FROM main.traces ORDER BY id DESC LIMIT 1), (SELECT at_to FROM main.blocks ORDER BY last_id DESC LIMIT 1)),
         (SELECT count(*) FROM main.days)"""
 _UNFLUSHED = """
     SELECT count(*), min(live.traces.at), max(live.traces.at) FROM live.traces JOIN live.targets AS there ON there.id = live.traces.target
