@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
+from pathwarden.cli import page
 from pathwarden.cli.bounded import bounded
-from pathwarden.cli.page import get
 
 Answer = Callable[[socket.socket], None]
 
@@ -46,6 +46,10 @@ def serve() -> Iterator[Callable[[Answer], str]]:
         threads: list[threading.Thread] = []
         yield start
         threads[0].join(20)
+
+
+def get(listen: str, path: str) -> dict[str, object] | None:
+    return page.get(page.Door(listen, ""), path)
 
 
 def test_an_object_is_taken(serve):

@@ -24,16 +24,17 @@ class Got:
 
 
 class Client:
-    """Asks an application as a browser on the same machine would; every call is checked against the WSGI standard (PEP 3333)."""
+    """Asks an application as a browser on the same machine would, or at `address`; each call is checked against the standard (PEP 3333)."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, address: str = "127.0.0.1") -> None:
         self._app = validator(app)
+        self._address = address
 
     def get(self, path: str, query: str = "", method: str = "GET", **headers: str) -> Got:
         return self._call(method, path, query, b"", headers)
 
-    def post(self, path: str, body: bytes = b"{}", content_type: str = "application/json", **headers: str) -> Got:
-        return self._call("POST", path, "", body, {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(body)), **headers})
+    def post(self, path: str, body: bytes = b"{}", content_type: str = "application/json", method: str = "POST", **headers: str) -> Got:
+        return self._call(method, path, "", body, {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(body)), **headers})
 
     def _call(self, method: str, path: str, query: str, body: bytes, headers: dict[str, str]) -> Got:
         complaints = io.StringIO()
@@ -45,6 +46,7 @@ class Client:
             "SERVER_NAME": "127.0.0.1",
             "SERVER_PORT": "8866",
             "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": self._address,
             "HTTP_HOST": "127.0.0.1:8866",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",

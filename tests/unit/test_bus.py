@@ -121,6 +121,21 @@ def test_a_history_that_cannot_be_read_is_a_system_error(world, monkeypatch):
     assert world.refusal("changes") is Status.SYSTEM_ERROR
 
 
+def test_a_code_for_the_page_is_for_who_signed_in_to_luci(world):
+    given = []
+    offered = methods(
+        Answers(world.agent, world.reader, make_settings(TIDS), world.clock), world.agent.trace_now, lambda sid: given.append(sid) or "code"
+    )
+    session = "0123456789abcdef" * 2
+    assert offered["sign_in"].run({"ubus_rpc_session": session}) == {"code": "code"}
+    assert given == [session]
+    for asked in ({}, {"ubus_rpc_session": "0" * 32}, {"ubus_rpc_session": "root"}):
+        with pytest.raises(UbusError) as error:
+            offered["sign_in"].run(asked)
+        assert error.value.status is Status.PERMISSION_DENIED
+    assert world.refusal("sign_in", ubus_rpc_session=session) is Status.NOT_SUPPORTED, "where nobody signs in"
+
+
 def test_without_ubus_an_interface_is_a_device_of_that_name(monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "UBUS", tmp_path / "ubus.sock")
     assert DeviceNames().binding(Source("a", Binding(table=7), "eth1"), 4) == Binding("eth1", table=7)

@@ -169,4 +169,4 @@ def test_colours_never_carry_the_meaning_alone(two, capsys, monkeypatch):
 
 
 def test_a_page_that_is_off_or_anywhere_is_not_asked():
-    assert page.get("127.0.0.1:0", "/") is None
+    assert page.get(page.Door("127.0.0.1:0", ""), "/") is None

@@ -180,16 +180,27 @@ BAD = [
     ("config web 'web'\n\toption root '/dev/null'\n", "web.root: /dev/null is not a folder; name the folder that holds the page's files"),
     (
         "config web 'web'\n\tlist listen '0.0.0.0:80'\n",
-        "web.listen: 0.0.0.0:80 is not a loopback address; choose 127.0.0.1:PORT or [::1]:PORT",
+        "web.listen: 0.0.0.0:80 is not a loopback address; set auth to password, or choose 127.0.0.1:PORT or [::1]:PORT",
     ),
     (
         "config web 'web'\n\tlist listen '[::ffff:127.0.0.1]:80'\n",
-        "web.listen: [::ffff:127.0.0.1]:80 is not a loopback address; choose 127.0.0.1:PORT or [::1]:PORT",
+        "web.listen: [::ffff:127.0.0.1]:80 is not a loopback address; set auth to password, or choose 127.0.0.1:PORT or [::1]:PORT",
     ),
-    ("config web 'web'\n\tlist listen '8866'\n", "web.listen: 8866 is not ADDRESS:PORT; write one like 127.0.0.1:8866 or [::1]:8866"),
+    (
+        "config web 'web'\n\tlist listen '8866'\n",
+        "web.listen: 8866 is not ADDRESS:PORT; write one like 127.0.0.1:8866, [::1]:8866 or @lan:8866",
+    ),
     (
         "config web 'web'\n\tlist listen '127.0.0.1:65536'\n",
-        "web.listen: 127.0.0.1:65536 is not ADDRESS:PORT; write one like 127.0.0.1:8866 or [::1]:8866",
+        "web.listen: 127.0.0.1:65536 is not ADDRESS:PORT; write one like 127.0.0.1:8866, [::1]:8866 or @lan:8866",
+    ),
+    (
+        "config web 'web'\n\tlist listen '127.0.0.1:80'\n\tlist listen '@lan:80'\n",
+        "web.listen: @lan:80 is not a loopback address; set auth to password, or choose 127.0.0.1:PORT or [::1]:PORT",
+    ),
+    (
+        "config web 'web'\n\toption auth 'password'\n",
+        "web.password_file: is missing; name a file, and write it with: pathwarden password",
     ),
     (
         "config web 'web'\n\tlist listen '127.0.0.1:80'\n\tlist listen '127.0.0.1:80'\n",
@@ -415,6 +426,19 @@ config web 'web'
     )
     assert settings.web.listen == ()
     assert not settings.default_targets
+
+
+@pytest.mark.parametrize("auth", ["password", "none"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:80", "[2001:db8::1]:80", "192.0.2.1:80", "@lan:8866", "@br-lan.5:1"])
+def test_who_says_how_people_sign_in_may_listen_anywhere(machine, auth, listen):
+    text = f"config web\n\tlist listen '{listen}'\n\toption auth '{auth}'\n\toption password_file '/etc/pathwarden/passwords'\n"
+    assert machine(text).web.listen == (listen,)
+
+
+def test_openwrt_has_accounts_of_its_own(machine, tmp_path):
+    (tmp_path / "etc").mkdir(exist_ok=True)
+    (tmp_path / "etc/openwrt_release").touch()
+    assert machine("config web\n\tlist listen '@lan:8866'\n").web.auth == "auto"
 
 
 def test_loopback_listeners(machine):

@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 
 from equipment.ubus import exchange
-from pathwarden.net.sign_in import Sessions, is_session
+from pathwarden.errors import OperatorError
+from pathwarden.model.access import Right
+from pathwarden.net.sign_in import RouterAccounts, Sessions, is_session
 from pathwarden.net.ubus_message import Status
 from pathwarden.net.ubus_session import Session, UbusError, object_id
 
@@ -92,3 +94,65 @@ def test_nobodys_session_is_never_asked_about(session_id):
     assert sessions.access(session_id, "ubus", "session", "login") is False
     sessions.destroy(session_id)
     assert bus.asked == 0
+
+
+class Router:
+    """rpcd with one account, whose password None means that it has none; `alive` holds the sessions."""
+
+    def __init__(self, password="secret", rights=("read", "write")):
+        self.password, self.rights, self.alive, self.away = password, rights, [], False
+
+    def call(self, path, method, data):
+        assert path == "session"
+        if self.away:
+            raise UbusError(Status.CONNECTION_FAILED)
+        return getattr(self, method)(**data)
+
+    def login(self, username, password, timeout):
+        assert timeout > 0
+        if username != "root" or self.password not in (None, password):
+            raise UbusError(Status.PERMISSION_DENIED)
+        self.alive.append(f"{len(self.alive) + 1:032x}")
+        return {"ubus_rpc_session": self.alive[-1]}
+
+    def access(self, ubus_rpc_session, scope, object, function):  # noqa: A002 - rpcd's own word
+        if ubus_rpc_session not in self.alive:
+            raise UbusError(Status.NOT_FOUND)
+        return {"access": (scope, object) == ("access-group", "pathwarden") and function in self.rights}
+
+    def destroy(self, ubus_rpc_session):
+        self.alive.remove(ubus_rpc_session)
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("rights", "right"), [(("read", "write"), Right.WRITE), (("write",), Right.WRITE), (("read",), Right.READ), ((), Right.NONE)]
+)
+def test_rights_are_those_of_the_access_group(rights, right):
+    router = Router(rights=rights)
+    account = RouterAccounts(Sessions(router)).sign_in("root", "secret")
+    assert (account.right, account.unguarded) == (right, False)
+    assert router.alive == ([] if right is Right.NONE else [account.ticket]), "a session that is good for nothing ends at once"
+    assert RouterAccounts(Sessions(router)).right(account.ticket) is right
+
+
+def test_an_account_without_a_password_is_told():
+    """rpcd takes any password there, so the one that was given tells nothing."""
+    router = Router(password=None)
+    account = RouterAccounts(Sessions(router)).sign_in("root", "whatever")
+    assert account.unguarded
+    assert router.alive == [account.ticket]
+
+
+def test_the_router_refuses_and_forgets():
+    router = Router()
+    accounts = RouterAccounts(Sessions(router))
+    assert accounts.sign_in("root", "wrong") is None
+    account = accounts.sign_in("root", "secret")
+    accounts.end(account.ticket)
+    assert accounts.right(account.ticket) is Right.NONE
+    assert accounts.right(NOBODY) is Right.NONE
+    router.away = True
+    for question in (lambda: accounts.sign_in("root", "x"), lambda: accounts.right(SID), lambda: accounts.end(SID)):
+        with pytest.raises(OperatorError, match=r"the router's accounts cannot be asked: .*connection failed; see whether rpcd runs"):
+            question()

@@ -1,8 +1,8 @@
 """The HTTP interface as one WSGI application.
 
-A request passes the Host check, for a write the checks of `guard`, then its route; every answer leaves through `_finish`, which
-adds tag, compression and the headers that all share. Everything is JSON in UTF-8: instants are RFC 3339 UTC with milliseconds,
-RTTs ms with at most 3 decimals, all keys present and null when unknown. Errors are problem+json with a stable `code`.
+A request passes the Host check, the gate of `access`, for a write the checks of `guard`, then its route; every answer leaves through
+`_finish`, which adds tag, compression and the headers that all share. Everything is JSON in UTF-8: instants are RFC 3339 UTC with
+milliseconds, RTTs ms with at most 3 decimals, all keys present and null when unknown. Errors are problem+json with a stable `code`.
 
 | request | answer |
 |---|---|
@@ -25,6 +25,9 @@ RTTs ms with at most 3 decimals, all keys present and null when unknown. Errors 
 | GET /api/v1/changes?since_seq&before_seq&target&from&to&limit | `changes` (1 to 200), `last_seq` |
 | GET /api/v1/incidents?limit | `incidents` as they were told last (1 to 100), newest first |
 | GET /api/v1/asyncapi.json | what is published over MQTT: AsyncAPI 3 with JSON Schemas |
+| GET /api/v1/session | who asks: `signed_in`, `name`, `right` (none, read, write), `token` for writes |
+| POST /api/v1/session | sign in with `{"name", "password"}` or `{"code"}`; the answer sets the cookie |
+| DELETE /api/v1/session | leave |
 | GET /metrics, /healthz | OpenMetrics text; `ok` |
 | GET /, /static/... | the page |
 """
@@ -39,14 +42,17 @@ from typing import Any, Never
 
 import bottle
 
+from pathwarden.api.access import Gate
 from pathwarden.api.answers import Answers
 from pathwarden.api.documents import Documents
 from pathwarden.api.exporting import STREAM, ExportRoutes
 from pathwarden.api.guard import BODY, HostRule, check_write
+from pathwarden.api.listen import split_listen
 from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
 from pathwarden.api.past import PastRoutes
 from pathwarden.api.problem import Answer, Problem
+from pathwarden.api.sign_in import SignInRoutes
 from pathwarden.api.wishes import WishRoutes
 from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import Agent, Clock, Exports, HistoryReader
@@ -72,12 +78,21 @@ log = logging.getLogger(__name__)
 
 
 def make_app(
-    agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, exports: Callable[[], Exports | None] = lambda: None
+    agent: Agent,
+    reader: HistoryReader,
+    settings: Settings,
+    clock: Clock,
+    exports: Callable[[], Exports | None] = lambda: None,
+    gate: Gate | None = None,
+    hosts: HostRule | None = None,
 ) -> WsgiApp:
     """The application. Several threads use `reader` and `exports`, which is asked at each export; it gives None if nothing can export.
 
-    Raises `ConfigError` for an unreadable `web.listen`.
+    Without a `gate` this machine may do everything, others look. Without `hosts` the addresses of `web.listen` are ours: raises
+    `ConfigError` if one is unreadable.
     """
+    gate = gate or Gate(clock)
+    hosts = hosts or HostRule(split_listen(each)[0] for each in settings.web.listen)
     routes = bottle.Bottle()
     routes.catchall = False  # ours to log, and no traceback in an answer
     routes.default_error_handler = _refuse
@@ -87,14 +102,15 @@ def make_app(
     WishRoutes(agent, reader, answers).add_to(routes)
     ExportRoutes(exports, answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
+    SignInRoutes(gate).add_to(routes)
     Pages(settings.web.root).add_to(routes)
-    hosts = HostRule(settings.web.listen)
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         stream: Iterable[bytes] | None = None
         try:
             hosts.check(environ)
-            if environ["REQUEST_METHOD"] == "POST":
+            gate.check(environ)
+            if environ["REQUEST_METHOD"] == "POST" or _changes(routes, environ):
                 environ = {**environ, BODY: check_write(environ)}
             answer, stream = _route(routes, environ)
         except Problem as problem:
@@ -120,6 +136,17 @@ def add_shared_headers(answer: Answer, *, known_length: bool = True) -> list[tup
     told = known_length and answer.status != HTTPStatus.NOT_MODIFIED
     length = {"Content-Length": str(len(answer.body))} if told else {}
     return list({"Cache-Control": "no-store", **SHARED_HEADERS, **answer.headers, **length}.items())
+
+
+def _changes(routes: bottle.Bottle, environ: Environ) -> bool:
+    """Whether this is a PUT or DELETE of something that there is; its absence is told before what is wrong with the body."""
+    if environ["REQUEST_METHOD"] not in ("PUT", "DELETE"):
+        return False
+    try:
+        routes.match(environ)
+    except bottle.HTTPError as error:
+        _refuse(error)
+    return True
 
 
 def _refuse(error: bottle.HTTPError) -> Never:

@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
-from pathwarden.api.listen import split_listen
 from pathwarden.api.problem import Problem
 
 BODY_LIMIT = 65_536  # requests carry a few short members
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?::[0-9]{1,5})?", re.ASCII)
+
+# Of a network of one's own: .local is mDNS's (RFC 6762), .home.arpa a home's (RFC 8375), .lan dnsmasq's on OpenWrt.
+_PRIVATE_ENDINGS = ("", ".lan", ".local", ".home.arpa")
 
 BODY = "pathwarden.body"  # where a write's JSON object is found once it was checked
 
@@ -24,12 +26,17 @@ Environ = Mapping[str, object]
 class HostRule:
     """Which Host headers are ours: `localhost`, a loopback address, or an address we listen on; the port does not matter.
 
-    Where we listen on all addresses (0.0.0.0 or ::), any address will do, but no name: only names can be rebound.
+    Where we listen on all addresses (0.0.0.0 or ::), any address will do. Names can be rebound, but for those that no public server
+    of names knows: `hostname`, a single word, alone or in the network at home.
     """
 
-    def __init__(self, listen: Iterable[str]) -> None:
-        self._ours = {ip_address(split_listen(each)[0]) for each in listen}
-        self._any = any(address.is_unspecified for address in self._ours)
+    def __init__(self, addresses: Iterable[str], hostname: str = "") -> None:
+        self._names = {"localhost", *(f"{hostname}{ending}".lower() for ending in _PRIVATE_ENDINGS if hostname)}
+        self.listen_on(addresses)
+
+    def listen_on(self, addresses: Iterable[str]) -> None:
+        """From now on these addresses are ours."""
+        self._ours = {ip_address(each) for each in addresses}
 
     def check(self, environ: Environ) -> None:
         """Raises `Problem` 421 for a foreign or missing Host header."""
@@ -39,13 +46,13 @@ class HostRule:
             raise Problem(421, "wrong_host", "this server answers to its address or to localhost, not to this Host header")
 
     def _is_ours(self, name: str) -> bool:
-        if name == "localhost":
+        if name in self._names:
             return True
         try:
             address = ip_address(name)
         except ValueError:
             return False
-        return address.is_loopback or self._any or address in self._ours
+        return address.is_loopback or address in self._ours or any(each.is_unspecified for each in self._ours)
 
 
 def check_write(environ: Environ) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Where the server listens: `address:port` pairs, IPv6 addresses in brackets."""
 
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from pathwarden.errors import ConfigError
@@ -19,6 +20,18 @@ def split_listen(listen: str) -> tuple[str, int]:
     if not right:
         raise ConfigError(f"web.listen: {listen!r} is not address:port", "write it like 127.0.0.1:8866 or [::1]:8866")
     return address, int(port)
+
+
+def split_interface(listen: str) -> tuple[str, str] | None:
+    """Interface and port of `@lan:8866`; None for what names an address."""
+    name, _, port = listen.removeprefix("@").rpartition(":")
+    return (name, port) if listen.startswith("@") else None
+
+
+def at_addresses(listen: Iterable[str], addresses: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
+    """What listeners that name interfaces come to: `addresses(name)` gives those of an interface as they are now."""
+    named = [found for each in listen if (found := split_interface(each))]
+    return tuple(dict.fromkeys(join_listen(address, int(port)) for name, port in named for address in addresses(name)))
 
 
 def join_listen(address: str, port: int) -> str:

@@ -32,6 +32,7 @@ COMMANDS = {
     "replay": "what recorded traces would have told",
     "doctor": "check what this machine can do, with remedies",
     "mqtt": "try the connection to the broker",
+    "password": "set a password for the page",
     "db": "the history's size, health and copies",
     "config": "check, show or begin a configuration",
 }

@@ -1,11 +1,13 @@
 """Asking the running daemon over its own page."""
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from pathwarden.api.listen import split_listen
+from pathwarden.api.listen import split_interface, split_listen
 from pathwarden.cli.bounded import bounded
 from pathwarden.errors import DaemonError
+from pathwarden.model.access import KEY_FILE
 from pathwarden.model.settings import Settings
 
 _ANSWER_S = 1.0  # it answers in milliseconds, on a slow router in tenths of a second
@@ -13,50 +15,69 @@ _WRITE_S = 10.0  # somebody waits for this answer, and it must not be given up h
 _LARGEST = 4_000_000  # bytes; a thousand targets take a quarter of it
 
 
-def daemon_info(settings: Settings) -> tuple[str, dict[str, Any]] | None:
+class Door(NamedTuple):
+    """Where a daemon's page answers, and the key that it lets in; '' if this user may not read it, or needs none."""
+
+    listen: str
+    key: str
+
+
+def daemon_info(settings: Settings) -> tuple[Door, dict[str, Any]] | None:
     """Where a daemon's page answers, and its `info` object; None if none does within a second."""
+    key = _key(settings)
     for listen in settings.web.listen:
-        info = get(listen, "/api/v1/status")
+        if split_interface(listen):  # only the daemon follows where that is
+            continue
+        door = Door(listen, key)
+        info = get(door, "/api/v1/status")
         if info and isinstance(info.get("db"), dict) and "agent" in info:
-            return listen, info
+            return door, info
     return None
 
 
-def get(listen: str, path: str) -> dict[str, Any] | None:
+def get(door: Door, path: str) -> dict[str, Any] | None:
     """The JSON object that the page answers; None if it does not, or with something else."""
-    if split_listen(listen)[1] == 0:  # any free port: only the daemon knows which
+    if split_listen(door.listen)[1] == 0:  # any free port: only the daemon knows which
         return None
     try:
-        answer = bounded(lambda: _get(listen, path), _ANSWER_S)
+        answer = bounded(lambda: _get(door, path), _ANSWER_S)
     except TimeoutError:  # one byte now and then keeps every time-out of the socket itself from coming
         return None
     return answer if isinstance(answer, dict) else None
 
 
-def post(listen: str, path: str, body: dict[str, object]) -> tuple[int, dict[str, Any]]:
+def post(door: Door, path: str, body: dict[str, object]) -> tuple[int, dict[str, Any]]:
     """Status and JSON object of the page's answer to a write. Raises `DaemonError` if there is none."""
     try:
-        status, answer = bounded(lambda: _ask(listen, "POST", path, json.dumps(body)), _WRITE_S)
+        status, answer = bounded(lambda: _ask(door, "POST", path, json.dumps(body)), _WRITE_S)
     except TimeoutError:
         status, answer = 0, None
     if not status or not isinstance(answer, dict):
-        raise DaemonError(f"the daemon's page at {listen} gave no answer", "try again")
+        raise DaemonError(f"the daemon's page at {door.listen} gave no answer", "try again")
     return status, answer
 
 
-def _get(listen: str, path: str) -> object:
-    status, answer = _ask(listen, "GET", path)
+def _key(settings: Settings) -> str:
+    try:
+        return (Path(settings.agent.live_dir) / KEY_FILE).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _get(door: Door, path: str) -> object:
+    status, answer = _ask(door, "GET", path)
     return answer if status == 200 else None
 
 
-def _ask(listen: str, method: str, path: str, body: str | None = None) -> tuple[int, object]:
+def _ask(door: Door, method: str, path: str, body: str | None = None) -> tuple[int, object]:
     """Status and JSON value; 0 and None if nobody is there, or another program."""
     from http.client import HTTPConnection, HTTPException
 
-    address, port = split_listen(listen)
+    address, port = split_listen(door.listen)
+    shown = {"Authorization": f"Bearer {door.key}"} if door.key else {}
     connection = HTTPConnection(address, port, timeout=_ANSWER_S if body is None else _WRITE_S)
     try:
-        connection.request(method, path, body, {"Accept": "application/json", "Content-Type": "application/json"})
+        connection.request(method, path, body, {"Accept": "application/json", "Content-Type": "application/json", **shown})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read(_LARGEST))
     except (OSError, HTTPException, ValueError):

@@ -88,10 +88,10 @@ def _from_page(settings: Settings, path: Path, *, of_any_history: bool) -> Json 
     found = daemon_info(settings)
     if found is None:
         return None
-    listen, info = found
+    door, info = found
     if info["db"].get("path") != str(path) and not of_any_history:
         return None
-    answer, told = get(listen, "/api/v1/targets"), get(listen, f"/api/v1/incidents?limit={MOST_INCIDENTS}")
+    answer, told = (get(door, f"/api/v1/{what}") for what in ("targets", f"incidents?limit={MOST_INCIDENTS}"))
     if answer is None or told is None:
         return None
     return {**info, "incidents": _open(told["incidents"]), "targets": answer["targets"]}

@@ -13,6 +13,7 @@ from pathwarden.config.broker import mqtt_problems, program_problems
 from pathwarden.config.schema import ID_LENGTH
 from pathwarden.config.sections import Problems, Section, Sections, label_of, merge, read_sections
 from pathwarden.config.targets import check_duplicates, make_target, target_values
+from pathwarden.config.values import is_loopback
 from pathwarden.errors import ConfigError
 from pathwarden.model.probe import Binding
 from pathwarden.model.settings import AgentSettings, Hook, MqttSettings, Settings, Source, WebSettings
@@ -37,7 +38,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
     sections = read_sections(_parse(place) if place else uci.Document(()), problems)
     agent = _agent(sections, problems, hostname, lambda: _history_file(environ, is_root, root))
     agent["live_dir"] = agent.get("live_dir") or _live_dir(environ, is_root, root)
-    mqtt, web = _mqtt(sections, problems), _web(sections, problems)
+    mqtt, web = _mqtt(sections, problems), _web(sections, problems, root)
     hooks = tuple(_hook(section, problems) for section in sections["hook"])
     sources = {section.name: _source(section, problems, root) for section in sections["source"]}
     targets = {section.name: target_values(section, sections, problems) for section in sections["target"]}
@@ -116,7 +117,7 @@ def _agent(sections: Sections, problems: Problems, hostname: str, history_file: 
 
 def _history_file(environ: Mapping[str, str], is_root: bool, root: Path) -> str:
     """Where the history lies if nobody says; '' if there is no such place."""
-    if (root / "etc/openwrt_release").exists():
+    if _is_openwrt(root):
         return "/etc/pathwarden/history.db"  # /var is RAM there
     if is_root:
         return "/var/lib/pathwarden/history.db"
@@ -129,7 +130,7 @@ def _history_file(environ: Mapping[str, str], is_root: bool, root: Path) -> str:
 
 def _live_dir(environ: Mapping[str, str], is_root: bool, root: Path) -> str:
     """Where measurements wait if nobody says; '' if there is no such place."""
-    if is_root or (root / "etc/openwrt_release").exists():
+    if is_root or _is_openwrt(root):
         return "/var/run/pathwarden/live"  # not /var/run/pathwarden: on OpenWrt that is root's, and holds the configuration
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     return f"{runtime}/pathwarden" if runtime.startswith("/") else ""
@@ -153,14 +154,24 @@ def _hook(section: Section, problems: Problems) -> dict[str, Any]:
     return {**values, "name": section.name}
 
 
-def _web(sections: Sections, problems: Problems) -> dict[str, Any]:
+def _web(sections: Sections, problems: Problems, root: Path) -> dict[str, Any]:
     values = merge("web", *sections["web"])
-    folder = values.get("root")
+    label, folder, auth = label_of(sections, "web"), values.get("root"), values.get("auth")
     if folder == "":
         values["root"] = str(_packaged_page())
     elif folder and (problem := _folder_problem(Path(folder))):
-        problems.add(label_of(sections, "web"), "root", f"{problem}; name the folder that holds the page's files")
+        problems.add(label, "root", f"{problem}; name the folder that holds the page's files")
+    if auth == "password" and values.get("password_file") == "":
+        problems.add(label, "password_file", "is missing; name a file, and write it with: pathwarden password")
+    open_to = next((listen for listen in values.get("listen", ()) if not is_loopback(listen)), None)
+    if auth == "auto" and open_to and not _is_openwrt(root):
+        remedy = "set auth to password, or choose 127.0.0.1:PORT or [::1]:PORT"
+        problems.add(label, "listen", f"{open_to} is not a loopback address; {remedy}")
     return values
+
+
+def _is_openwrt(root: Path) -> bool:
+    return (root / "etc/openwrt_release").exists()
 
 
 def _folder_problem(folder: Path) -> str:

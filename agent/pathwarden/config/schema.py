@@ -239,9 +239,20 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "listen",
             Kind.LISTEN,
             "127.0.0.1:8866",
-            f"Where the page listens, loopback only: 127.x.x.x:PORT or [::1]:PORT, several as a list. '{LISTEN_OFF}': no page.",
+            "Where the page listens: ADDRESS:PORT, [ADDRESS]:PORT, or @INTERFACE:PORT for an interface's addresses, such as @lan:8866;"
+            f" several as a list. '{LISTEN_OFF}': no page.",
         ),
         Option("root", Kind.PATH, "", "Folder of the page's files. Empty: those that came with this program."),
+        Option(
+            "auth",
+            Kind.ENUM,
+            "auto",
+            "Who must sign in. auto: on OpenWrt whoever is not on the router itself, with its accounts; elsewhere the page is for this"
+            " machine alone. password: everybody, with an account of password_file. none: nobody; only this machine may change anything then.",
+            choices=("auto", "password", "none"),
+        ),
+        Option("password_file", Kind.PATH, "", "File with the accounts of auth password; `pathwarden password` writes it."),
+        Option("guests", Kind.BOOL, "0", "1: whoever reaches the page may look; signing in is for changes alone."),
     ),
     "hook": (
         Option(

@@ -27,7 +27,9 @@ _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DEVICE = re.compile(r"[!-.0-9;-~]{1,15}")
 # A section's name in /etc/config/network, or a device's name elsewhere.
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_LISTEN = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\]|(?P<four>[0-9.]+)):(?P<port>[1-9][0-9]{0,4})")
+_LISTEN = re.compile(
+    r"(?:\[(?P<six>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\]|(?P<four>[0-9.]+)|@(?P<name>[A-Za-z0-9_.-]{1,64})):(?P<port>[1-9][0-9]{0,4})"
+)
 # Control characters, surrogates, line and paragraph separators. Not Cf: several scripts need the joiners in it.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _LOOPBACK6 = ipaddress.IPv6Address("::1")
@@ -234,12 +236,15 @@ def _check_listen(text: str) -> None:
     if text == LISTEN_OFF:
         raise BadValue(f"{LISTEN_OFF} stands beside addresses; leave out one or the other")
     found = _LISTEN.fullmatch(text)
-    address = address_of(found["six"] or found["four"]) if found else None
-    if not found or not address or int(found["port"]) > PORT_MAX:
-        raise BadValue(f"{shown(text)} is not ADDRESS:PORT; write one like 127.0.0.1:8866 or [::1]:8866")
+    if not found or not (found["name"] or address_of(found["six"] or found["four"])) or int(found["port"]) > PORT_MAX:
+        raise BadValue(f"{shown(text)} is not ADDRESS:PORT; write one like 127.0.0.1:8866, [::1]:8866 or @lan:8866")
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether a listener is for this machine alone."""
+    address = address_of(listen.rpartition(":")[0].strip("[]"))
     # Not is_loopback for IPv6: Python's releases differ on ::ffff:127.0.0.1, and only ::1 is ours.
-    if not (address == _LOOPBACK6 or (address.version == 4 and address.is_loopback)):
-        raise BadValue(f"{shown(text)} is not a loopback address; choose 127.0.0.1:PORT or [::1]:PORT")
+    return address == _LOOPBACK6 or (address is not None and address.version == 4 and address.is_loopback)
 
 
 def _events(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from ipaddress import IPv6Address, IPv6Network
 from typing import TypeVar
 
 from pathwarden.api.answers import Answers
 from pathwarden.api.problem import Problem
 from pathwarden.daemon.sources import UBUS, names_interface
 from pathwarden.errors import OperatorError
+from pathwarden.model.access import Accounts
 from pathwarden.model.happening import Happening
 from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
 from pathwarden.model.settings import Settings
 from pathwarden.net.interfaces import Interfaces
 from pathwarden.net.marks import Marks
 from pathwarden.net.netlink import KernelRoutes
+from pathwarden.net.sign_in import RouterAccounts, Sessions, is_session
 from pathwarden.net.ubus import UbusClient
 from pathwarden.net.ubus_message import Status
 from pathwarden.net.ubus_session import UbusError
@@ -26,7 +29,11 @@ MOST_PATHS = 100  # of a target; with all their hops a tenth of what ubus carrie
 TOLD_S = 1.5  # netifd answers in milliseconds; whoever starts does not wait longer for it
 LAST_ID = 2**63 - 1  # SQLite's integers
 
+SESSION = "ubus_rpc_session"
+UNIQUE_LOCAL = IPv6Network("fc00::/7")
+
 T = TypeVar("T")
+NewCode = Callable[[str], str]
 Answer = Callable[[Data], Mapping[str, object]]
 
 
@@ -39,13 +46,27 @@ class Bus:
         self._interfaces = Interfaces(self._client, Marks(oracle.marks))
         self.sources: SourceResolver = self._interfaces
 
-    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
-        """Connect, publish the agent, and wait a moment for netifd if a source names an interface."""
+    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, new_code: NewCode | None = None) -> None:
+        """Connect, publish the agent, and wait a moment for netifd if a source or a listener names an interface.
+
+        `new_code` gives the code by which a browser takes over a session of rpcd's.
+        """
         self._agent = agent
-        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock), agent.trace_now))
+        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock), agent.trace_now, new_code))
         self._client.start()
         if names_interface(settings):
             self._interfaces.wait(TOLD_S)
+
+    def accounts(self) -> Accounts:
+        """The router's accounts."""
+        return RouterAccounts(Sessions(self._client))
+
+    def addresses(self, interface: str) -> tuple[str, ...]:
+        """The addresses of an interface that its network reaches and that stay: IPv4, and unique local ones (RFC 4193)."""
+        found = self._interfaces.known.get(interface)
+        if found is None:
+            return ()
+        return (*found.addresses4, *(each for each in (*found.addresses6, *found.assigned) if IPv6Address(each) in UNIQUE_LOCAL))
 
     def listen(self) -> None:
         """Connect, and wait a moment for netifd."""
@@ -104,10 +125,10 @@ def listening() -> Iterator[Bus]:
         oracle.close()
 
 
-def methods(answers: Answers, trace_now: Callable[[str], bool]) -> dict[str, Method]:
+def methods(answers: Answers, trace_now: Callable[[str], bool], new_code: NewCode | None = None) -> dict[str, Method]:
     """What is published: the HTTP interface's own objects, each within the megabyte that ubus carries in a message.
 
-    All but `trace_now` only read: rpcd's access list has it among what is written.
+    All but `trace_now` only read: rpcd's access list has it among what is written. `sign_in` gives a code to who signed in to LuCI.
     """
     return {
         "status": Method({}, _said(lambda _asked: answers.status())),
@@ -119,8 +140,18 @@ def methods(answers: Answers, trace_now: Callable[[str], bool]) -> dict[str, Met
         "changes": Method(
             {"since_seq": int, "before_seq": int, "target": str, "limit": int}, _said(lambda asked: _changes(answers, asked))
         ),
+        "sign_in": Method({SESSION: str}, lambda asked: {"code": _code(new_code, _text(asked, SESSION))}),
         "trace_now": Method({"target": str}, _said(lambda asked: _trace_now(trace_now, _required(_text(asked, "target"))))),
     }
+
+
+def _code(new_code: NewCode | None, session: str | None) -> str:
+    """A code for rpcd's session, which rpcd itself adds to what it passes on; nobody else has one to name. Raises UbusError."""
+    if new_code is None:  # nobody signs in to the page
+        raise UbusError(Status.NOT_SUPPORTED)
+    if session is None or not is_session(session):
+        raise UbusError(Status.PERMISSION_DENIED)
+    return new_code(session)
 
 
 def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:

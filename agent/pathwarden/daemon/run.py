@@ -90,7 +90,7 @@ def run(load: Callable[[], Settings]) -> int:
     signal.signal(signal.SIGINT, life.on_stop)
     signal.signal(signal.SIGHUP, life.on_reload)
     threading.excepthook = life.on_fault
-    runtime = _made(load(), life, first=True)
+    runtime = _made(load(), life)
     runtime.start()
     _settle()
     _say(runtime)
@@ -121,8 +121,8 @@ def run(load: Callable[[], Settings]) -> int:
     return 0
 
 
-def _made(settings: Settings, life: _Life, *, first: bool = False) -> Runtime:
-    runtime = Runtime(settings, first=first)
+def _made(settings: Settings, life: _Life, before: Runtime | None = None) -> Runtime:
+    runtime = Runtime(settings, before)
     runtime.renew = life.on_renew
     return runtime
 
@@ -146,12 +146,12 @@ def _renewed(old: Runtime, settings: Settings, life: _Life) -> Runtime:
     if life.stop:
         return old
     old.stop()
-    new = _made(settings, life)
+    new = _made(settings, life, old)
     try:
         new.start()
     except OperatorError as error:
         log.error("reload: back to the old configuration: %s", error)
-        new = _made(old.configured, life)
+        new = _made(old.configured, life, old)
         new.start()
     else:
         log.info("reloaded")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from pathwarden.config.targets import default_target
 from pathwarden.daemon.adding import ADDED, Added, Additions, read_added, with_all
@@ -43,6 +44,10 @@ from pathwarden.store.lock import hold
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
+if TYPE_CHECKING:  # a daemon without a page needs neither
+    from pathwarden.api.access import Gate
+    from pathwarden.daemon.page import Page
+
 log = logging.getLogger(__name__)
 
 SOURCE_PORT_KEY = "source_port"  # kept in the history: flows stay the same over restarts
@@ -55,13 +60,14 @@ class Runtime:
     """The agent with one configuration. `start` raises `OperatorError` and leaves nothing behind; `stop` writes what waits.
 
     `settings` are those `configured`, with the targets that the agent chose itself and those that subscribers added.
-    The `first` one of a process tells that the agent has started.
+    The one of a process that has none `before` it tells that the agent has started.
     """
 
-    def __init__(self, settings: Settings, *, first: bool = False) -> None:
+    def __init__(self, settings: Settings, before: "Runtime | None" = None) -> None:
         self.configured = self.settings = settings
-        self._first = first
-        self.pages: tuple[str, ...] = ()
+        self.gate: Gate | None = None
+        self._before = before
+        self._page: Page | None = None
         self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
         self.renew: Callable[[], None] = lambda: None  # called by any thread when another runtime of the same configuration is wanted
         self._prober: Prober | None = None
@@ -156,8 +162,9 @@ class Runtime:
         board.resolver_silent = lambda: surroundings.resolver_silent
         hooks = Hooks(self.settings.hooks, reader)
         publisher = make_publisher(self.settings, board, reader, keeper, clock, self._additions(added, keeper, clock))
-        self._serve(board, reader, clock)
-        bus.start(board, reader, self.settings, clock)
+        self.gate = self._make_gate(bus, clock, self._before)
+        bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None)
+        self._serve(board, reader, clock, bus)
         self._begin(keeper, publisher, hooks, prober, reporter)
         self._follow(clock, oracle, transport, prober, keeper, surroundings)
         bus.on_happening(surroundings.note)
@@ -193,17 +200,31 @@ class Runtime:
             writer.meta_set(SOURCE_PORT_KEY, str(transport.source_port))
         return transport, how
 
-    def _serve(self, board: Board, reader: Reader, clock: SystemClock) -> None:
+    def _make_gate(self, bus: OpenBus, clock: SystemClock, before: "Runtime | None") -> "Gate | None":
+        """Who may see the page; None without a page. Who signed in before a reload stays so."""
         if not self.settings.web.listen:
+            return None
+        from pathwarden.daemon.page import make_gate
+
+        return make_gate(self.settings, clock, bus.accounts(), before.gate.known if before and before.gate else None)
+
+    def _serve(self, board: Board, reader: Reader, clock: SystemClock, bus: OpenBus) -> None:
+        if not self.gate:
             return
         from pathwarden.api.app import make_app
-        from pathwarden.api.server import Server
+        from pathwarden.api.guard import HostRule
+        from pathwarden.daemon.page import Page
 
-        app = make_app(board, reader, self.settings, clock, lambda: exporter(reader, self.settings.agent.name))
-        server = Server(app, self.settings.web.listen)
-        server.start()
-        self._undo.append(("page", server.stop))
-        self.pages = tuple(f"http://{address}/" for address in server.addresses)
+        hosts = HostRule((), os.uname().nodename.partition(".")[0])
+        app = make_app(board, reader, self.settings, clock, lambda: exporter(reader, self.settings.agent.name), self.gate, hosts)
+        self._page = Page(self.settings, app, hosts, bus.addresses)
+        self._undo.append(("page", self._page.stop))
+        self._page.start()
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """Where the page is."""
+        return self._page.urls if self._page else ()
 
     def _begin(self, keeper: Keeper, publisher: MqttPublisher, hooks: Hooks, prober: Prober, reporter: Reporter) -> None:
         """Start the threads; from here on the keeper closes the history."""
@@ -219,8 +240,9 @@ class Runtime:
         self._undo.append(("hooks", lambda: hooks.stop(STOP_S)))
         publisher.start()
         self._undo.append(("mqtt", publisher.stop))
-        if self._first:
+        if self._before is None:
             reporter.begin()
+        self._before = None
         thread = threading.Thread(target=prober.run, name="prober", daemon=True)
         thread.start()
 
@@ -259,6 +281,8 @@ class Runtime:
             transport.wake()
 
         def tend() -> None:
+            if self._page:
+                self._page.follow()
             if clock.synced() and (shift := clock.take_shift()):
                 log.info("the clock is right now; it was wrong by %.1f s", shift.by_ns / 1e9)
                 prober.clock_right(shift, keeper.correct)

@@ -1,10 +1,11 @@
 """Where a source leads: as its device, address, table and mark say, or by what OpenWrt tells of its interface."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pathwarden.errors import ProbeError
+from pathwarden.model.access import Accounts
 from pathwarden.model.happening import Happening
 from pathwarden.model.probe import Binding
 from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
@@ -37,8 +38,21 @@ class OpenBus(Protocol):
 
     sources: SourceResolver
 
-    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
-        """Connect, publish the agent, and wait a moment for netifd if a source names an interface."""
+    def start(
+        self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, new_code: Callable[[str], str] | None = None
+    ) -> None:
+        """Connect, publish the agent, and wait a moment for netifd if a source or a listener names an interface.
+
+        `new_code` gives the code by which a browser takes over a session of rpcd's.
+        """
+        ...
+
+    def accounts(self) -> Accounts | None:
+        """The machine's own accounts, if it has any to ask."""
+        ...
+
+    def addresses(self, interface: str) -> Iterable[str]:
+        """Where the page listens for `@interface`, now. Raises `ProbeError` if there is no such device."""
         ...
 
     def on_change(self, changed: Callable[[str], None]) -> None:
@@ -65,11 +79,17 @@ class OpenBus(Protocol):
 class NoBus:
     """A machine without ubus: nothing runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: Callable[[str], Iterable[str]] = lambda _device: ()) -> None:
         self.sources: SourceResolver = DeviceNames()
+        self.addresses = addresses
 
-    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
+    def start(
+        self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, new_code: Callable[[str], str] | None = None
+    ) -> None:
         """There is nobody to tell."""
+
+    def accounts(self) -> None:
+        """Nobody's."""
 
     def on_change(self, changed: Callable[[str], None]) -> None:
         """The kernel tells of its devices itself."""
@@ -92,7 +112,7 @@ class NoBus:
 def open_bus(oracle: "KernelRoutes") -> OpenBus:
     """The bus of OpenWrt, if this is one."""
     if not UBUS.exists():
-        return NoBus()
+        return NoBus(lambda device: oracle.addresses(device))
     from pathwarden.daemon.bus import Bus
 
     return Bus(oracle)
@@ -105,8 +125,8 @@ def by_interface(settings: Settings, interface: str) -> list[str]:
 
 
 def names_interface(settings: Settings) -> bool:
-    """Whether any source leaves by an interface of OpenWrt's."""
-    return any(source.interface for source in settings.sources)
+    """Whether any source leaves by an interface of OpenWrt's, or the page listens on one."""
+    return any(source.interface for source in settings.sources) or any(listen.startswith("@") for listen in settings.web.listen)
 
 
 def binding_now(source: Source, af: int) -> Binding:

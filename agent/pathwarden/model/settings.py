@@ -87,10 +87,16 @@ class MqttSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """The page. `listen` holds `address:port` pairs; an empty tuple switches it off. `root` is the folder of the page's files."""
+    """The page. `listen` holds `address:port` and `@interface:port`; an empty tuple switches it off. `root` is the folder of its files.
+
+    `auth` is auto, password or none. `guests` lets everybody look.
+    """
 
     listen: tuple[str, ...]
     root: str
+    auth: str = "auto"
+    password_file: str = ""
+    guests: bool = False
 
 
 @dataclass(frozen=True, slots=True)

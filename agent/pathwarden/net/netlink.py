@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec, module_from_spec
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from pathwarden.errors import ProbeError
@@ -160,6 +161,11 @@ class KernelRoutes:
         except ProbeError:
             return False
         return True
+
+    def addresses(self, device: str) -> list[str]:
+        """The addresses of a device that its network reaches and that stay: IPv4, and unique local ones (RFC 4193). Raises ProbeError."""
+        found = [ip_address(each) for af in (4, 6) for each in self._addresses(af, device)]
+        return [str(each) for each in found if each.version == 4 or (each.is_private and not each.is_link_local)]
 
     def marks(self) -> set[int]:
         """The marks that rules look for."""

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pathwarden.api.listen import split_listen
+from pathwarden.api.listen import split_interface, split_listen
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
 from pathwarden.cli.page import daemon_info
 from pathwarden.cli.terminal import span
@@ -76,6 +76,8 @@ def _pages(settings: Settings, info: dict[str, Any] | None, running: bool | None
 
 
 def _page(listen: str, served: bool, running: bool | None) -> Finding:
+    if split_interface(listen):
+        return Finding(OK, "page", f"{listen} follows the interface's addresses")
     address, port = split_listen(listen)
     if port == 0:
         return Finding(OK, "page", f"{listen} takes any free port")
