@@ -40,6 +40,12 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     targets: (signal) => get("targets", signal),
     target: (id, signal) => get(target(id), signal),
     paths: (id, signal) => get(`${target(id)}/paths`, signal),
+    series: (id, query, signal) => get(`${target(id)}/series?${new URLSearchParams(query)}`, signal),
+    heatmap: (id, query, signal) => get(`${target(id)}/heatmap?${new URLSearchParams(query)}`, signal),
+    traceAt: (id, at, signal) => get(`${target(id)}/trace-at?at=${at}`, signal),
+    diff: (query, signal) => get(`diff?${new URLSearchParams(query)}`, signal),
+    /** Where a target's traces lie as a file of another program. */
+    exportUrl: (id, query) => new URL(`${target(id)}/export?${new URLSearchParams(query)}`, base).href,
     changes: (query, signal) => get(`changes?${new URLSearchParams(query)}`, signal),
     incidents: (limit, signal) => get(`incidents?limit=${limit}`, signal),
     traceNow: (id) => post(`${target(id)}/trace`),

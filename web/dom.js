@@ -62,7 +62,8 @@ export function patch(old, next) {
     old.replaceWith(next);
   } else if (old.nodeType === Node.TEXT_NODE) {
     if (old.data !== next.data) old.data = next.data;
-  } else {
+  } else if (!old.hasAttribute("data-hands")) {
+    // What the reader's hands draw (a brush, what lies under the pointer) is theirs until they are done.
     patchAttributes(old, next);
     patchChildren(old, next);
   }

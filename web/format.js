@@ -32,6 +32,12 @@ export function createFormat(tag) {
     return relative.format(Math.trunc(seconds / size), name);
   }
 
+  const local = (date) => {
+    const d = new Date(date);
+    const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+    return `${day} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+  };
+
   return {
     count: given((value) => number(value, 0)),
     /** Milliseconds without the unit: three digits that matter. */
@@ -42,11 +48,11 @@ export function createFormat(tag) {
     mebibytes: given((value) => number(value / MEBIBYTE, 1)),
     duration: given(duration),
     /** An instant in the reader's own zone, written alike in every language. */
-    local: given((iso) => {
-      const d = new Date(iso);
-      const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
-      return `${day} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
-    }),
+    local: given(local),
+    /** The same of seconds since 1970, and its parts as an axis has them. */
+    localS: (seconds) => local(seconds * 1000),
+    clock: (seconds) => local(seconds * 1000).slice(11, 16),
+    day: (seconds) => new Date(seconds * 1000).toLocaleDateString(tag, { month: "short", day: "numeric" }),
     utc: given((iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`),
     /** "in 2 min" or "3 h ago". */
     relative: given(relativeTo),

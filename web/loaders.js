@@ -1,8 +1,14 @@
-// What each view needs from a transport, asked one after the other: a small router serves one question at a time best.
+// What each view needs from a source (see api.js), asked one after the other: a small router serves one question at a time best.
+
+import { isoOf, spanOf } from "./route.js";
 
 export const EVENTS_PER_PAGE = 50; // some screens full, and about 100 kB at the most
 const INCIDENTS = 20; // those that a page of events can belong to, but for very old ones, which are told without their sentence
 const LATEST_EVENTS = 5;
+const MOST_EVENTS = 200; // on one time axis; more than its pixels can tell apart
+const MOST_POINTS = 400;
+const COLUMNS = 120;
+const STATUS_MS = 60_000; // how the agent itself is changes slowly, and its counters would make every answer a new one
 
 /** The first page laid over what is already shown; pages fetched by "older" stay as long as the two still meet. */
 export function mergeEvents(first, old) {
@@ -13,21 +19,73 @@ export function mergeEvents(first, old) {
 
 const query = (chosen, extra) => ({ ...(chosen ? { target: chosen } : {}), limit: EVENTS_PER_PAGE, ...extra });
 
-/** One loader per view: (api, route, shown, signal) to the view's data; `shown()` gives what is shown by now, or null. */
-export const loaders = {
-  overview: async (api, _route, _shown, signal) => ({ summary: await api.summary(signal), status: await api.status(signal) }),
-  target: async (api, { id }, _shown, signal) => {
-    const target = await api.target(id, signal);
-    const { paths } = await api.paths(id, signal);
-    const { changes } = await api.changes({ target: id, limit: LATEST_EVENTS }, signal);
-    return { target, paths, changes };
+/** The trace at an instant: { trace, gone }; without an instant the newest. */
+async function traceAt(source, { id, query: { at } }, newest, signal) {
+  if (!at) return { trace: newest, gone: false };
+  try {
+    return { trace: await source.traceAt(id, isoOf(Number(at)), signal), gone: false };
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return { trace: null, gone: true };
+  }
+}
+
+async function overTime(source, route, target, signal) {
+  const span = spanOf(route.query, source.now());
+  const range = { from: isoOf(span.from), to: isoOf(span.to) };
+  const at = Number(route.query.at) || null;
+  const exportUrl = source.exportUrl && ((format) => source.exportUrl(route.id, { format, ...range }));
+  return { span, range, at, exportUrl, ...(await traceAt(source, route, target.trace, signal)) };
+}
+
+const latest = async (source, id, signal) => (await source.changes({ target: id, limit: LATEST_EVENTS }, signal)).changes;
+
+const TABS = {
+  "": async (source, route, target, signal) => {
+    const shared = await overTime(source, route, target, signal);
+    const { interval_s: intervalS } = target.config;
+    // A bucket shorter than the interval would be empty now and then.
+    const points = Math.min(Math.max(Math.floor((shared.span.to - shared.span.from) / intervalS), 1), MOST_POINTS);
+    const series = await source.series(route.id, { ...shared.range, points }, signal);
+    const { paths } = await source.paths(route.id, signal);
+    const { changes: events } = await source.changes({ target: route.id, ...shared.range, limit: MOST_EVENTS }, signal);
+    return { ...shared, series, paths, events, gapS: target.state.stale_after_s, changes: await latest(source, route.id, signal) };
   },
-  changes: async (api, { chosen }, shown, signal) => {
-    const { targets } = await api.targets(signal);
-    const { changes: first } = await api.changes(query(chosen), signal);
-    const { incidents } = await api.incidents(INCIDENTS, signal);
-    // Asked only now: an older page may have come while this one was on its way.
+  heat: async (source, route, target, signal) => {
+    const shared = await overTime(source, route, target, signal);
+    const points = Math.min(Math.max(Math.floor((shared.span.to - shared.span.from) / target.config.interval_s), 1), COLUMNS);
+    return { ...shared, heat: await source.heatmap(route.id, { ...shared.range, columns: points }, signal) };
+  },
+  paths: async (source, { id }, _target, signal) => ({ paths: (await source.paths(id, signal)).paths, changes: (await source.changes({ target: id, limit: EVENTS_PER_PAGE }, signal)).changes }),
+  diff: async (source, { id, query: { a, b } }, _target, signal) => {
+    const { paths } = await source.paths(id, signal);
+    if (!a && !b && paths.length < 2) return { paths, diff: null };
+    return { paths, diff: await source.diff({ target: id, ...(a && { a }), ...(b && { b }) }, signal) };
+  },
+};
+
+/** One loader per view: (source, route, shown, signal) to the view's data; `shown()` gives what is shown by now, or null. */
+export const loaders = {
+  overview: async (source, _route, shown, signal) => {
+    const summary = await source.summary(signal);
     const old = shown();
+    const fresh = old && source.now() - old.statusAt < STATUS_MS;
+    return fresh ? { ...old, summary } : { summary, status: await source.status(signal), statusAt: source.now() };
+  },
+  target: async (source, route, shown, signal) => {
+    const target = await source.target(route.id, signal);
+    const old = shown();
+    // What is drawn over time changes with a new trace or event, or another wish of the reader's, and with nothing else.
+    const key = JSON.stringify([route.tab, route.query, target.trace?.id, target.state.path_id, target.state.usual_path, target.state.last_event_id]);
+    const rest = old?.key === key ? old : await TABS[route.tab](source, route, target, signal);
+    return { ...rest, target, tab: route.tab, key };
+  },
+  changes: async (source, { query: { target: chosen = "" } }, shown, signal) => {
+    const { targets } = await source.targets(signal);
+    const { changes: first } = await source.changes(query(chosen), signal);
+    const { incidents } = await source.incidents(INCIDENTS, signal);
+    // Asked only now: an older page may have come while this one was on its way.
+    const old = shown()?.chosen === chosen ? shown() : null;
     const events = mergeEvents(first, old?.events ?? []);
     const more = events.length > first.length ? old.more : first.length === EVENTS_PER_PAGE;
     return { events, incidents, more, targets, chosen };
@@ -35,8 +93,8 @@ export const loaders = {
 };
 
 /** The change log with one more page at its end. */
-export async function loadOlder(api, { chosen }, shown) {
-  const { changes } = await api.changes(query(chosen, { before_seq: shown().events.at(-1).seq }));
+export async function loadOlder(source, { query: { target: chosen = "" } }, shown) {
+  const { changes } = await source.changes(query(chosen, { before_seq: shown().events.at(-1).seq }));
   const data = shown();
   return data && { ...data, events: [...data.events, ...changes], more: changes.length === EVENTS_PER_PAGE };
 }

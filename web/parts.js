@@ -91,6 +91,16 @@ export function traceButton(kit, ui, state) {
   );
 }
 
+/** Mutes a target for a day, or ends that. */
+export function muteButton(kit, ui, state) {
+  const words = kit.t(state.muted_until ? "mute.0" : "mute.86400");
+  const failure = ui.wish.target === state.target && ui.wish.failure;
+  return [
+    el("button", { class: "btn cbi-button", type: "button", "data-action": "mute", "data-target": state.target, "data-seconds": state.muted_until ? 0 : 86400, "aria-disabled": ui.wish.busy && "true" }, words, el("span", { class: "sr" }, ` ${state.name}`)),
+    failure && el("div", { role: "alert", class: "tone-bad small" }, kit.t("wish.failed", { detail: failure })),
+  ];
+}
+
 /** Whether the newest trace of a target is older than the agent says it may be. */
 export function isStale(kit, state) {
   return state.state !== "paused" && state.measured_at !== null && kit.nowMs - Date.parse(state.measured_at) > state.stale_after_s * 1000;
@@ -116,4 +126,14 @@ export function stateCell(kit, state) {
 /** The place held while the first answer is under way. */
 export function skeleton(kit) {
   return el("div", { class: "skeleton", role: "status" }, el("span", { class: "sr" }, kit.t("loading")), [1, 2, 3, 4].map(() => el("div", { class: "bar" })));
+}
+
+/** Tabs as LuCI has them; entries: [[words, href, chosen]]. */
+export function tabs(label, entries) {
+  return el("nav", { "aria-label": label }, el("ul", { class: "cbi-tabmenu" }, entries.map(([words, href, chosen]) => el("li", { class: chosen ? "cbi-tab" : "cbi-tab-disabled" }, el("a", { href, "aria-current": chosen && "page" }, words)))));
+}
+
+/** A labelled choice; options: [[value, words]]; `change` names what main does with it. */
+export function select({ id, change, label, chosen }, options) {
+  return [el("label", { class: "cbi-value-title", for: id }, label), el("select", { id, class: "cbi-input-select", "data-change": change }, options.map(([value, words]) => el("option", { value, selected: value === chosen }, words)))];
 }

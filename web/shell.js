@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { LANGUAGES } from "./i18n.js";
+import { tabs } from "./parts.js";
 
 const TABS = [["overview", "#/"], ["changes", "#/changes"]];
 const SCHEMES = ["auto", "light", "dark"];
@@ -40,11 +41,7 @@ export function shell(kit, { route, status, poll, prefs, heading }, content) {
     el(
       "div",
       { class: "container" },
-      el(
-        "nav",
-        { "aria-label": t("views") },
-        el("ul", { class: "cbi-tabmenu" }, TABS.map(([name, href]) => el("li", { class: route.name === name ? "cbi-tab" : "cbi-tab-disabled" }, el("a", { href, "aria-current": route.name === name && "page" }, t(`tab.${name}`))))),
-      ),
+      tabs(t("views"), TABS.map(([name, href]) => [t(`tab.${name}`), href, route.name === name])),
       el("main", { id: "maincontent" }, el("h2", { id: "content", tabindex: -1 }, heading), content),
     ),
   );

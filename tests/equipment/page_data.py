@@ -20,6 +20,11 @@ def instant(age_s: float) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
+def now_s() -> int:
+    """Now, in whole seconds since 1970."""
+    return int(dt.datetime.now(dt.UTC).timestamp())
+
+
 def state(target: str, **changed: Any) -> Json:
     """A target's state; what is not named is that of a healthy one."""
     usual: Json = {
@@ -38,10 +43,74 @@ def state(target: str, **changed: Any) -> Json:
 def spark(rtt_ms: float | None) -> Json:
     """Three hours of one figure that swings a little, with a gap and two losses; nothing at all for None."""
     if rtt_ms is None:
-        return {"at_s": [], "rtt_ms": [], "lost": []}
+        return {"at_s": [], "rtt_ms": [], "lost": [], "changed": []}
     lost = [1 if index in (12, 13) else 0 for index in range(36)]
     rtts = [None if index == 13 else rtt_ms + (index * 7 % 5) * 0.3 for index in range(36)]
-    return {"at_s": [1_700_000_000 + 300 * index for index in range(36)], "rtt_ms": rtts, "lost": lost}
+    return {"at_s": [1_700_000_000 + 300 * index for index in range(36)], "rtt_ms": rtts, "lost": lost, "changed": [1_700_003_000]}
+
+
+def outline(one: Json) -> Json:
+    """What adds latency on the way to a target, and why the IPv6 one is lost."""
+    place = {"key": "location.between", "args": {"place": "isp", "sureness": "probable", "near": "198.51.100.33", "far": "203.0.113.9"}}
+    why = place | {"evidence": ["several_fail", "last_answer"]} if one["target"] == "six" else None
+    return {"strip": one["rtt_ms"] and {"local": 0.42, "isp": 7.9, "transit": None, "destination": 3.3}, "why": why}
+
+
+def series(known: bool) -> Json:
+    """A day in buckets of five minutes: a swing, a slower third on path B, two losses, a gap of an hour; or nothing."""
+    ats = [now_s() - 86_400 + 300 * index for index in range(288)]
+    gap = range(100, 112)
+    sent = [0 if index in gap or not known else 3 for index in range(288)]
+    lost = [{200: 1, 201: 3}.get(index, 0) if count else 0 for index, count in enumerate(sent)]
+    medians = [11 + index % 5 * 0.2 + 4 * (150 < index < 200) if count and index != 201 else None for index, count in enumerate(sent)]
+    return {
+        "target": "cloudflare",
+        "columns": {
+            "at_s": ats, "rtt_median_ms": medians, "rtt_min_ms": [ms and ms - 1 for ms in medians],
+            "rtt_max_ms": [ms and ms + 3 for ms in medians], "sent": sent, "lost": lost,
+            "path_id": [None if not count else "r2" if 150 < index < 200 else "r1" for index, count in enumerate(sent)],
+        },
+    }  # fmt: skip
+
+
+def heat(known: bool) -> Json:
+    """Six hops in a day of half hours: hop 2 is silent, hop 3 limits its answers, from the 40th on all is lost behind hop 4."""
+    start = now_s() - 86_400
+    row = {2: [100] * 48, 3: [33, 67] * 24, 5: [0] * 40 + [100] * 8, 6: [0] * 40 + [100] * 8}
+    hops = [
+        {"ttl": ttl, "loss_pct": row.get(ttl, [0] * 48), "rtt_ms": [None if ttl == 2 else 2.0 * ttl + index % 7 for index in range(48)]}
+        for ttl in range(1, 7)
+    ]
+    return {
+        "target": "cloudflare",
+        "start_s": start,
+        "width_s": 1800,
+        "at_s": [start + 1800 * n + 60 for n in range(48)],
+        "hops": hops if known else [],
+    }
+
+
+def diff() -> Json:
+    """From path B to path A: a hop replaced, one removed, one not known."""
+    rows = [
+        ("same", 1, 1, 1.0, 1.1),
+        ("unknown", 2, 2, None, None),
+        ("replaced", 3, 3, 6.0, 7.5),
+        ("removed", 4, None, 7.0, None),
+        ("same", 5, 4, 14.2, 11.6),
+    ]
+    old = [["192.0.2.1"], [], ["198.51.100.1"], ["198.51.100.9", "198.51.100.10"], ["1.1.1.1"]]
+    new = [["192.0.2.1"], [], [HOSTILE_ADDRESS], ["1.1.1.1"]]
+    return {
+        "target": "cloudflare", "same": False,
+        "old": {"path_id": "r2", "label": "B", "at": instant(9_000), "length": 5, "rtt_ms": 14.2},
+        "new": {"path_id": "r1", "label": "A", "at": instant(20), "length": 4, "rtt_ms": 11.6},
+        "rows": [
+            {"op": op, "old_ttl": a, "new_ttl": b, "old": old[a - 1] if a else [], "new": new[b - 1] if b else [],
+             "old_rtt_ms": was, "new_rtt_ms": now}
+            for op, a, b, was, now in rows
+        ],
+    }  # fmt: skip
 
 
 def states() -> list[Json]:
@@ -66,7 +135,7 @@ def states() -> list[Json]:
 
 def summary() -> Json:
     """The overview's data."""
-    targets = [one | {"spark": spark(one["rtt_ms"])} for one in states()]
+    targets = [one | {"spark": spark(one["rtt_ms"]), "outline": outline(one)} for one in states()]
     sentence = "Your ISP loses 8 % of packets towards 台北 IPv6; the other targets are fine."
     notices = [{"level": "notice", "text": "MQTT is off."}, {"level": "warning", "text": "UDP source ports are rewritten by the firewall."}]
     return {"v": 1, "agent": "home-rt", "ts": instant(0), "clock_synced": True, "verdict": "isp", "sentence": sentence, "notices": notices,

@@ -89,7 +89,15 @@ class PageServer:
             return 404, {"type": "about:blank", "title": "Not Found", "status": 404, "code": "unknown_target", "detail": f"no target {tid}"}
         if method == "POST":
             return 202, {}
-        return 200, {"paths": self.paths if tid == "cloudflare" else []} if tail == ["paths"] else page_data.target(one)
+        mine = tid == "cloudflare"
+        over_time: dict[str, Callable[[], Any]] = {
+            "": lambda: page_data.target(one),
+            "paths": lambda: {"paths": self.paths if mine else []},
+            "series": lambda: page_data.series(mine),
+            "heatmap": lambda: page_data.heat(mine),
+            "trace-at": lambda: page_data.trace() | {"id": 70, "at": page_data.instant(12_000), "path_label": "B"},
+        }
+        return 200, over_time[tail[0] if tail else ""]()
 
     def changes(self, query: dict[str, list[str]]) -> dict[str, Any]:
         """Answer a page of the change log."""
@@ -108,6 +116,7 @@ class PageServer:
             "targets": lambda: {"targets": self.states},
             "changes": lambda: self.changes(query),
             "incidents": lambda: {"incidents": self.incidents},
+            "diff": page_data.diff,
         }
         if path in whole:
             return 200, whole[path]()

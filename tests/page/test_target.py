@@ -41,7 +41,8 @@ def test_what_one_trace_misses_is_told_in_numbers_and_is_no_loss(page, server):
     shown = page_data.target(server.states[0])
     shown["trace"]["hops"][4] = page_data.hop(5, "203.0.113.9", [9.0, None, 9.25])
     shown["trace"]["hops"][3] = page_data.hop(4, None, [None, None, None])
-    server.target_answer = lambda _method, _tid, tail: (200, {"paths": []} if tail else shown)
+    whole = server.target_answer
+    server.target_answer = lambda method, tid, tail: whole(method, tid, tail) if tail else (200, shown)
     page.open(VIEW)
     assert cells(page, 5)[1:3] == ["203.0.113.91 of 3 probes without a reply at this hop", "0%"]
     assert cells(page, 4)[1:3] == ["no reply", "0%"]
@@ -105,7 +106,7 @@ def test_copying_works_with_and_without_a_clipboard(page, permission, words):
 
 
 def test_the_paths_taken_have_letters_shares_and_times(page):
-    page.open(VIEW)
+    page.open(f"{VIEW}/paths")
     first, second = page.texts("table.paths tbody tr")
     assert [part for part in ("A", "★", "in use", "97%", "6 days", "6 hops", "11.6 ms") if part not in first] == []
     assert "★" not in second
@@ -129,7 +130,8 @@ def test_a_target_without_a_trace_says_so(page):
 
 def test_without_its_trace_the_path_is_shown(page, server):
     shown = page_data.target(server.states[0]) | {"trace": None}
-    server.target_answer = lambda _method, _tid, tail: (200, {"paths": []} if tail else shown)
+    whole = server.target_answer
+    server.target_answer = lambda method, tid, tail: whole(method, tid, tail) if tail else (200, shown)
     page.open(VIEW)
     assert len(page.all("table.hops tbody tr")) == 6
     assert page.all("[data-action=copy]") == []

@@ -2,7 +2,8 @@
 
 import { el } from "../dom.js";
 import { comparison } from "../hops.js";
-import { badge, letter, section, table, time } from "../parts.js";
+import { badge, letter, section, select, table, time } from "../parts.js";
+import { hashOf } from "../route.js";
 import { incidentWords, saidOf } from "../say.js";
 
 // Change classes that only repeat what the event type says.
@@ -50,7 +51,7 @@ function change(kit, event, open) {
       "div",
       { class: "change-head" },
       time(kit, event.occurred_at ?? event.ts),
-      event.target ? el("a", { href: `#/target/${encodeURIComponent(event.target)}` }, event.name ?? event.target) : el("span", {}, kit.t("agent")),
+      event.target ? el("a", { href: hashOf({ name: "target", id: event.target }) }, event.name ?? event.target) : el("span", {}, kit.t("agent")),
       badge(kit, "severity", event.severity),
       el("span", { class: "kind" }, kind),
       event.delayed && el("span", { class: "muted small" }, kit.t("delayed")),
@@ -98,29 +99,20 @@ export function changeList(kit, events, incidents = []) {
   return el("ol", { class: "changes" }, grouped(events).map(row));
 }
 
-function filter(kit, targets, chosen) {
-  const option = (id, name) => el("option", { value: id, selected: id === chosen }, name);
-  return el(
-    "div",
-    { class: "cbi-value" },
-    el("label", { class: "cbi-value-title", for: "filter" }, kit.t("target")),
-    el("select", { id: "filter", class: "cbi-input-select", "data-change": "filter" }, option("", kit.t("targets.all")), targets.map((state) => option(state.target, state.name))),
-  );
-}
-
 function empty(kit, targets) {
   return el("p", { class: "empty" }, kit.t(targets.some((state) => state.learning) ? "changes.learning" : "changes.none"));
 }
 
 /** data: { events, incidents, more, targets, chosen }; ui: { older } is "", "busy" or a failure in words. */
 export function changes(kit, ui, { events, incidents, more, targets, chosen }) {
+  const choices = [["", kit.t("targets.all")], ...targets.map((state) => [state.target, state.name])];
   const busy = ui.older === "busy";
   return el(
     "div",
     { class: "cbi-map" },
     section(
       null,
-      filter(kit, targets, chosen),
+      el("div", { class: "cbi-value" }, select({ id: "filter", change: "filter", label: kit.t("target"), chosen }, choices)),
       events.length ? changeList(kit, events, incidents) : empty(kit, targets),
       more && el("div", { class: "cbi-page-actions" }, el("button", { class: "btn cbi-button", type: "button", "data-action": "older", "aria-disabled": busy && "true" }, busy ? kit.t("loading") : kit.t("older"))),
       ui.older && !busy && el("div", { role: "alert", class: "alert-message error" }, ui.older),

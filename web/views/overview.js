@@ -1,20 +1,45 @@
-// The overview: one sentence, then a row per target.
+// The overview: one sentence with its reasons, then a row per target.
 
 import { el } from "../dom.js";
-import { sparkline } from "../charts.js";
-import { egress, english, letter, message, section, stateCell, table, traceButton } from "../parts.js";
+import { SEGMENTS, sparkline, wayBar } from "../charts.js";
+import { egress, english, letter, message, muteButton, section, select, stateCell, table, traceButton } from "../parts.js";
+import { hashOf } from "../route.js";
+import { sentence } from "../say.js";
+
+const ANSWERING = ["ok", "degraded", "unstable"];
 
 const VERDICT_TONES = { ok: "success", unknown: "notice", destination: "warning", transit: "warning", isp: "error", local: "error", resolver: "error" };
 const NOTICE_TONES = { info: "notice", notice: "notice", warning: "warning", error: "error", critical: "error" };
 
+/** Why the sentence says what it says: how the targets stand, and of each that fails where it fails and what speaks for it. */
+function reasoning(kit, summary) {
+  const { t } = kit;
+  const watched = summary.targets.filter((state) => state.state !== "paused");
+  const answering = watched.filter((state) => ANSWERING.includes(state.state)).length;
+  const failing = watched.filter((state) => state.outline?.why);
+  const of = ({ name, outline: { why } }) => [el("strong", {}, name), ": ", sentence(kit, why) ?? "", why.evidence.length > 0 && el("ul", {}, why.evidence.map((each) => el("li", {}, kit.word("evidence", each))))];
+  return el(
+    "details",
+    { class: "why" },
+    el("summary", {}, t("why")),
+    el("ul", {}, el("li", {}, t("why.answering", { answering, watched: watched.length })), failing.map((state) => el("li", { "data-key": `why-${state.target}` }, of(state))), el("li", {}, t("why.persists"))),
+  );
+}
+
 function verdict(kit, summary) {
   return el(
     "div",
-    { class: `alert-message verdict ${VERDICT_TONES[summary.verdict] ?? "notice"}`, role: "status", "aria-live": "polite" },
-    el("strong", {}, kit.word("verdict.is", summary.verdict)),
-    " ",
-    english(kit, summary.sentence),
+    { class: `alert-message ${VERDICT_TONES[summary.verdict] ?? "notice"}` },
+    el("div", { class: "alert-message verdict", role: "status", "aria-live": "polite" }, el("strong", {}, kit.word("verdict.is", summary.verdict)), " ", english(kit, summary.sentence)),
+    summary.targets.length > 0 && reasoning(kit, summary),
   );
+}
+
+function way(kit, state) {
+  const strip = state.outline?.strip;
+  if (!strip) return kit.format.count(null);
+  const part = (name, index) => el("li", { class: name === state.verdict ? "at-fault" : null }, el("span", { class: `part part-${index}`, "aria-hidden": "true" }), kit.t(`way.${name}`), " ", el("span", { class: "rtt" }, kit.format.ms(strip[name])));
+  return [wayBar(kit, strip), el("ul", { class: "way small" }, SEGMENTS.map(part))];
 }
 
 function row(kit, ui, state) {
@@ -24,37 +49,60 @@ function row(kit, ui, state) {
     attrs: { "data-key": state.target, "data-target": state.target },
     cells: [
       [
-        el("a", { href: `#/target/${encodeURIComponent(state.target)}`, class: "target-link" }, state.name),
+        el("a", { href: hashOf({ name: "target", id: state.target }), class: "target-link" }, state.name),
         el("div", { class: "small muted" }, state.address ?? t("address.none")),
         el("div", { class: "small muted" }, egress(kit, state)),
       ],
       stateCell(kit, state),
+      way(kit, state),
       [el("span", { class: "rtt" }, format.msUnit(state.rtt_ms)), sparkline(kit, state.spark)],
       format.percent(state.loss_pct),
-      format.count(state.hop_count || null),
       [
         letter(kit, state.path_label, state.path_label && state.path_label === state.usual_path),
-        since && el("div", { class: "small muted" }, t("path.for", { duration: since })),
-        el("div", { class: "small" }, el("a", { href: `#/changes?target=${encodeURIComponent(state.target)}` }, t("changes.24h", { count: format.count(state.changes_24h) }))),
+        el("div", { class: "small muted" }, [since && t("path.for", { duration: since }), state.hop_count && t("hops.count", { count: format.count(state.hop_count) })].filter(Boolean).join(" · ")),
+        el("div", { class: "small" }, el("a", { href: hashOf({ name: "changes", query: { target: state.target } }) }, t("changes.24h", { count: format.count(state.changes_24h) }))),
       ],
-      [el("div", { class: "small muted" }, state.next_run_at ? t("next.run", { when: format.until(state.next_run_at, kit.nowMs) }) : ""), traceButton(kit, ui, state)],
+      [el("div", { class: "small muted" }, state.next_run_at ? t("next.run", { when: format.until(state.next_run_at, kit.nowMs) }) : ""), traceButton(kit, ui, state), muteButton(kit, ui, state)],
     ],
   };
 }
 
-function targets(kit, ui, summary) {
+/** Whether a target belongs to what the reader looks for: words of its name, address or id, and a state. */
+function wanted({ find = "", state: word = "" }, state) {
+  const text = [state.name, state.address, state.target, state.source].join(" ").toLowerCase();
+  return (!word || state.state === word) && find.toLowerCase().split(/\s+/).every((part) => text.includes(part));
+}
+
+function filterBar(kit, query, states, shown) {
+  const { t } = kit;
+  const found = [...new Set([...states.map((state) => state.state), query.state].filter(Boolean))];
+  return el(
+    "div",
+    { class: "cbi-value", role: "search" },
+    el("label", { class: "sr", for: "find" }, t("find")),
+    el("input", { id: "find", type: "search", class: "cbi-input-text", "data-input": "find", placeholder: t("find"), value: query.find ?? "", autocomplete: "off" }),
+    select({ id: "state-filter", change: "state", label: t("state"), chosen: query.state ?? "" }, [["", t("state.all")], ...found.map((state) => [state, kit.word("state", state)])]),
+    el("span", { class: "small muted", role: "status" }, shown < states.length && t("find.count", { shown, all: states.length })),
+  );
+}
+
+function targets(kit, ui, summary, query) {
   const { t } = kit;
   if (!summary.targets.length) return el("div", { class: "empty" }, el("p", {}, t("targets.empty")), el("p", { class: "muted" }, t("targets.empty.help")));
   const columns = [
     { title: t("target"), head: true },
     { title: t("state") },
+    { title: t("way"), kind: "way-cell" },
     { title: t("latency"), kind: "wide" },
     { title: t("loss"), kind: "num" },
-    { title: t("hops"), kind: "num" },
     { title: t("path"), kind: "path" },
     { title: t("next"), kind: "wide" },
   ];
-  return table(t("targets"), "targets", columns, summary.targets.map((state) => row(kit, ui, state)));
+  const shown = summary.targets.filter((state) => wanted(query, state));
+  return [
+    filterBar(kit, query, summary.targets, shown.length),
+    shown.length ? table(t("targets"), "targets", columns, shown.map((state) => row(kit, ui, state))) : el("p", { class: "empty" }, t("find.none")),
+  ];
 }
 
 function mqttText(kit, mqtt) {
@@ -74,14 +122,14 @@ function agentFacts(kit, status) {
   return section(t("agent"), el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
 }
 
-/** data: { summary, status }; ui: { pending, failures }. */
-export function overview(kit, ui, { summary, status }) {
+/** data: { summary, status }; ui: { pending, failures, wish }; the route's query: { find, state }. */
+export function overview(kit, ui, { summary, status }, { query }) {
   return el(
     "div",
     { class: "cbi-map" },
     verdict(kit, summary),
     summary.notices.map(({ level, text }) => message(NOTICE_TONES[level] ?? "notice", english(kit, text))),
-    section(kit.t("targets"), targets(kit, ui, summary)),
+    section(kit.t("targets"), targets(kit, ui, summary, query)),
     agentFacts(kit, status),
   );
 }

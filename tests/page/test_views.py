@@ -1,0 +1,194 @@
+"""The views over time: timeline, heat map, comparison; and what the overview finds, explains and mutes."""
+
+import json
+import re
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from equipment import page_data
+
+VIEW = "#/target/cloudflare"
+CHART = "[data-chart]"
+
+
+def query(page):
+    """The query of the address, by name."""
+    return dict(part.split("=") for part in page.js("return location.hash").partition("?")[2].split("&") if part)
+
+
+def place(page, x, y=60):
+    """Move the pointer to so many pixels from the left of the chart."""
+    chart = page.find(CHART)
+    width, height = chart.size["width"], chart.size["height"]
+    return ActionChains(page.driver).move_to_element_with_offset(chart, round(x - width / 2), round(y - height / 2))
+
+
+def test_the_timeline_shows_latency_loss_paths_and_events(page):
+    page.open(VIEW)
+    page.size(1280)
+    line = page.js("return document.querySelector('.time-chart .line').getAttribute('d')")
+    assert line.count("M") == 3, "it breaks at the gap and where nothing came back"
+    assert page.js("return document.querySelector('.loss-bar[d]').getAttribute('d')").count("z") == 2
+    assert page.texts(".time-chart g[class^=path-] text") == ["A", "A", "B", "A"]
+    assert page.texts(".time-chart .flag title")[0].endswith("Path changed")
+    assert "Path B" in page.text(".key")
+
+
+def test_a_click_sets_the_instant_of_the_hop_table_and_the_address(page, server):
+    page.open(VIEW)
+    page.size(1280)
+    place(page, 300).click().perform()
+    page.until(lambda: any(text.startswith("Trace at ") for text in page.texts("h3")))
+    at = int(query(page)["at"])
+    assert page_data.now_s() - 86_400 < at < page_data.now_s() - 40_000
+    assert page.all(".time-chart .chosen")
+    assert server.asked("GET", "targets/cloudflare/trace-at")
+    page.driver.back()
+    page.until(lambda: "Latest trace" in page.texts("h3"))
+
+
+def test_arrow_keys_step_through_changes_and_escape_lets_go(page):
+    page.open(VIEW)
+    page.js("document.querySelector(arguments[0]).focus()", CHART)
+    page.find(CHART).send_keys(Keys.ARROW_LEFT)
+    page.until(lambda: "at" in query(page))
+    changed = page.js("return Date.parse(document.querySelector('.change time').getAttribute('datetime')) / 1000")
+    assert 0 <= int(query(page)["at"]) - changed <= 1
+    assert page.js("return document.activeElement.matches('[data-chart]')")
+    page.find(CHART).send_keys(Keys.ESCAPE)
+    page.until(lambda: "at" not in query(page))
+
+
+def test_a_drag_and_the_wheel_choose_a_span(page, server):
+    page.open(VIEW)
+    page.size(1280)
+    place(page, 300).click_and_hold().move_by_offset(200, 0).release().perform()
+    page.until(lambda: "from" in query(page))
+    asked = query(page)
+    length = int(asked["to"]) - int(asked["from"])
+    assert 17_000 < length < 23_000  # 200 of 868 pixels of a day
+    page.find(CHART).send_keys("-")
+    page.until(lambda: int(query(page)["to"]) - int(query(page)["from"]) > 1.5 * length)
+    page.until(lambda: len(server.asked("GET", "targets/cloudflare/series")) == 3)
+    page.find("a[href*='last=604800']").click()
+    page.until(lambda: query(page) == {"last": "604800"})
+
+
+def test_pointing_tells_what_lies_there(page):
+    page.open(VIEW)
+    page.size(1280)
+    place(page, 500).perform()
+    page.until(lambda: re.search(r"ms \(.*Packet loss 0%.*Path [AB]", page.text(".readout")))
+
+
+def test_a_time_without_a_trace_says_so(page, server):
+    page.expected_errors = ("404",)
+    server.problems["targets/cloudflare/trace-at"] = {"status": 404, "title": "Not Found", "code": "no_trace", "detail": "too old"}
+    page.open(f"{VIEW}?at=1700000000")
+    page.shows(".empty", "No trace of that time")
+
+
+def test_the_heat_map_tells_a_fault_from_a_habit(page):
+    page.open(f"{VIEW}/heat")
+    cells = page.js(
+        "return [...document.querySelectorAll('.heat > path[class^=heat-]')].map((path) => path.getAttribute('d').split('z').length - 1)"
+    )
+    assert cells == [2 * 48 + 2 * 40, 0, 0, 24, 24, 2 * 8], "the silent hop has none"
+    page.find("[data-action=measure][data-value=rtt]").click()
+    page.until(lambda: query(page).get("show") == "rtt")
+    page.until(lambda: "as usual" in page.text(".key"))
+    page.js("document.querySelector(arguments[0]).focus()", CHART)
+    page.find(CHART).send_keys(Keys.ARROW_LEFT)
+    page.until(lambda: any(text.startswith("Trace at ") for text in page.texts("h3")))
+
+
+def test_a_comparison_begins_with_a_sentence_and_keeps_the_agents_rows(page, server):
+    page.open(f"{VIEW}/diff")
+    assert page.text(".diff-sentence") == "Hops replaced: 1; Hops removed: 1; 2.60 ms faster."
+    assert page.js("return [...document.querySelectorAll('tr[data-op]')].map((row) => row.dataset.op)") == [
+        "same",
+        "unknown",
+        "replaced",
+        "removed",
+        "same",
+    ]
+    assert page.texts("tr.differs .address") == ["198.51.100.1", page_data.HOSTILE_ADDRESS, "198.51.100.9", "198.51.100.10"]
+    assert page.js("return window.hacked") is None
+    page.choose("side-a", "r1")
+    page.until(lambda: query(page).get("a") == "r1")
+    page.find("[data-action=mute-pair]").click()
+    page.until(lambda: server.asked("POST", "targets/cloudflare/mute"))
+    assert json.loads(server.asked("POST", "targets/cloudflare/mute")[0].body) == {"pair": ["A", "B"]}
+
+
+def test_one_path_is_nothing_to_compare(page, server):
+    server.paths = server.paths[:1]
+    page.open(f"{VIEW}/diff")
+    assert "Only one path" in page.text(".empty")
+
+
+def test_the_way_is_told_in_parts_that_add_up(page):
+    page.open()
+    row = "tr[data-target='six']"
+    assert page.texts(f"{row} .way li") == ["Home 0.42", "ISP 7.90", "Transit –", "Destination 3.30"]
+    assert page.text(f"{row} .way .at-fault") == "ISP 7.90"
+    assert len(page.all(f"{row} .way-bar rect")) == 3
+    assert len(page.all(f"{row} .spark .moved")) == 1
+
+
+def test_the_reasoning_opens_on_a_click(page):
+    page.open()
+    assert not page.find(".why li").is_displayed()
+    page.find(".why summary").click()
+    assert page.find(".why li").is_displayed()
+    said = page.text(".why")
+    parts = (
+        "2 of 4 watched targets answer",
+        "the fault is probably in your ISP's network, between 198.51.100.33 and 203.0.113.9",
+        "several targets fail at the same link",
+    )
+    assert [part for part in parts if part not in said] == []
+    page.language("ja")
+    assert page.find(".why li").is_displayed()
+
+
+def test_targets_are_found_by_words_and_state(page):
+    page.open()
+    page.find("#find").send_keys("台北")
+    page.until(lambda: len(page.all("table.targets tbody tr")) == 1)
+    assert "1 of 4" in page.text("[role=search]")
+    assert page.js("return document.activeElement.id") == "find"
+    page.open(page.js("return location.hash"))
+    assert page.js("return document.querySelector('#find').value") == "台北"
+    page.choose("state-filter", "error")
+    page.shows(".empty", "No target matches")
+
+
+def test_a_target_is_muted_from_the_overview(page, server):
+    page.open()
+    page.find("tr[data-target='six'] [data-action=mute]").click()
+    page.until(lambda: server.asked("POST", "targets/six/mute"))
+    assert json.loads(server.asked("POST", "targets/six/mute")[0].body) == {"for_s": 86400}
+    server.summary["targets"][1]["muted_until"] = page_data.instant(-3600)
+    page.until(lambda: page.all("tr[data-target='six'] [data-seconds='0']"))
+
+
+def test_a_quiet_target_costs_one_question_a_poll(page, server):
+    page.open(VIEW)
+    page.until(lambda: len(server.asked("GET", "targets/cloudflare")) > 8)
+    asked = [request.path for request in server.asked("GET", "")]
+    assert asked.count("targets/cloudflare/series") == 1
+    assert asked.count("targets/cloudflare/paths") == 1
+    assert asked.count("status") == 1
+
+
+@pytest.mark.parametrize("view", ["", "/heat", "/diff"])
+def test_another_language_leaves_no_english_in_the_views(page, view):
+    page.open(f"{VIEW}{view}")
+    page.language("zh_Hant")
+    words = page.js(
+        "return [...document.querySelectorAll('#view p, #view .key, #view .span-bar')].map((node) => node.textContent).join(' ')"
+    )
+    assert re.findall(r"[A-Za-z]{5,}", words) == []

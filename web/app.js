@@ -1,0 +1,256 @@
+// The page whatever feeds it: which view, which language, which data, and what a click does. `source` offers what createApi of api.js does.
+
+import { el, patch } from "./dom.js";
+import { createFormat } from "./format.js";
+import { listenToCharts } from "./gestures.js";
+import { chooseLanguage, LANGUAGES, loadTexts } from "./i18n.js";
+import { loaders, loadOlder } from "./loaders.js";
+import { message, skeleton } from "./parts.js";
+import { createPoller } from "./poller.js";
+import { hashOf, parseRoute } from "./route.js";
+import { shell } from "./shell.js";
+import { changes } from "./views/changes.js";
+import { heatReadout } from "./views/heat.js";
+import { overview } from "./views/overview.js";
+import { target } from "./views/target.js";
+import { readout } from "./views/timeline.js";
+
+const VIEWS = { overview, target, changes };
+const READOUTS = { timeline: readout, heat: heatReadout };
+const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
+
+const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
+const prefs = { language: stored("language"), scheme: stored("scheme") };
+const app = { route: parseRoute(location.hash), data: null, status: null, problem: null, ui: freshUi(), texts: null, language: null };
+let source = null;
+let poller = null;
+
+function stored(name) {
+  // Reading throws where the browser keeps nothing for this page.
+  try {
+    return localStorage.getItem(`pathwarden.${name}`) ?? "auto";
+  } catch {
+    return "auto";
+  }
+}
+
+function store(name, value) {
+  prefs[name] = value;
+  try {
+    localStorage.setItem(`pathwarden.${name}`, value);
+  } catch {
+    // The choice then lasts as long as the page.
+  }
+}
+
+function freshUi() {
+  return { pending: new Set(), failures: new Map(), older: "", copy: {}, wish: {} };
+}
+
+function heading(t) {
+  if (app.route.name === "target") return app.data?.target.state.name ?? app.route.id;
+  return t(`tab.${app.route.name}`);
+}
+
+function describe(error) {
+  return error.status ? error.message : app.texts.t("unreachable.agent");
+}
+
+/** What every view gets beside its data: texts, formatters, the agent's clock, and how wide a chart may be. */
+function kitNow() {
+  const room = document.getElementById("maincontent") ?? document.body;
+  return { ...app.texts, format: app.format, nowMs: source.now(), lang: app.language.id, width: Math.max(280, Math.round(room.clientWidth)) };
+}
+
+function render() {
+  const kit = kitNow();
+  const { t } = kit;
+  const offline = poller.state() === "offline";
+  const title = heading(t);
+  const content = el(
+    "div",
+    { id: "view" },
+    el("div", { role: "status" }, offline && message("warning", t("offline"))),
+    app.problem && message("error", t("problem", { detail: app.problem })),
+    app.data ? VIEWS[app.route.name](kit, app.ui, app.data, app.route) : !app.problem && skeleton(kit),
+  );
+  patch(document.getElementById("page"), shell(kit, { ...app, poll: poller.state(), prefs, heading: title }, content));
+  document.title = `${title} – Pathwarden`;
+}
+
+async function refresh(signal) {
+  const { route } = app;
+  try {
+    const data = await loaders[route.name](source, route, () => app.data, signal);
+    app.status = data.status ?? app.status ?? (await source.status(signal));
+    if (signal.aborted) return;
+    app.data = data;
+    app.problem = null;
+  } catch (error) {
+    // An answer that says no is shown; only an agent that does not answer is the poller's matter.
+    if (!error.status) throw error;
+    app.problem = error.message;
+  }
+  render();
+}
+
+async function setLanguage() {
+  app.language = LANGUAGES.find(({ id }) => id === prefs.language) ?? chooseLanguage(navigator.languages);
+  app.format = createFormat(app.language.tag);
+  app.texts = await loadTexts(app.language.id);
+  document.documentElement.lang = app.language.tag;
+}
+
+function setScheme() {
+  document.documentElement.dataset.darkmode = prefs.scheme === "auto" ? darkScheme.matches : prefs.scheme === "dark";
+}
+
+async function trace({ dataset: { target: id } }) {
+  const { pending, failures } = app.ui;
+  pending.add(id);
+  failures.delete(id);
+  render();
+  try {
+    await source.traceNow(id);
+    await poller.restart();
+  } catch (error) {
+    failures.set(id, describe(error));
+  }
+  pending.delete(id);
+  render();
+}
+
+/** Tells the agent a wish; `done` names what is said when it is granted. */
+async function wish({ dataset: { target: id } }, done, ask) {
+  const { ui } = app;
+  ui.wish = { busy: true };
+  render();
+  try {
+    await ask(id);
+    ui.wish = { done };
+    await poller.restart();
+  } catch (error) {
+    ui.wish = { failure: describe(error), target: id };
+  }
+  render();
+}
+
+async function older() {
+  const { ui } = app;
+  ui.older = "busy";
+  render();
+  try {
+    const data = await loadOlder(source, app.route, () => app.data);
+    if (app.ui === ui) app.data = data;
+    ui.older = "";
+  } catch (error) {
+    ui.older = describe(error);
+  }
+  render();
+}
+
+async function copy({ dataset: { area: id } }) {
+  const area = document.getElementById(id);
+  // Browsers offer the clipboard only over HTTPS and on loopback; elsewhere the text is selected for the reader.
+  const written = await (navigator.clipboard?.writeText(area.value).then(() => true, () => false) ?? false);
+  app.ui.copy = { [id]: written ? "done" : "manual" };
+  render();
+  if (!written) area.select();
+}
+
+const CLICKS = {
+  trace,
+  older,
+  copy,
+  mute: (from) => wish(from, from.dataset.seconds === "0" ? "unmuted" : "muted", (id) => source.mute(id, { for_s: Number(from.dataset.seconds) })),
+  "mute-pair": (from) => wish(from, "muted", (id) => source.mute(id, { pair: from.dataset.pair.split(" ") })),
+  "unmute-pair": (from) => wish(from, "unmuted", (id) => source.mute(id, { pair: from.dataset.pair.split(" "), for_s: 0 })),
+  accept: (from) => wish(from, "accepted", (id) => source.acceptPath(id)),
+  measure: ({ dataset: { value } }) => ask({ show: value }),
+  poll: () => poller.toggle(),
+  skip: () => document.getElementById("content").focus(),
+};
+
+const CHOICES = {
+  language: async (value) => {
+    store("language", value);
+    await setLanguage();
+  },
+  scheme: (value) => {
+    store("scheme", value);
+    setScheme();
+  },
+  filter: (value) => ask({ target: value }),
+  state: (value) => ask({ state: value }),
+  side: () => ask({ a: document.getElementById("side-a").value, b: document.getElementById("side-b").value }),
+};
+
+/** Asks the same view for something else; what is replaced leaves no step behind to go back to. */
+function ask(query, { replace = false } = {}) {
+  const hash = hashOf({ ...app.route, query: { ...app.route.query, ...query } });
+  if (!replace) location.hash = hash;
+  else {
+    history.replaceState(null, "", hash);
+    onHash();
+  }
+}
+
+function onClick(event) {
+  const source = event.target.closest("[data-action]");
+  if (!source) return;
+  if (source.tagName === "A") event.preventDefault();
+  if (source.getAttribute("aria-disabled") !== "true") CLICKS[source.dataset.action](source);
+}
+
+function onInput(event) {
+  if (event.target.dataset.input) ask({ [event.target.dataset.input]: event.target.value }, { replace: true });
+}
+
+function hover(chart, at) {
+  const line = chart.parentNode.querySelector(".readout");
+  line.toggleAttribute("data-hands", at !== null);
+  line.textContent = at === null ? app.texts.t("chart.keys") : READOUTS[chart.dataset.chart](kitNow(), app.data, at);
+}
+
+async function onChange(event) {
+  await CHOICES[event.target.dataset.change]?.(event.target.value);
+  render();
+}
+
+function onHash() {
+  const before = app.route;
+  app.route = parseRoute(location.hash);
+  const same = before.name === app.route.name && before.id === app.route.id;
+  // Within a view what is shown stays until the answer comes.
+  if (!same) Object.assign(app, { data: null, ui: freshUi() });
+  app.problem = null;
+  app.ui.copy = {};
+  render();
+  // What was used to ask keeps the focus; a new view starts at its heading.
+  if (!same) document.getElementById("content").focus();
+  if (app.route.name !== "overview" || !same) poller.restart();
+}
+
+/** Begins: shows the page in #page, fed by `from`, asked every so many ms. */
+export async function start(from, intervalMs) {
+  source = from;
+  poller = createPoller({ task: refresh, intervalMs, onState: render });
+  await setLanguage();
+  setScheme();
+  darkScheme.addEventListener("change", setScheme);
+  document.addEventListener("click", onClick);
+  document.addEventListener("change", onChange);
+  document.addEventListener("input", onInput);
+  window.addEventListener("hashchange", onHash);
+  window.addEventListener("resize", () => app.data && render());
+  listenToCharts(document, { choose: (at) => ask({ at }), zoom: (a, b) => ask(spanBefore(a, b)), hover });
+  setInterval(() => app.data && !document.hidden && render(), CLOCK_MS);
+  render();
+  poller.run();
+}
+
+/** A span that does not reach into the future. */
+function spanBefore(from, to) {
+  const end = Math.min(Math.ceil(to), Math.ceil(source.now() / 1000));
+  return { from: Math.floor(Math.min(from, end - 60)), to: end, last: null };
+}

@@ -1,0 +1,30 @@
+// What the address says: #/, #/changes, #/target/ID, #/target/ID/heat, …/paths, …/diff, #/report/ID; each with a query. Instants are seconds since 1970.
+
+export const TARGET_TABS = ["", "heat", "paths", "diff"];
+const DAY_S = 86_400;
+
+/** { name, id, tab, query } of a hash; what nobody knows is the overview. */
+export function parseRoute(hash) {
+  const [path, text = ""] = hash.replace(/^#?\/?/, "").split("?");
+  const query = Object.fromEntries(new URLSearchParams(text));
+  const [name, id, tab = ""] = path.split("/");
+  if ((name === "target" || name === "report") && id) return { name, id: decodeURIComponent(id), tab: TARGET_TABS.includes(tab) ? tab : "", query };
+  return { name: name === "changes" ? name : "overview", id: "", tab: "", query };
+}
+
+/** The hash of a route; what is empty or null in the query is left out. */
+export function hashOf({ name, id, tab, query = {} }) {
+  const path = [name === "overview" ? "" : name, id && encodeURIComponent(id), tab].filter(Boolean).join("/");
+  const said = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return `#/${path}${said.length ? `?${new URLSearchParams(said)}` : ""}`;
+}
+
+/** The instants { from, to } in seconds that a query asks for; the last day if it asks for none. */
+export function spanOf(query, nowMs) {
+  const to = Number(query.to) || Math.ceil(nowMs / 1000);
+  const from = Number(query.from) || to - (Number(query.last) || DAY_S);
+  return from < to ? { from, to } : { from: to - DAY_S, to };
+}
+
+/** Seconds since 1970 as the agent takes instants. */
+export const isoOf = (seconds) => new Date(seconds * 1000).toISOString();
