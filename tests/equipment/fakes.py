@@ -291,6 +291,7 @@ def make_info() -> dict[str, object]:
         "db": {"path": ":memory:", "size_bytes": 4096, "limit_bytes": 16_777_216, "traces": 12, "events": 0, "notice": None},
         "counters": {
             "probes_sent": 300,
+            "probes": {"udp": 300},
             "replies": {"time_exceeded": 250, "port_unreachable": 40},
             "late": 0,
             "duplicate": 0,

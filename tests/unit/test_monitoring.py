@@ -15,9 +15,10 @@ RULES, DASHBOARD = FOLDER / "alerts.yml", FOLDER / "dashboard.json"
 def known() -> set[str]:
     """Every sample that an agent can tell, and each label of the stateset."""
     mqtt = {"enabled": True, "connected": True, "outbox": 1, "failed": {"quota_exceeded": 1}, "commands": dict.fromkeys(CODES, 0)}
-    counters = {"probes_sent": 1, "replies": {"echo": 1}, "outbox_dropped": 0, "hooks_run": 0, "hooks_failed": 0}
-    state = make_state("dns") | {"last_change_at": "2026-01-01T00:00:00.000Z"}
-    text = metrics.render({**make_info(), "mqtt": mqtt, "counters": counters}, [state])
+    counters = {"probes": {"udp": 1}, "replies": {"echo": 1}, "outbox_dropped": 0, "hooks_run": 0, "hooks_failed": 0}
+    of_target = metrics.OfTarget((1,) * (len(metrics.BOUNDS_NS) + 1), 1, dict.fromkeys(metrics.CHANGES, 0), 1, (metrics.OfHop(1, 1, 0.0),))
+    figures = metrics.Figures({"dns": of_target}, 1, 1, 0)
+    text = metrics.render({**make_info(), "mqtt": mqtt, "counters": counters}, [make_state("dns")], figures)
     return set(re.findall(r"^(pathwarden_\w+)", text, re.MULTILINE))
 
 

@@ -158,6 +158,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             " $XDG_STATE_HOME/pathwarden/history.db otherwise.",
         ),
         Option("db_max_mb", Kind.INT, "16", "Ceiling of the history; above it the oldest goes.", "MB", 1, 4096),
+        Option("hop_metrics", Kind.BOOL, "0", "1: /metrics tells RTT and loss of each hop too, 2 series for each hop of each target."),
         Option(
             "live_dir",
             Kind.PATH,

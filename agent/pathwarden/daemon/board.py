@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from pathwarden import __version__
+from pathwarden.daemon.tally import Tally
 from pathwarden.detect.detector import Detector
 from pathwarden.model.change import NOWHERE, Location
 from pathwarden.model.history import Event, Route, StoredEvent
@@ -97,6 +98,7 @@ class Board:
         self._lock = threading.Lock()
         self._rows = {target.tid: _Row(target) for target in settings.targets}
         self._added = frozenset(settings.added)
+        self._tally = Tally(self._rows, hops=settings.agent.hop_metrics)
         self._started_mono_ns = clock.mono_ns()
         self._round: set[str] = set()
         self._round_reached = 0
@@ -126,6 +128,7 @@ class Board:
             row.fact, row.next_run_ns, row.running, row.resolving = fact, next_run_ns, False, False
             self._count(row, tid, events)
             if fact.trace is not None:
+                self._tally.traced(tid, fact.trace, next_run_ns)
                 self._count_round(tid, fact.trace)
 
     def changed(self, tid: str, fact: Fact, events: tuple[Event, ...]) -> None:
@@ -134,6 +137,8 @@ class Board:
             row = self._rows[tid]
             same = row.fact.route is not None and fact.route is not None and row.fact.route.route_id == fact.route.route_id
             row.fact = fact._replace(trace=row.fact.trace, on_route=row.fact.on_route if same else None)
+            if fact.paused:
+                self._tally.paused(tid)
             self._count(row, tid, events)
 
     def told(self, events: tuple[Event, ...]) -> None:
@@ -146,6 +151,7 @@ class Board:
         for event in events:
             row.events.append(StoredEvent(0, event.event_id, tid, event.event_type, event.at, {}))
             row.changes_total += event.event_type in PATH_EVENTS
+            self._tally.told(tid, event.event_type)
         del row.events[:-REMEMBERED_EVENTS]
 
     def shift(self, shift: ClockShift, detectors: Mapping[str, Detector]) -> None:
@@ -244,7 +250,11 @@ class Board:
 
     def metrics(self) -> str:
         """The OpenMetrics text."""
-        return metrics.render(self.info(), self.target_states())
+        with self._lock:
+            events = {tid: row.events for tid, row in self._rows.items()}
+            traces = {tid: row.fact.trace for tid, row in self._rows.items()}
+            figures = self._tally.figures(self._clock.wall_ns() - self._clock.mono_ns(), events, traces)
+        return metrics.render(self.info(), self.target_states(), figures)
 
     def _view(self, row: _Row, now: int) -> live.TargetView:
         with self._lock:
@@ -297,6 +307,7 @@ class Board:
         if len(self._round) >= enabled:
             result = "ok" if self._round_reached == enabled else "partial" if self._round_reached else "failed"
             self._rounds[result] += 1
+            self._tally.round_over()
             self._round.clear()
             self._round_reached = 0
 

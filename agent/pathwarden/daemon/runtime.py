@@ -343,6 +343,7 @@ def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, objec
     """Everything counted since start, for `info` and the metrics."""
     return {
         "probes_sent": correlator.probes,
+        "probes": {method.value: count for method, count in correlator.sent_by.items() if count},
         "replies": {kind.value: count for kind, count in correlator.replies.items()},
         "late": correlator.late,
         "duplicate": correlator.duplicates,

@@ -75,17 +75,22 @@ class Slot:
 
 
 class Correlator:
-    """Issues idents and finds the probe of each reply. `replies`, `late`, `duplicates`, `foreign` count since start."""
+    """Issues idents and finds the probe of each reply. `sent_by`, `replies`, `late`, `duplicates`, `foreign` count since start."""
 
     def __init__(self, first_ident: int = 1) -> None:
         self._slots: dict[int, Slot] = {}
         self._order: deque[Slot] = deque()
         self._next = first_ident
-        self.probes = 0
+        self.sent_by: dict[Method, int] = dict.fromkeys(Method, 0)
         self.replies: dict[ReplyKind, int] = dict.fromkeys(ReplyKind, 0)
         self.late = 0
         self.duplicates = 0
         self.foreign = 0
+
+    @property
+    def probes(self) -> int:
+        """How many probes have left since start."""
+        return sum(self.sent_by.values())
 
     def issue(self, owner: Owner, flow: Flow, ttl: int, query: int, mono_ns: int) -> Slot | None:
         """Make a probe with a fresh ident, or None when all 65,534 are held."""
@@ -105,7 +110,7 @@ class Correlator:
     def sent(self, slot: Slot, mono_ns: int) -> None:
         """Note that the probe left at this instant."""
         slot.sent_ns = mono_ns
-        self.probes += 1
+        self.sent_by[slot.probe.flow.method] += 1
 
     def withdraw(self, slot: Slot) -> None:
         """Take a probe back: nobody waits for its reply any more. One that never left frees its ident, or a full queue would eat them."""

@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """The agent itself.
+    """The agent itself. With `hop_metrics` the metrics tell of each hop.
 
     `max_pps` is the ceiling over all probes, `watch_pps` how many a second watch the paths between traces (0: none), `concurrency` how many
     traces may run side by side. `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
@@ -59,6 +59,7 @@ class AgentSettings:
     learn_h: float
     db: str
     db_max_mb: int
+    hop_metrics: bool = False
     live_dir: str = ""
     flush_s: int = 900
 

@@ -3,49 +3,114 @@
 Base units; RTT series carry no addresses, so that a target that moves keeps its series. What is unknown is left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from pathwarden.model.trace import Hop, Trace
 from pathwarden.present.instants import parse_instant
 from pathwarden.present.live import STATES
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _LABEL_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
-_SUFFIX = {"counter": "_total", "info": "_info"}  # what a sample's name has more than its family's
+# From the next room to a satellite: each step is about twice the one before.
+BOUNDS_NS = tuple(ms * 1_000_000 for ms in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+# The events that tell of a path, which `pathwarden_path_changes_total` counts.
+CHANGES = ("path_changed", "path_reverted", "path_attribute_changed", "path_unstable", "path_stable")
 
 Sample = tuple[Mapping[str, object], object]
 
 
+class OfHop(NamedTuple):
+    """A hop of the newest trace: the median round-trip time (None: silent) and the share of its probes without an answer."""
+
+    ttl: int
+    rtt_ns: int | None
+    loss: float
+
+
+class OfTarget(NamedTuple):
+    """What is counted of a target since the start.
+
+    `buckets` holds how many replies of the destination took at most each of `BOUNDS_NS` and more than the one before, the last one those
+    beyond; `sum_ns` the time of all. `changes` counts events by type. `changed_at` is when the path changed last, an instant; None: never.
+    """
+
+    buckets: tuple[int, ...]
+    sum_ns: int
+    changes: Mapping[str, int]
+    changed_at: int | None
+    hops: tuple[OfHop, ...]
+
+
+class Figures(NamedTuple):
+    """What the metrics tell beyond the states: how long the last whole round took and when it ended (an instant), None before one did.
+
+    `lag_ns` is how much later than planned the latest scheduled trace of any target began.
+    """
+
+    targets: Mapping[str, OfTarget]
+    round_ns: int | None
+    round_at: int | None
+    lag_ns: int
+
+
+NO_FIGURES = Figures({}, None, None, 0)
+
+
+def hops_of(trace: Trace | None) -> tuple[OfHop, ...]:
+    """The hops of a trace; none without one."""
+    return tuple(_hop(hop) for hop in trace.hops if hop.answers) if trace else ()
+
+
+def _hop(hop: Hop) -> OfHop:
+    rtts = sorted(hop.rtts_ns)
+    middle = len(rtts) // 2
+    median = None if not rtts else rtts[middle] if len(rtts) % 2 else (rtts[middle - 1] + rtts[middle]) // 2
+    return OfHop(hop.ttl, median, round(1 - len(rtts) / len(hop.answers), 6))
+
+
 class Family(NamedTuple):
-    """A metric family: `name` as its TYPE line has it (a counter without `_total`), samples as (labels, value)."""
+    """A metric family: `name` as its TYPE line has it (a counter without `_total`), samples as (name's end, labels, value)."""
 
     name: str
     kind: str
     help: str
-    samples: tuple[Sample, ...]
+    samples: tuple[tuple[str, Mapping[str, object], object], ...]
     unit: str = ""
 
 
 def gauge(name: str, text: str, samples: Iterable[Sample], unit: str = "") -> Family:
     """A value that goes up and down; with a unit, the name must end in it."""
-    return Family(name, "gauge", text, _known(samples), unit)
+    return Family(name, "gauge", text, _known("", samples), unit)
 
 
 def counter(name: str, text: str, samples: Iterable[Sample]) -> Family:
     """A value that only grows while the agent runs; `name` without `_total`."""
-    return Family(name, "counter", text, _known(samples))
+    return Family(name, "counter", text, _known("_total", samples))
 
 
 def info(name: str, text: str, labels: Iterable[Mapping[str, object]]) -> Family:
     """Facts as labels of a constant 1; `name` without `_info`. Labels that are None are left out."""
-    return Family(name, "info", text, tuple(({k: v for k, v in each.items() if v is not None}, 1) for each in labels))
+    return Family(name, "info", text, tuple(("_info", {k: v for k, v in each.items() if v is not None}, 1) for each in labels))
 
 
 def stateset(name: str, text: str, states: Iterable[str], current: Iterable[tuple[Mapping[str, object], object]]) -> Family:
     """Which one of some states holds: a series for each, of which one is 1. `current` gives labels and state."""
     words = tuple(states)
-    samples = [({**labels, name: word}, int(word == now)) for labels, now in current for word in words]
+    samples = [("", {**labels, name: word}, int(word == now)) for labels, now in current for word in words]
     return Family(name, "stateset", text, tuple(samples))
+
+
+def histogram(name: str, text: str, samples: Iterable[tuple[Mapping[str, object], Sequence[int], float]], unit: str) -> Family:
+    """How many values lie below each bound: `samples` gives labels, counts as `OfTarget.buckets` has them, and the sum of the values."""
+    made: list[tuple[str, Mapping[str, object], object]] = []
+    for labels, buckets, total in samples:
+        below = 0
+        for bound, count in zip((*(str(ns / 1e9) for ns in BOUNDS_NS), "+Inf"), buckets, strict=True):
+            below += count
+            made.append(("_bucket", {**labels, "le": bound}, below))
+        made += [("_count", labels, below), ("_sum", labels, total)]
+    return Family(name, "histogram", text, tuple(made), unit)
 
 
 def expose(families: Iterable[Family]) -> str:
@@ -58,18 +123,14 @@ def expose(families: Iterable[Family]) -> str:
         if family.unit:
             lines.append(f"# UNIT {family.name} {family.unit}")
         lines.append(f"# HELP {family.name} {family.help.translate(_LABEL_ESCAPES)}")
-        lines += (f"{family.name}{_SUFFIX.get(family.kind, '')}{_labels(labels)} {_number(v)}" for labels, v in family.samples)
+        lines += (f"{family.name}{suffix}{_labels(labels)} {_number(value)}" for suffix, labels, value in family.samples)
     lines.append("# EOF\n")
     return "\n".join(lines)
 
 
-def render(agent: Mapping[str, object], states: Iterable[Mapping[str, object]]) -> str:
-    """The agent's metrics from its `info` object and its targets' `state` objects.
-
-    `counters.probes_sent`, `counters.replies` and `rounds` may map a label's value to a count, or be one number without label.
-    `pathwarden_path_changes_total` comes from a state's `changes_total`, the number of path changes that the target ever had.
-    """
-    return expose([*_agent_families(agent), *_target_families(list(states))])
+def render(agent: Mapping[str, object], states: Iterable[Mapping[str, object]], figures: Figures = NO_FIGURES) -> str:
+    """The agent's metrics from its `info` object, its targets' `state` objects, and what is counted beside them."""
+    return expose([*_agent_families(agent), *_round_families(figures), *_target_families(list(states)), *_counted_families(figures)])
 
 
 def _agent_families(agent: Mapping[str, object]) -> list[Family]:
@@ -77,7 +138,7 @@ def _agent_families(agent: Mapping[str, object]) -> list[Family]:
     on = mqtt.get("enabled") is True  # a broker that nobody asked for is not a lost one
     return [
         info("pathwarden_agent", "The agent.", [{"version": agent.get("version"), "agent": agent.get("agent")}]),
-        counter("pathwarden_probes_sent", "Probes sent.", _by("kind", counters.get("probes_sent"))),
+        counter("pathwarden_probes_sent", "Probes sent.", _by("kind", counters.get("probes"))),
         counter("pathwarden_replies", "Replies received.", _by("kind", counters.get("replies"))),
         counter("pathwarden_rounds", "Rounds finished.", _by("result", agent.get("rounds"))),
         counter("pathwarden_mqtt_publish_failures", "Messages that the broker refused.", _by("reason", mqtt.get("failed"))),
@@ -133,14 +194,69 @@ def _target_families(states: list[Mapping[str, object]]) -> list[Family]:
             ],
             "seconds",
         ),
+    ]
+
+
+def _round_families(figures: Figures) -> list[Family]:
+    return [
         gauge(
-            "pathwarden_path_last_change_timestamp_seconds",
-            "When something was told of the target last.",
-            [(labels, _timestamp(value)) for labels, value in _of(states, "last_change_at")],
+            "pathwarden_round_duration_seconds",
+            "From the first to the last trace of the last whole round.",
+            [({}, _ns(figures.round_ns))],
             "seconds",
         ),
-        counter("pathwarden_path_changes", "Path changes of the target.", _of(states, "changes_total")),
+        gauge("pathwarden_last_round_timestamp_seconds", "When the last whole round ended.", [({}, _instant(figures.round_at))], "seconds"),
+        gauge(
+            "pathwarden_scheduler_lag_seconds",
+            "How much later than planned the latest scheduled trace of any target began.",
+            [({}, _ns(figures.lag_ns) if figures.targets else None)],
+            "seconds",
+        ),
     ]
+
+
+def _counted_families(figures: Figures) -> list[Family]:
+    targets = figures.targets.items()
+    hops = [({"target": tid, "ttl": hop.ttl}, hop) for tid, of in targets for hop in of.hops]
+    return [
+        histogram(
+            "pathwarden_probe_rtt_seconds",
+            "Round-trip times of the destination's replies to traces.",
+            [({"target": tid}, of.buckets, of.sum_ns / 1e9) for tid, of in targets],
+            "seconds",
+        ),
+        counter(
+            "pathwarden_path_changes",
+            "Events that tell of the target's path.",
+            [({"target": tid, "event_type": event_type}, count) for tid, of in targets for event_type, count in of.changes.items()],
+        ),
+        gauge(
+            "pathwarden_path_last_change_timestamp_seconds",
+            "When the path to the target changed last.",
+            [({"target": tid}, _instant(of.changed_at)) for tid, of in targets],
+            "seconds",
+        ),
+        gauge(
+            "pathwarden_hop_rtt_seconds",
+            "Median round-trip time of a hop in the newest trace.",
+            [(labels, _ns(hop.rtt_ns)) for labels, hop in hops],
+            "seconds",
+        ),
+        gauge(
+            "pathwarden_hop_loss_ratio",
+            "Share of a hop's probes without an answer; routers may answer seldom and lose nothing.",
+            [(labels, hop.loss) for labels, hop in hops],
+            "ratio",
+        ),
+    ]
+
+
+def _ns(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / 1e9
+
+
+def _instant(at: int | None) -> float | None:
+    return None if at is None else round(at / 1e9, 3)
 
 
 def _timestamp(instant: object) -> float | None:
@@ -162,8 +278,8 @@ def _by(label: str, value: object) -> list[Sample]:
     return [({}, value)]
 
 
-def _known(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    return tuple((labels, value) for labels, value in samples if isinstance(value, int | float))
+def _known(suffix: str, samples: Iterable[Sample]) -> tuple[tuple[str, Mapping[str, object], object], ...]:
+    return tuple((suffix, labels, value) for labels, value in samples if isinstance(value, int | float))
 
 
 def _mapping(value: object) -> Mapping[str, object]:

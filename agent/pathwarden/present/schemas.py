@@ -278,7 +278,9 @@ INFO = _object(
         "mqtt": _CONNECTION,
         "db": _object({"path": _TEXT, "size_bytes": _COUNT, "limit_bytes": _COUNT}, more=True),
         "ubus": _object({"connected": _FLAG, "detail": _TEXT}, more=True),
-        "counters": _of("everything counted since start", _object({"probes_sent": _COUNT, "replies": _map(_COUNT)}, more=True)),
+        "counters": _of(
+            "everything counted since start", _object({"probes_sent": _COUNT, "probes": _map(_COUNT), "replies": _map(_COUNT)}, more=True)
+        ),
         "notices": _list(_object({"level": _one_of(("error", "warning", "info")), "text": _TEXT})),
     }
 )
