@@ -37,6 +37,7 @@ test: ## set everything up and run every check and test, as root; under 10 minut
 	$(debian)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
+	@packaging/dev/promtool.sh >/dev/null # the alert rules are tested with it
 	@packaging/dev/venv.sh oldest >/dev/null # the installed packages are tested with these libraries
 	@environment=$$($(dev)) && PATHWARDEN_SOAK_SHARE=$(SOAK_SHARE) PATHWARDEN_EXAMPLES=50 "$$environment/bin/python" -m pytest $(parallel) --ignore=tests/bench tests
 	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit again, with the oldest libraries:" && \
