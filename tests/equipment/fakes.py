@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pathwarden.model.history import DbStats, Heat, HeatCell, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
+from pathwarden.model.network import nobody
 from pathwarden.model.probe import Flow, Method, ReplyKind
 from pathwarden.model.settings import AgentSettings, MqttSettings, Settings, Target, WebSettings
 from pathwarden.model.trace import Answer, Ending, Hop, KernelRoute, Reason, Trace
@@ -32,6 +33,8 @@ class FakeClock:
 
 class FakeAgent:
     """An agent with the states, paths and requests that a test gives it; `asked` holds the traces that were asked for."""
+
+    whose = staticmethod(nobody)
 
     def __init__(self, tids: Sequence[str] = ("cloudflare",)) -> None:
         self.states = [make_state(tid) for tid in tids]

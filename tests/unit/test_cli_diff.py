@@ -11,6 +11,7 @@ from pathwarden.cli import terminal
 from pathwarden.cli.terminal import local, width
 
 SECOND = 1_000_000_000
+NOBODY = dict.fromkeys(("asn", "as_name", "country", "city", "ixp"))
 SHORT = (hop(1, "10.0.0.1", 0.5), hop(2, "198.51.100.6", 4.0), hop(3, "192.0.2.9", 9.0))
 LONGER = (*SHORT[:2], hop(3, "203.0.113.1", 7.0), hop(4, "192.0.2.9", 12.0))
 
@@ -52,7 +53,7 @@ def test_paths_and_instants(past, capsys, sides):
     assert [row["op"] for row in found["rows"]] == ["same", "unknown", "replaced", "same"]
     assert found["rows"][2] == {
         "op": "replaced", "old_ttl": 3, "new_ttl": 3, "old": ["198.51.100.6"], "new": ["198.51.100.7"],
-        "old_rtt_ms": 4.1, "new_rtt_ms": 4.1,
+        "old_network": NOBODY, "new_network": NOBODY, "old_rtt_ms": 4.1, "new_rtt_ms": 4.1,
     }  # fmt: skip
 
 

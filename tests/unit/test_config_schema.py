@@ -40,6 +40,7 @@ def test_each_option_is_explained_and_its_default_is_a_value(option):
         Kind.MARK: int,
         Kind.LISTEN: tuple,
         Kind.NETWORKS: tuple,
+        Kind.PATHS: tuple,
         Kind.EVENTS: tuple,
     }
     assert type(default(option)) is kinds.get(option.kind, str)

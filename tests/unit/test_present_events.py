@@ -61,7 +61,7 @@ KEYS = [
     "url",
     "truncated",
 ]
-SIDE = ["path_id", "label", "since", "duration_s", "hop_count", "rtt_ms", "loss_pct", "hops", "address"]
+SIDE = ["path_id", "label", "since", "duration_s", "hop_count", "rtt_ms", "loss_pct", "as_path", "hops", "address"]
 ENTROPY = bytes(range(10))
 TARGET = make_target("site", "Example site")
 OLD, NEW = ("gw", "b", "c", "D"), ("gw", "x", "y", "D")
@@ -138,6 +138,7 @@ def test_a_path_change_tells_before_and_after() -> None:
     assert (body["new_path_known"], body["returns_to_usual"], body["rtt_delta_ms"]) == (False, False, 2.5)
     assert body["old"]["hops"] == [["gw"], ["b"], ["c"], ["D"]]
     assert body["new"]["hops"] == [["gw"], ["x"], ["y"], ["D"]]
+    assert (body["old"]["as_path"], body["new"]["as_path"]) == ([], [])
     assert (body["old"]["label"], body["new"]["label"], body["old"]["hop_count"]) == ("A", "B", 4)
     assert (body["old"]["rtt_ms"], body["old"]["loss_pct"]) == (10.0, 0.0)
     assert body["old"]["duration_s"] == 1800

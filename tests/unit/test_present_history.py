@@ -4,7 +4,7 @@ from equipment.fakes import answer, hop, make_route, make_trace
 from pathwarden.model.history import Series, StoredTrace
 from pathwarden.model.probe import MplsLabel, MplsStack, ReplyKind
 from pathwarden.model.trace import Ending, Hop, Marks
-from pathwarden.present import history
+from pathwarden.present import history, hops
 
 TRACE_KEYS = ["id", "target", "at", "clock_synced", "duration_ms", "address", "af", "proto", "method", "source", "kernel_route"]
 TRACE_KEYS += ["transport", "reason", "ending", "error", "error_detail", "reached", "reached_ttl", "hop_count", "rtt_ms", "loss_pct"]
@@ -31,7 +31,7 @@ def test_a_full_trace_has_every_answer():
     refused = answer(2, "10.0.0.7", 4.0, ReplyKind.UNREACHABLE, (3, 13))
     shown = history.trace(stored(make_trace(Hop(1, (final, refused, answer(3, None))))), None, full=True)
     [row] = shown["hops"]
-    assert list(row) == ["ttl", "answers", "responders", "loss_pct", "rtt_ms", "adds_ms", "note", "way_back"]
+    assert list(row) == ["ttl", "answers", "responders", "loss_pct", "rtt_ms", "adds_ms", "note", *hops.NETWORK, "way_back"]
     assert row["way_back"] == 1
     assert [a["annotation"] for a in row["answers"]] == ["", "!X", ""]
     assert row["answers"][0] == {
@@ -86,7 +86,7 @@ def test_a_trace_that_could_not_leave_says_why():
 
 def test_a_route_shows_its_share():
     shown = history.route(make_route("r1", "A", 600), share_pct=66.6667, usual=True, current=False)
-    keys = "path_id target label address epoch hops length first_at last_at held_s share_pct traces rtt_ms loss_pct usual current"
+    keys = "path_id target label address epoch hops length as_path first_at last_at held_s share_pct traces rtt_ms loss_pct usual current"
     assert list(shown) == keys.split()
     assert shown["hops"] == [["10.0.0.1"], [], ["192.0.2.9"]]
     assert (shown["share_pct"], shown["rtt_ms"], shown["usual"], shown["current"]) == (66.7, 9.877, True, False)

@@ -4,9 +4,12 @@ import pytest
 
 from equipment.fakes import answer, hop, make_trace
 from pathwarden.detect.loss import Count
+from pathwarden.model.network import UNKNOWN, Network
 from pathwarden.model.probe import MplsLabel, MplsStack
 from pathwarden.model.trace import Hop, Marks
 from pathwarden.present import hops
+
+NOBODY = dict.fromkeys(("asn", "as_name", "country", "city", "ixp"))
 
 
 def column(trace, key):
@@ -28,7 +31,27 @@ def test_a_row_has_the_figures_of_its_hop():
         "adds_ms": 1.235,
         "note": "",
         "mpls": [],
+        **NOBODY,
     }
+
+
+def test_a_hop_is_of_a_network_where_its_responders_agree():
+    known = {
+        "10.0.0.1": Network(special="private"),
+        "5.1.0.1": Network(asn=64500, as_name="ONE", country="NL", city="Delft"),
+        "5.1.0.2": Network(asn=64500, as_name="ONE", country="NL"),
+        "6.1.0.1": Network(asn=64501, as_name="TWO", country="NL"),
+        "7.1.0.1": Network(ixp="EXAMPLE-IX"),
+    }
+
+    def told(*responders):
+        return hops.network(responders, lambda address: known.get(address, UNKNOWN))
+
+    assert told("5.1.0.1") == {"asn": 64500, "as_name": "ONE", "country": "NL", "city": "Delft", "ixp": None}
+    assert told("5.1.0.2", "5.1.0.1", "9.9.9.9") == told("5.1.0.1")
+    assert told("5.1.0.1", "6.1.0.1") == {**NOBODY, "country": "NL", "city": "Delft"}
+    assert told("7.1.0.1") == {**NOBODY, "ixp": "EXAMPLE-IX"}
+    assert told("10.0.0.1") == told("9.9.9.9") == told() == NOBODY
 
 
 def test_loss_that_does_not_persist_is_not_loss():

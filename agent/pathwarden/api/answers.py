@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pathwarden.api.problem import Problem, unknown_target
 from pathwarden.model.history import Route, StoredTrace
+from pathwarden.model.network import Network
 from pathwarden.model.protocols import Agent, Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.present import history
@@ -28,6 +29,10 @@ class Answers:
         self._reader = reader
         self._clock = clock
         self._targets = {target.tid: target for target in settings.targets}
+
+    def whose(self, address: str) -> Network:
+        """What is known of an address."""
+        return self._agent.whose(address)
 
     def known(self, tid: str) -> Target:
         """The configured target of this id. Raises `Problem`."""
@@ -77,7 +82,7 @@ class Answers:
         """A stored trace with its hops and its path's label."""
         route = None if stored.route_id is None else self._reader.route(stored.route_id)
         earlier = self._reader.traces(stored.trace.target, before_id=stored.trace_id, limit=history.EARLIER)
-        return history.trace(stored, None if route is None else route.label, full=True, earlier=earlier)
+        return history.trace(stored, None if route is None else route.label, full=True, earlier=earlier, whose=self._agent.whose)
 
     def paths(self, tid: str, most: int | None = None) -> Json:
         """All routes of a target, or so many, most time first."""
@@ -94,6 +99,7 @@ class Answers:
             share_pct=100 * route.held_s / total if total else None,
             usual=route.label == state.get("usual_path"),
             current=route.route_id == state.get("path_id"),
+            whose=self._agent.whose,
         )
 
     def changes(

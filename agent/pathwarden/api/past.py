@@ -113,7 +113,7 @@ class PastRoutes:
             raise Problem(400, "bad_parameter", "'target' is missing", parameter="target")
         self._answers.known(tid)
         sides = [side(route, stored and stored.trace) for route, stored in self._sides(tid, asked)]
-        return json_reply(differ(tid, sides[0], sides[1]))
+        return json_reply(differ(tid, sides[0], sides[1], self._answers.whose))
 
     def _sides(self, tid: str, asked: Query) -> list[tuple[Route | None, StoredTrace | None]]:
         routes = self._reader.routes(tid)

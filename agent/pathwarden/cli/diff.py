@@ -10,6 +10,7 @@ from pathwarden.config.load import load_here
 from pathwarden.detect.align import Op
 from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.model.history import Route
+from pathwarden.model.network import Whose
 from pathwarden.present.diff import Side, differ, side
 
 DIFFER = 6  # the exit code that says so
@@ -43,13 +44,13 @@ def run(args: argparse.Namespace) -> int:
     with held([args.target], load_here(args.config)) as found:
         where = found[args.target]
         old, new = _sides(args, where)
-    if where.origin.form and not args.json:
-        remark(args, f"imported: {clean(where.origin.words)}")
-    compared: dict[str, Any] = differ(args.target, old, new)
-    if args.json:
-        say_json(compared)
-    else:
-        _print(Screen(args), compared, old, new)
+        if where.origin.form and not args.json:
+            remark(args, f"imported: {clean(where.origin.words)}")
+        compared: dict[str, Any] = differ(args.target, old, new, where.whose)
+        if args.json:
+            say_json(compared)
+        else:
+            _print(Screen(args), compared, old, new, where.whose)
     return 0 if compared["same"] else DIFFER
 
 
@@ -90,19 +91,19 @@ def _of_route(target: str, route: Route, where: Held) -> Side:
     return side(route, stored.trace if stored is not None and stored.route_id == route.route_id else None)
 
 
-def _print(screen: Screen, compared: dict[str, Any], old: Side, new: Side) -> None:
+def _print(screen: Screen, compared: dict[str, Any], old: Side, new: Side, whose: Whose) -> None:
     say(screen.paint(f"--- {_title(old)}", "red"))
     say(screen.paint(f"+++ {_title(new)}", "green"))
     room = screen.columns - 2 - 2 * TTL - 2 * RTT
     for row in compared["rows"]:
         both = row["op"] in (Op.SAME, Op.UNKNOWN)
         if both:
-            _print_row(screen, " ", row, sorted({*row["old"], *row["new"]}), room)
+            _print_row(screen, " ", row, _named(sorted({*row["old"], *row["new"]}), whose), room)
             continue
         if row["old_ttl"] is not None:
-            _print_row(screen, "-", {**row, "new_ttl": None, "new_rtt_ms": None}, row["old"], room)
+            _print_row(screen, "-", {**row, "new_ttl": None, "new_rtt_ms": None}, _named(row["old"], whose), room)
         if row["new_ttl"] is not None:
-            _print_row(screen, "+", {**row, "old_ttl": None, "old_rtt_ms": None}, row["new"], room)
+            _print_row(screen, "+", {**row, "old_ttl": None, "old_rtt_ms": None}, _named(row["new"], whose), room)
     say(_sentence(compared))
 
 
@@ -121,6 +122,11 @@ def _print_row(screen: Screen, mark: str, row: dict[str, Any], responders: list[
     say(screen.paint(f"{mark}{ttls} {first}{' ' * max(room - width(first), 0)}{times}".rstrip(), COLORS[mark]))
     for responder in more:
         say(screen.paint(f"{mark}{' ' * 2 * TTL} {responder}", COLORS[mark]))
+
+
+def _named(responders: list[str], whose: Whose) -> list[str]:
+    """With the AS of each that is known."""
+    return [f"{each} [AS{number}]" if (number := whose(each).asn) is not None else each for each in responders]
 
 
 def _sentence(compared: dict[str, Any]) -> str:

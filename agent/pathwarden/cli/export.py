@@ -82,7 +82,7 @@ def _pieces(form: Form, found: dict[str, Held], start: int | None, end: int | No
         yield form.head
     for tid, where in found.items():
         progress.begin(tid)
-        subject = Subject(tid, where.origin, where.target.max_ttl if where.target else MAX_TTL)
+        subject = Subject(tid, where.origin, where.target.max_ttl if where.target else MAX_TTL, where.whose)
         yield from export(form, where.reader, subject, at_from=start, at_to=end, passed=progress.passed)
 
 

@@ -9,13 +9,14 @@ from pathwarden.cli.shares import shares
 from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, local, remark, rows, say, say_json, span
 from pathwarden.config.load import load_here
 from pathwarden.config.targets import default_target
+from pathwarden.detect.classify import as_path_of
 from pathwarden.errors import ConfigError, OperatorError, explain
 from pathwarden.export.origin import Origin
 from pathwarden.model.history import Route, StoredTrace
 from pathwarden.model.settings import Settings
 from pathwarden.present import history
 from pathwarden.present.instants import rfc3339
-from pathwarden.present.text import heading, hop_line
+from pathwarden.present.text import Show, heading, hop_line, numbers_of
 
 LIMIT = 20
 HEAD = ("TIME", "PATH", "RTT ms", "LOSS", "HOPS", "ENDING", "REASON")
@@ -183,7 +184,7 @@ def _print_trace(args: argparse.Namespace, where: Held, at: int) -> None:
     label = None if route is None else route.label
     if args.json:
         earlier = reader.traces(args.target, before_id=stored.trace_id, limit=history.EARLIER)
-        say_json({**history.trace(stored, label, full=True, earlier=earlier), "imported": _imported(where.origin)})
+        say_json({**history.trace(stored, label, full=True, earlier=earlier, whose=where.whose), "imported": _imported(where.origin)})
         return
     trace = stored.trace
     path = f", path {label}" if label else ""
@@ -191,8 +192,9 @@ def _print_trace(args: argparse.Namespace, where: Held, at: int) -> None:
     asked = where.target or default_target(args.target, trace.address, "", 0)
     host = where.target.host if where.target else where.origin.asked_for(trace.address)
     say(heading(clean(host), trace.address, asked.max_ttl, trace.flow.size))
+    show = Show(as_of=numbers_of(trace.hops, where.whose))
     for hop in trace.hops:
-        say(hop_line(hop, trace.flow.af, None))
+        say(hop_line(hop, trace.flow.af, show=show))
 
 
 def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_to: int | None, now_ns: int) -> None:
@@ -206,7 +208,10 @@ def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_
     if args.json:
         paths = zip(routes, parts, strict=True)
         say_json(
-            [_path_json(r, history.route(r, share_pct=part, usual=r.route_id == usual, current=r.route_id == now)) for r, part in paths]
+            [
+                _path_json(r, history.route(r, share_pct=part, usual=r.route_id == usual, current=r.route_id == now, whose=where.whose))
+                for r, part in paths
+            ]
         )
         return
     if not routes:
@@ -215,7 +220,7 @@ def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_
     screen = Screen(args)
     for route, part in zip(routes, parts, strict=True):
         marks = [word for word, other in (("in force", now), ("usual", usual)) if route.route_id and route.route_id == other]
-        _print_path(screen, route, part, marks)
+        _print_path(screen, route, part, marks, as_path_of(route, where.whose))
 
 
 def _in_that_time(where: Held, tid: str, routes: list[Route], at_from: int, at_to: int) -> list[Route]:
@@ -235,10 +240,12 @@ def _path_json(route: Route, shown: dict[str, object]) -> dict[str, object]:
     return shown if route.route_id else {**shown, "path_id": None, "label": None, "epoch": None}
 
 
-def _print_path(screen: Screen, route: Route, share: float | None, marks: list[str]) -> None:
+def _print_path(screen: Screen, route: Route, share: float | None, marks: list[str], networks: tuple[int, ...]) -> None:
     part = "no time yet" if share is None else f"{share:.1f} % of the time"
     head = ", ".join([f"{part} ({span(route.held_s)})", counted(route.traces, "trace"), f"{figure(route.rtt_ms, 1)} ms", *marks])
     name = f"{route.label or '-':{INDENT}}"
     say(screen.paint(name, "bold") + screen.wrapped(head, INDENT))
     say(" " * INDENT + screen.wrapped(f"first {local(route.first_at)}, last {local(route.last_at)}, to {route.address}", INDENT))
     say(" " * INDENT + screen.wrapped("  ".join("|".join(hop) or "*" for hop in route.hops), INDENT))
+    if networks:
+        say(" " * INDENT + screen.wrapped("  ".join(f"AS{number}" for number in networks), INDENT))

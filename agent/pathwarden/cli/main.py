@@ -30,6 +30,7 @@ COMMANDS = {
     "export": "the history in the forms of other programs",
     "import": "take in traces of RIPE Atlas and scamper",
     "replay": "what recorded traces would have told",
+    "enrich": "networks and places of addresses",
     "doctor": "check what this machine can do, with remedies",
     "mqtt": "try the connection to the broker",
     "password": "set a password for the page",

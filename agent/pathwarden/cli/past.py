@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pathwarden.cli.importing.place import HYPHEN, open_imports, origins
+from pathwarden.daemon.networks import open_networks
 from pathwarden.detect.detector import Detector
 from pathwarden.errors import ConfigError
 from pathwarden.export.origin import Origin
 from pathwarden.model.history import Route
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.settings import Settings, Target
 from pathwarden.present.instants import LAST_NS, parse_instant
 from pathwarden.store.reader import Reader
@@ -32,11 +34,15 @@ def open_history(settings: Settings) -> Reader:
 
 
 class Held(NamedTuple):
-    """A target's history: the reader that has it, the configured target (None: only the history knows it), and whose traces they are."""
+    """A target's history: the reader that has it, the configured target (None: only the history knows it), and whose traces they are.
+
+    `whose` knows the networks of addresses, by the databases of this machine.
+    """
 
     reader: Reader
     target: Target | None
     origin: Origin
+    whose: Whose = nobody
 
 
 @contextmanager
@@ -46,29 +52,31 @@ def held(tids: Iterable[str] | None, settings: Settings, *, imported: bool = Fal
     Raises `ConfigError` for a target that nobody knows, `OperatorError` if there is no history.
     """
     with ExitStack() as stack:
+        networks = open_networks(settings.agent, lookups=False)
+        stack.callback(networks.close)
         wanted = None if tids is None else list(dict.fromkeys(tids))
         asked = imported if wanted is None else any(HYPHEN in tid for tid in wanted)
         imports = open_imports(Path(settings.agent.db)) if asked else None
         foreign = origins(stack.enter_context(imports)) if imports else {}
-        others = {tid: Held(imports, None, origin) for tid, origin in foreign.items() if imports}
+        others = {tid: Held(imports, None, origin, networks.now) for tid, origin in foreign.items() if imports}
         if wanted is None:
             # Where there are imports and nothing else, they are all there is.
             alone = imported and others and not Path(settings.agent.db).exists()
-            own = {} if alone else _own(stack, settings, None, others)
+            own = {} if alone else _own(stack, settings, None, others, networks.now)
             yield own | others if imported else own
         else:
-            own = {} if all(tid in others for tid in wanted) else _own(stack, settings, wanted, others)
+            own = {} if all(tid in others for tid in wanted) else _own(stack, settings, wanted, others, networks.now)
             yield {tid: (own | others)[tid] for tid in wanted}
 
 
-def _own(stack: ExitStack, settings: Settings, wanted: Iterable[str] | None, others: Mapping[str, Held]) -> dict[str, Held]:
+def _own(stack: ExitStack, settings: Settings, wanted: Iterable[str] | None, others: Mapping[str, Held], whose: Whose) -> dict[str, Held]:
     """Those of the wanted targets (None: all) that this agent measured. Raises `ConfigError` for one that nobody knows."""
     reader = stack.enter_context(open_history(settings))
     result = {}
     for tid in sorted(known(settings, reader)) if wanted is None else wanted:
         if tid not in others:
             target = check_target(tid, settings, reader, others)
-            result[tid] = Held(reader, target, Origin.of_ours(settings.agent.name, tid, target.host if target else ""))
+            result[tid] = Held(reader, target, Origin.of_ours(settings.agent.name, tid, target.host if target else ""), whose)
     return result
 
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     TOPIC = "topic"
     LISTEN = "list of address:port"
     NETWORKS = "list of networks"
+    PATHS = "list of paths"
     PROGRAM = "program"
     EVENTS = "list of events"
 
@@ -175,6 +176,21 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "s",
             10,
             86400,
+        ),
+        Option(
+            "mmdb",
+            Kind.PATHS,
+            "",
+            "Databases of networks and places in MaxMind's format (GeoLite2, DB-IP, IPinfo, or made by `pathwarden enrich update`); the"
+            " first that knows a thing counts. Empty: the *.mmdb beside db and in /usr/share/GeoIP, /usr/local/share/GeoIP and"
+            " /var/lib/GeoIP. What reads them is in the package pathwarden-tools.",
+        ),
+        Option(
+            "dns_lookups",
+            Kind.BOOL,
+            "0",
+            "1: ask Team Cymru over DNS for networks that no database knows, by /24 and /48. It tells them and your resolver which networks"
+            " your paths cross.",
         ),
     ),
     "defaults": _TARGET,

@@ -46,7 +46,7 @@ def default(option: Option) -> Value:
     """The value of an option that is not set; 0 stands for no table and no mark, '' for other empty ones."""
     if option.default:
         return read(option, option.default)
-    if option.kind in (Kind.NETWORKS, Kind.EVENTS):
+    if option.kind in (Kind.NETWORKS, Kind.PATHS, Kind.EVENTS):
         return ()
     return 0 if option.kind in (Kind.TABLE, Kind.MARK) else ""
 
@@ -232,6 +232,13 @@ def _network(text: str) -> str:
     raise BadValue(f"{shown(text)} has bits beyond its prefix; write {network}")
 
 
+def _paths(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if text and not text.startswith("/"):
+            raise BadValue(f"{shown(text)} is not an absolute path; start it with /")
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
 def _check_listen(text: str) -> None:
     if text == LISTEN_OFF:
         raise BadValue(f"{LISTEN_OFF} stands beside addresses; leave out one or the other")
@@ -255,7 +262,12 @@ def _events(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
-LISTS: dict[Kind, Callable[[tuple[str, ...]], Value]] = {Kind.LISTEN: _listen, Kind.NETWORKS: _networks, Kind.EVENTS: _events}
+LISTS: dict[Kind, Callable[[tuple[str, ...]], Value]] = {
+    Kind.LISTEN: _listen,
+    Kind.NETWORKS: _networks,
+    Kind.PATHS: _paths,
+    Kind.EVENTS: _events,
+}
 _READERS: dict[Kind, Callable[[Option, str], Value]] = {
     Kind.STRING: _string,
     Kind.BOOL: _bool,

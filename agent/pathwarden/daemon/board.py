@@ -11,6 +11,7 @@ from pathwarden.detect.detector import Detector
 from pathwarden.model.change import NOWHERE, Location
 from pathwarden.model.history import Event, Route, StoredEvent
 from pathwarden.model.instants import ClockShift
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.model.trace import Ending, Trace
@@ -89,6 +90,7 @@ class Board:
         parts: Callable[[], Mapping[str, object]],
     ) -> None:
         self.wishes: Wishes | None = None
+        self.whose: Whose = nobody
         self.resolver_silent: Callable[[], bool] = lambda: False
         self._name = settings.agent.name
         self._clock = clock
@@ -216,7 +218,7 @@ class Board:
             return None
         view = self._view(row, now)
         usual = history.usual(view.route and view.route.route_id, self._reader.traces(tid, limit=history.EARLIER))
-        return live.path(self._name, view, now, self._clock.synced(), usual)
+        return live.path(self._name, view, now, self._clock.synced(), usual, self.whose)
 
     def target_outline(self, tid: str) -> dict[str, object] | None:
         """What the overview tells of one target beyond its state."""
@@ -225,7 +227,7 @@ class Board:
             return None
         fact = row.fact
         if fact.trace is not row.stripped[0]:
-            row.stripped = (fact.trace, None if fact.trace is None else outline.strip(fact.trace))
+            row.stripped = (fact.trace, None if fact.trace is None else outline.strip(fact.trace, self.whose))
         return {"strip": row.stripped[1], "why": outline.why(fact.lost, fact.location, fact.trace.address if fact.trace else "")}
 
     def trace_now(self, tid: str) -> bool:

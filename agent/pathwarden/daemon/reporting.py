@@ -20,6 +20,7 @@ from pathwarden.detect.segments import Surroundings as Networks
 from pathwarden.model.change import NO_CAUSE, NOWHERE, AgentKind, Cause, CauseKind, Change, ChangeKind, Location
 from pathwarden.model.history import Event, Record, StoredTrace
 from pathwarden.model.instants import ClockShift
+from pathwarden.model.network import Whose, exchanges, nobody, numbers
 from pathwarden.model.protocols import Clock
 from pathwarden.model.settings import Target
 from pathwarden.model.trace import KernelRoute, Trace
@@ -43,6 +44,7 @@ class Reporter:
         surroundings: Surroundings | None = None,
     ) -> None:
         self.board: Board | None = None
+        self.whose: Whose = nobody
         self.watch_of: Callable[[str], Mapping[str, object]] = lambda tid: judges[tid].watch
         self._judges = judges
         self._teller = teller
@@ -65,6 +67,7 @@ class Reporter:
     def traced(self, target: Target, trace: Trace, verdict: Verdict, next_run_ns: int | None) -> None:
         """A trace was judged."""
         judge = self._judges[target.tid]
+        self._meet(trace)
         told = self._tell(target, verdict.changes, trace)
         if self.board is not None:
             self.board.finished(
@@ -79,6 +82,7 @@ class Reporter:
     def watched(self, target: Target, changes: Sequence[Change], glimpse: Trace) -> None:
         """The watch found changes between two traces."""
         judge = self._judges[target.tid]
+        self._meet(glimpse)
         told = self._tell(target, changes, glimpse)
         if self.board is not None:
             self.board.changed(target.tid, fact(judge, None, self._heard(target.tid), on_route=False), self._own(target.tid, told))
@@ -162,6 +166,12 @@ class Reporter:
         judge.location = full[-1].location if judge.detector.state.reach.lost else NOWHERE
         return self._teller.tell(target.tid, full, trace, self._clock.wall_ns())
 
+    def _meet(self, trace: Trace) -> None:
+        """Let whose responders are be looked up, so that it is known by the time a change is confirmed."""
+        for hop in trace.hops:
+            for responder in hop.responders:
+                self.whose(responder)
+
     def begin(self) -> None:
         """Tell that the agent has started."""
         at, synced = self._clock.wall_ns(), self._clock.synced()
@@ -214,8 +224,9 @@ class Reporter:
             for other, judge in self._judges.items()
             if judge.detector.state.epoch == mine.epoch and (sighting := _sighting(other, judge, change if other == tid else None))
         ]
+        around = Networks(own_address=way.source if way else "", as_of=numbers(self.whose), ixp=exchanges(self.whose))
         home = Home(gateway=way.gateway, answers=self._gateway_answers(way)) if way else Home()
-        return locate(sightings, home, Networks(own_address=way.source if way else "")).get(tid, change.location)
+        return locate(sightings, home, around).get(tid, change.location)
 
     def _gateway_answers(self, way: KernelRoute) -> bool | None:
         """None if it never did, or nobody looked."""

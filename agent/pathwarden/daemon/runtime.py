@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.hooks import Hooks
 from pathwarden.daemon.keeper import Keeper
+from pathwarden.daemon.networks import open_networks
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.publishing import make_publisher
 from pathwarden.daemon.reporting import LOAD, REST, Reporter, remembered
@@ -30,6 +31,7 @@ from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Record
 from pathwarden.model.instants import since_boot
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.protocols import Exports, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
@@ -121,6 +123,10 @@ class Runtime:
         keeper = Keeper(writer, self.settings.agent.flush_s)
         if clock.synced():
             keeper.correct(since_boot(clock.wall_ns() - clock.mono_ns()))
+        networks = open_networks(self.settings.agent, lookups=True)
+        self._undo.append(("networks", networks.close))
+        for judge in judges.values():
+            judge.detector.whose = networks.of
         surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, restore_load(reader, clock))
         teller = restore_teller(self.settings, judges, reader)
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
@@ -149,7 +155,7 @@ class Runtime:
                         **hooks.counts,
                     },
                 ),
-                "notices": notices(facts, mqtt, trouble, about_bus),
+                "notices": notices(facts, mqtt, trouble, about_bus, networks.notices()),
             }
 
         board = Board(self.settings, clock, reader, prober.ask, parts)
@@ -159,6 +165,7 @@ class Runtime:
             if heard.paused:
                 prober.hold(tid)
         board.wishes, reporter.board = prober, board
+        board.whose, reporter.whose = networks.now, networks.of
         board.resolver_silent = lambda: surroundings.resolver_silent
         hooks = Hooks(self.settings.hooks, reader)
         publisher = make_publisher(self.settings, board, reader, keeper, clock, self._additions(added, keeper, clock))
@@ -216,7 +223,9 @@ class Runtime:
         from pathwarden.daemon.page import Page
 
         hosts = HostRule((), os.uname().nodename.partition(".")[0])
-        app = make_app(board, reader, self.settings, clock, lambda: exporter(reader, self.settings.agent.name), self.gate, hosts)
+        app = make_app(
+            board, reader, self.settings, clock, lambda: exporter(reader, self.settings.agent.name, board.whose), self.gate, hosts
+        )
         self._page = Page(self.settings, app, hosts, bus.addresses)
         self._undo.append(("page", self._page.stop))
         self._page.start()
@@ -352,7 +361,9 @@ def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, objec
     }
 
 
-def notices(transport: Mapping[str, object], mqtt: Mapping[str, object], trouble: str, bus: Mapping[str, object]) -> list[dict[str, str]]:
+def notices(
+    transport: Mapping[str, object], mqtt: Mapping[str, object], trouble: str, bus: Mapping[str, object], more: Sequence[str] = ()
+) -> list[dict[str, str]]:
     """What the operator should know, worst first."""
     found = []
     if trouble:
@@ -361,6 +372,7 @@ def notices(transport: Mapping[str, object], mqtt: Mapping[str, object], trouble
         found.append({"level": "warning", "text": str(mqtt["detail"])})
     if bus["detail"]:
         found.append({"level": "warning", "text": f"ubus: {bus['detail']}"})
+    found += [{"level": "warning", "text": text} for text in more]
     if transport["name"] == "rootless":
         found.append({"level": "info", "text": f"Probing {transport['detail']}."})
     if not mqtt["enabled"]:
@@ -395,11 +407,11 @@ def _seed(writer: Writer) -> str:
     return (writer.meta_get("database_id") or "0").replace("-", "")[:8]
 
 
-def exporter(reader: Reader, agent: str) -> Exports | None:
+def exporter(reader: Reader, agent: str, whose: Whose = nobody) -> Exports | None:
     """What gives the history to other programs over HTTP: a megabyte of memory; None where the package with the tools is not installed."""
     name = "pathwarden.export.exporter"
     try:
-        exports: Exports = import_module(name).Exporter(reader, agent)
+        exports: Exports = import_module(name).Exporter(reader, agent, whose)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise

@@ -20,6 +20,7 @@ from pathwarden.detect.align import Op, Row, align
 from pathwarden.detect.compare import Hop, lengths_differ
 from pathwarden.detect.loops import circles
 from pathwarden.model.history import Route
+from pathwarden.model.network import Whose, exchanges, numbers
 
 LEAST_AS_HOPS = 2
 MORE_HOPS = 3  # a route this much longer is a warning
@@ -72,6 +73,11 @@ def as_path(hops: Sequence[Hop], as_of: AsOf, ixp: Ixp) -> tuple[int, ...]:
     last = len(runs) - 1
     inner = (run for place, run in enumerate(runs) if run[1] >= LEAST_AS_HOPS or place in (0, last))
     return tuple(number for number, _ in _runs(inner))
+
+
+def as_path_of(route: Route | None, whose: Whose) -> tuple[int, ...]:
+    """The networks along a route as far as they are known; none without a route."""
+    return () if route is None else as_path(route.hops, numbers(whose), exchanges(whose))
 
 
 def same_link(a: str, b: str, bits: dict[int, int] = _LINK_BITS) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
-from pathwarden.detect.classify import classify
+from pathwarden.detect.classify import as_path_of, classify
 from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
 from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.loops import clean
@@ -32,6 +32,7 @@ from pathwarden.detect.watch.values import Whole
 from pathwarden.model.change import Change, ChangeKind
 from pathwarden.model.history import Route
 from pathwarden.model.instants import ClockShift
+from pathwarden.model.network import Whose, exchanges, nobody, numbers
 from pathwarden.model.trace import Ending, Reason, Trace
 
 MOST_ROUTES = 16
@@ -58,6 +59,7 @@ class Detector:
 
     def __init__(self, target: str, learn_s: int, state: State | None = None, routes: tuple[Route, ...] = ()) -> None:
         self.alone = True
+        self.whose: Whose = nobody
         self.state = state or State()
         self.routes = {route.route_id: route for route in routes[:MOST_ROUTES]}
         self._target = target
@@ -287,7 +289,7 @@ class Detector:
         old_since, steady = self.state.route_since, self.state.steady
         new, known = self._adopt(trace, suspicion.hops, suspicion.length)
         self.state = self.state._replace(steady=carried_over(steady, old, new, suspicion))
-        classes = classify(old, new, _no_as, _no_exchange)
+        classes = classify(old, new, numbers(self.whose), exchanges(self.whose))
         kind = ChangeKind.PATH_REVERTED if known else ChangeKind.PATH_CHANGED
         if classes.attribute:
             kind = ChangeKind.PATH_ATTRIBUTE_CHANGED
@@ -407,12 +409,6 @@ class Detector:
             rtt_delta_ms=delta_ms,
             lost_after_ttl=lost_after_ttl,
             learning=self.learning,
+            as_before=as_path_of(old, self.whose),
+            as_after=as_path_of(new, self.whose),
         )
-
-
-def _no_as(_address: str) -> int | None:
-    return None
-
-
-def _no_exchange(_address: str) -> bool:
-    return False

@@ -5,7 +5,8 @@ Rules:
 2. `Loss%` is the smallest loss from a hop to the end (detect.loss): a router that answers seldom but forwards everything loses nothing.
    `Rcv` and `Snt` are what was counted at the hop itself.
 3. `host` is who answered most at that hop, `???` if nobody did. Round-trip times in ms; without any they are 0.0, as mtr has it.
-4. The member `pathwarden` says which target, path and time it is about.
+4. `ASN` is there where it is known, as with `mtr -z`.
+5. The member `pathwarden` says which target, path and time it is about.
 """
 
 import json
@@ -19,13 +20,14 @@ from pathwarden.export.facts import MEMBER
 from pathwarden.export.origin import Origin
 from pathwarden.export.ways import Way, Ways
 from pathwarden.model.history import Route, StoredTrace
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.trace import Hop, Trace
 from pathwarden.present.instants import rfc3339
 
 _SILENT = "???"
 
 
-def lines(origin: Origin, routes: Mapping[str, Route], traces: Iterable[StoredTrace]) -> Iterator[str]:
+def lines(origin: Origin, routes: Mapping[str, Route], traces: Iterable[StoredTrace], whose: Whose = nobody) -> Iterator[str]:
     """One report a line; nothing without traces. Raises `OperatorError` if there are too many paths to count."""
     ways = Ways(routes.values())
     counted: dict[Way, _Counted] = {}
@@ -36,7 +38,7 @@ def lines(origin: Origin, routes: Mapping[str, Route], traces: Iterable[StoredTr
         counted[way].add(stored.trace)
     for way, traced in sorted(counted.items(), key=lambda each: -each[1].traces):
         route = routes.get(way.route_id or "")
-        yield json.dumps(traced.report(way, origin, route.label if route else None), ensure_ascii=False) + "\n"
+        yield json.dumps(traced.report(way, origin, route.label if route else None, whose), ensure_ascii=False) + "\n"
 
 
 @dataclass(slots=True)
@@ -68,14 +70,16 @@ class _Hub:
             self.mean += before / self.received
             self.squares += before * (rtt_ms - self.mean)
 
-    def shown(self, ttl: int, loss: float | None) -> dict[str, object]:
+    def shown(self, ttl: int, loss: float | None, whose: Whose) -> dict[str, object]:
         """As mtr writes it."""
         (host, _), *_rest = self.hosts.most_common(1) or [(_SILENT, 0)]
         spread = sqrt(self.squares / (self.received - 1)) if self.received > 1 else 0.0
+        asn = whose(host).asn
         times = {"Last": self.last, "Avg": self.mean, "Best": self.best, "Wrst": self.worst, "StDev": spread}
         return {
             "count": ttl,
             "host": host,
+            **({} if asn is None else {"ASN": f"AS{asn}"}),
             "Loss%": round(100 * (loss or 0.0), 2),
             "Snt": self.sent,
             "Rcv": self.received,
@@ -98,7 +102,7 @@ class _Counted:
         for hop in trace.hops:
             self._hubs.setdefault(hop.ttl, _Hub()).add(hop)
 
-    def report(self, way: Way, origin: Origin, label: str | None) -> dict[str, object]:
+    def report(self, way: Way, origin: Origin, label: str | None, whose: Whose) -> dict[str, object]:
         """The JSON object of mtr."""
         # Behind the destination only traces looked that did not find it.
         hubs = sorted(((ttl, hub) for ttl, hub in self._hubs.items() if way.length is None or ttl <= way.length), key=lambda each: each[0])
@@ -114,6 +118,6 @@ class _Counted:
         }
         span = {"from": rfc3339(self._first.at), "to": rfc3339(self._last.at), "traces": self.traces}
         return {
-            "report": {"mtr": about, "hubs": [hub.shown(ttl, loss) for (ttl, hub), loss in zip(hubs, losses, strict=True)]},
+            "report": {"mtr": about, "hubs": [hub.shown(ttl, loss, whose) for (ttl, hub), loss in zip(hubs, losses, strict=True)]},
             MEMBER: {"target": self._first.target, "path": label, "address": way.address, **span},
         }

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 
 from pathwarden.model.history import Route, StoredTrace
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.trace import Answer
 from pathwarden.present.hops import annotation
 from pathwarden.present.instants import rfc3339
@@ -35,15 +36,17 @@ COLUMNS = (
     "quoted_ttl",
     "mtu",
     "extensions",  # as traceroute(8) writes them, joined by ;
+    "asn",  # the responder's network, and where it is thought to be
+    "country",
 )
 _NO_ANSWER = ("",) * (len(COLUMNS) - COLUMNS.index("responder"))
 
 
-def lines(routes: Mapping[str, Route], traces: Iterable[StoredTrace]) -> Iterator[str]:
+def lines(routes: Mapping[str, Route], traces: Iterable[StoredTrace], whose: Whose = nobody) -> Iterator[str]:
     """The rows of each trace, without the head."""
     for stored in traces:
         route = routes.get(stored.route_id or "")
-        yield _text(_rows(stored, route.label if route else ""))
+        yield _text(_rows(stored, route.label if route else "", whose))
 
 
 def head() -> str:
@@ -51,7 +54,7 @@ def head() -> str:
     return _text([COLUMNS])
 
 
-def _rows(stored: StoredTrace, label: str) -> Iterator[tuple[object, ...]]:
+def _rows(stored: StoredTrace, label: str, whose: Whose) -> Iterator[tuple[object, ...]]:
     seen = stored.trace
     first: tuple[object, ...] = (
         rfc3339(seen.at),
@@ -66,15 +69,15 @@ def _rows(stored: StoredTrace, label: str) -> Iterator[tuple[object, ...]]:
     first = (*first, seen.reached_ttl or "")
     answers = [(hop.ttl, query, answer) for hop in seen.hops for query, answer in enumerate(hop.answers, 1)]
     for ttl, query, answer in answers:
-        yield (*first, ttl, query, *_answer(answer, seen.flow.af))
+        yield (*first, ttl, query, *_answer(answer, seen.flow.af, whose))
     if not answers:
         yield (*first, "", "", *_NO_ANSWER)
 
 
-def _answer(answer: Answer, af: int) -> tuple[object, ...]:
+def _answer(answer: Answer, af: int, whose: Whose) -> tuple[object, ...]:
     if answer.responder is None or answer.kind is None:
         return _NO_ANSWER
-    marks = answer.marks
+    marks, network = answer.marks, whose(answer.responder)
     return (
         answer.responder,
         f"{(answer.rtt_ns or 0) / 1e6:.3f}",
@@ -86,6 +89,8 @@ def _answer(answer: Answer, af: int) -> tuple[object, ...]:
         answer.quoted_ttl or "",
         marks.mtu or "",
         ";".join(extension(each) for each in marks.extensions),
+        network.asn or "",
+        network.country,
     )
 
 

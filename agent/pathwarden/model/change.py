@@ -95,6 +95,7 @@ class Change:
     part of the new route that differs, 0..0 if none. `lost_after_ttl` is the last hop that still answered when the destination was
     lost, else None. `confirmations` counts the traces that agreed. `learning` tells that the target was still being learned.
     `before` and `after` hold, in words, the attribute or the latency that changed ('0x28' and '0x00', '12.1 ms' and '26.4 ms'), else ''.
+    `as_before` and `as_after` are the networks along `old` and `new`, as far as they are known.
     """
 
     kind: ChangeKind
@@ -121,3 +122,5 @@ class Change:
     after: str = ""
     cause: Cause = NO_CAUSE
     location: Location = NOWHERE
+    as_before: tuple[int, ...] = ()
+    as_after: tuple[int, ...] = ()

@@ -15,6 +15,7 @@ from pathwarden.model.history import (
     StoredIncident,
     StoredTrace,
 )
+from pathwarden.model.network import Whose
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
 from pathwarden.model.settings import Source, Target
 from pathwarden.model.trace import KernelRoute, Trace
@@ -241,6 +242,8 @@ class Additions(Protocol):
 
 class Agent(Protocol):
     """The running agent as the page, the broker and the command topics see it; every method may be called from any thread."""
+
+    whose: Whose
 
     def info(self) -> dict[str, object]:
         """The agent's own state: the JSON object of the `info` topic."""

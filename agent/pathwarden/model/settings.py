@@ -48,7 +48,8 @@ class AgentSettings:
 
     `max_pps` is the ceiling over all probes, `watch_pps` how many a second watch the paths between traces (0: none), `concurrency` how many
     traces may run side by side. `do_not_probe` holds networks (`198.51.100.0/24`) into which no probe may go.
-    Samples wait in `live_dir` (a folder that is memory; '': nowhere) for `flush_s` before they go to `db`.
+    Samples wait in `live_dir` (a folder that is memory; '': nowhere) for `flush_s` before they go to `db`. `mmdb` names databases of
+    networks (none: those in the usual places); `dns_lookups` is the leave to ask a name server about what they do not know.
     """
 
     name: str
@@ -62,6 +63,8 @@ class AgentSettings:
     hop_metrics: bool = False
     live_dir: str = ""
     flush_s: int = 900
+    mmdb: tuple[str, ...] = ()
+    dns_lookups: bool = False
 
 
 @dataclass(frozen=True, slots=True)

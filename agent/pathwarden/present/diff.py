@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pathwarden.detect.align import Op, align
+from pathwarden.detect.classify import as_path
 from pathwarden.detect.compare import Hop
 from pathwarden.model.history import Route
+from pathwarden.model.network import Whose, exchanges, nobody, numbers
 from pathwarden.model.trace import Trace
-from pathwarden.present.hops import destination, median_ms
+from pathwarden.present.hops import destination, median_ms, network
 from pathwarden.present.instants import rfc3339
 
 
@@ -42,7 +44,7 @@ def side(route: Route | None, trace: Trace | None) -> Side:
     return Side(path, length, route, None if trace is None else trace.at, rtts, rtt_ms)
 
 
-def differ(target: str, old: Side, new: Side) -> dict[str, object]:
+def differ(target: str, old: Side, new: Side, whose: Whose = nobody) -> dict[str, object]:
     """Both sides and their rows. `same` tells that no hop differs that is known in both.
 
     A row's `op` is one of `align.Op`; its responders are [] and its ttl None where that side has no hop for it.
@@ -51,8 +53,8 @@ def differ(target: str, old: Side, new: Side) -> dict[str, object]:
     return {
         "target": target,
         "same": all(row.op in (Op.SAME, Op.UNKNOWN) for row in rows),
-        "old": _about(old),
-        "new": _about(new),
+        "old": _about(old, whose),
+        "new": _about(new, whose),
         "rows": [
             {
                 "op": row.op.value,
@@ -60,6 +62,8 @@ def differ(target: str, old: Side, new: Side) -> dict[str, object]:
                 "new_ttl": row.new_ttl,
                 "old": _responders(old, row.old_ttl),
                 "new": _responders(new, row.new_ttl),
+                "old_network": network(_responders(old, row.old_ttl), whose),
+                "new_network": network(_responders(new, row.new_ttl), whose),
                 "old_rtt_ms": old.rtts_ms.get(row.old_ttl or 0),
                 "new_rtt_ms": new.rtts_ms.get(row.new_ttl or 0),
             }
@@ -68,13 +72,14 @@ def differ(target: str, old: Side, new: Side) -> dict[str, object]:
     }
 
 
-def _about(one: Side) -> dict[str, object]:
+def _about(one: Side, whose: Whose) -> dict[str, object]:
     route = one.route
     return {
         "path_id": route.route_id if route else None,
         "label": route.label if route else None,
         "at": None if one.at is None else rfc3339(one.at),
         "length": one.length,
+        "as_path": list(as_path(one.hops, numbers(whose), exchanges(whose))),
         "rtt_ms": one.rtt_ms,
     }
 

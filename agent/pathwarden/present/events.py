@@ -90,8 +90,8 @@ def event_of(change: Change, head: Head, held: Held = NOTHING_HELD) -> Event:
         "after": change.after or None,
         "cause": cause(change.cause),
         "location": location(_location(change)),
-        "old": _side(change.old, change.first_seen_at, change.old_seconds) | {"address": change.old_address or None},
-        "new": _side(change.new, change.at, 0) | {"address": change.new_address or None},
+        "old": _side(change.old, change.first_seen_at, change.old_seconds, change.as_before) | {"address": change.old_address or None},
+        "new": _side(change.new, change.at, 0, change.as_after) | {"address": change.new_address or None},
         "digest": _digest(held) if held.total else None,
         "title": title(words),
         "message": message(words.message),
@@ -118,7 +118,7 @@ def location(known: Location) -> dict[str, object]:
     }
 
 
-def _side(route: Route | None, at: int, seconds: int) -> dict[str, object]:
+def _side(route: Route | None, at: int, seconds: int, networks: tuple[int, ...]) -> dict[str, object]:
     """One side of before and after. RTT and loss are the route's running means."""
     return {
         "path_id": route.route_id if route else None,
@@ -128,6 +128,7 @@ def _side(route: Route | None, at: int, seconds: int) -> dict[str, object]:
         "hop_count": (route.length or len(route.hops)) if route else None,
         "rtt_ms": round(route.rtt_ms, 3) if route and route.rtt_ms is not None else None,
         "loss_pct": route.loss_pct if route else None,
+        "as_path": list(networks),
         "hops": [list(hop) for hop in route.hops] if route else [],
     }
 

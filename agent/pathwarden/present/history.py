@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TypedDict
 
+from pathwarden.detect.classify import as_path_of
 from pathwarden.detect.loss import Count, tally
 from pathwarden.errors import explain
 from pathwarden.model.history import Heat, Route, Series, StoredTrace
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.trace import UNMARKED, Answer, Hop, Marks, Trace
 from pathwarden.present import findings, hops
 from pathwarden.present.instants import rfc3339
@@ -27,7 +29,9 @@ class Columns(TypedDict):
     path_id: list[str | None]
 
 
-def trace(stored: StoredTrace, label: str | None, full: bool, earlier: Sequence[StoredTrace] = ()) -> dict[str, object]:
+def trace(
+    stored: StoredTrace, label: str | None, full: bool, earlier: Sequence[StoredTrace] = (), whose: Whose = nobody
+) -> dict[str, object]:
     """A stored trace. `path_id` and `path_label` name the route it belongs to; `hops` and `findings` are there only when `full`.
 
     `earlier` are the last traces of the target before this one (about `EARLIER`), whatever their route; they tell the hops' habits.
@@ -67,13 +71,13 @@ def trace(stored: StoredTrace, label: str | None, full: bool, earlier: Sequence[
         "duplicates": seen.duplicates,
     }
     if full:
-        result["hops"] = _hops(seen, usual(stored.route_id, (stored, *earlier)))
+        result["hops"] = _hops(seen, usual(stored.route_id, (stored, *earlier)), whose)
         result["findings"] = [findings.as_json(found) for found in findings.findings(seen)]
     return result
 
 
-def route(known: Route, *, share_pct: float | None, usual: bool, current: bool) -> dict[str, object]:
-    """A route. `share_pct` is its part of the time that all routes of the target were in force."""
+def route(known: Route, *, share_pct: float | None, usual: bool, current: bool, whose: Whose = nobody) -> dict[str, object]:
+    """A route. `share_pct` is its part of the time that all routes of the target were in force, `as_path` the networks along it."""
     return {
         "path_id": known.route_id,
         "target": known.target,
@@ -82,6 +86,7 @@ def route(known: Route, *, share_pct: float | None, usual: bool, current: bool) 
         "epoch": known.epoch,
         "hops": [list(responders) for responders in known.hops],
         "length": known.length,
+        "as_path": list(as_path_of(known, whose)),
         "first_at": rfc3339(known.first_at),
         "last_at": rfc3339(known.last_at),
         "held_s": known.held_s,
@@ -139,15 +144,15 @@ def usual(route_id: str | None, stored: Sequence[StoredTrace]) -> dict[int, Coun
     return tally(each.trace for each in stored if route_id is not None and each.route_id == route_id)
 
 
-def _hops(seen: Trace, known: Mapping[int, Count]) -> list[dict[str, object]]:
+def _hops(seen: Trace, known: Mapping[int, Count], whose: Whose) -> list[dict[str, object]]:
     return [
         {
             "ttl": hop.ttl,
             "answers": [_answer(answer, seen.flow.af) for answer in hop.answers],
-            **{key: row[key] for key in ("responders", "loss_pct", "rtt_ms", "adds_ms", "note")},
+            **{key: row[key] for key in ("responders", "loss_pct", "rtt_ms", "adds_ms", "note", *hops.NETWORK)},
             "way_back": _way_back(hop),
         }
-        for hop, row in zip(seen.hops, hops.rows(seen, known), strict=True)
+        for hop, row in zip(seen.hops, hops.rows(seen, known, whose), strict=True)
     ]
 
 

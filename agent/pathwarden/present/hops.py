@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pathwarden.detect.loss import LEAST, Count, Habit, from_here, habits, shown
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.probe import MplsLabel
 from pathwarden.model.trace import Hop, Trace
 
@@ -40,6 +41,7 @@ _MARKS = {
 }
 
 
+NETWORK = ("asn", "as_name", "country", "city", "ixp")
 _INITIAL_TTLS = (64, 128, 255)
 _NOTHING_BEFORE: Mapping[int, Count] = MappingProxyType({})
 
@@ -86,14 +88,14 @@ def destination(trace: Trace) -> Destination:
     return Destination(trace.reached_ttl, median_ms(rtts), _ms(min(rtts, default=None)), _ms(max(rtts, default=None)), loss)
 
 
-def rows(trace: Trace, usual: Mapping[int, Count] = _NOTHING_BEFORE) -> list[dict[str, object]]:
+def rows(trace: Trace, usual: Mapping[int, Count] = _NOTHING_BEFORE, whose: Whose = nobody) -> list[dict[str, object]]:
     """One row per hop, as the `path` topic and the API show it.
 
     `usual` counts, by ttl, what this and earlier traces of the same route got: one trace is too short to tell a router's habit.
     `loss_pct` is the smallest loss from this hop to the last, `adds_ms` the latency that this hop adds and all deeper ones keep
     (None if it never answered; what silent hops add counts for the next that answers). `note` is `quiet` for a hop that does not
     answer while a deeper one does, `rate_limited` for one that answers less than a deeper one beyond chance, else ''. `mpls` is the
-    first label stack seen, as [label, traffic class, bottom, ttl].
+    first label stack seen, as [label, traffic class, bottom, ttl]. `asn`, `as_name`, `country`, `city` and `ixp` are `network`'s.
     """
     counts = [Count(len(hop.answers), len(hop.answers) - len(hop.rtts_ns)) for hop in trace.hops]
     losses = shown(counts)
@@ -119,9 +121,17 @@ def rows(trace: Trace, usual: Mapping[int, Count] = _NOTHING_BEFORE) -> list[dic
                 "adds_ms": _ms(adds_ns),
                 "note": note.value,
                 "mpls": labels(next((answer.mpls for answer in hop.answers if answer.mpls), ())),
+                **network(hop.responders, whose),
             }
         )
     return result
+
+
+def network(responders: Sequence[str], whose: Whose) -> dict[str, object]:
+    """Whose a hop is and where, None where nobody knows or its responders are not of one mind."""
+    found = [whose(responder) for responder in responders]
+    told = {key: {value for each in found if (value := getattr(each, key))} for key in NETWORK}
+    return {key: values.pop() if len(values) == 1 else None for key, values in told.items()}
 
 
 def labels(mpls: Sequence[MplsLabel]) -> list[list[int | bool]]:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pathwarden.detect.classify import as_path
 from pathwarden.detect.loss import Count
 from pathwarden.errors import explain
 from pathwarden.model.change import NOWHERE, Location, Segment
 from pathwarden.model.history import Route, StoredEvent
+from pathwarden.model.network import Whose, exchanges, nobody, numbers
 from pathwarden.model.settings import Target
 from pathwarden.model.trace import Ending, Trace
 from pathwarden.present import hops
@@ -148,7 +150,9 @@ def verdict(view: TargetView, word: str) -> str:
     return "destination" if length and last >= length - 1 else "unknown"
 
 
-def path(agent: str, view: TargetView, now: int, clock_synced: bool, usual: Mapping[int, Count]) -> dict[str, object] | None:
+def path(
+    agent: str, view: TargetView, now: int, clock_synced: bool, usual: Mapping[int, Count], whose: Whose = nobody
+) -> dict[str, object] | None:
     """The `path` topic: the newest trace that followed the route in force; None before the first trace.
 
     `usual` tells the habits of the route's hops (see `hops.rows`).
@@ -156,7 +160,8 @@ def path(agent: str, view: TargetView, now: int, clock_synced: bool, usual: Mapp
     trace = view.on_route
     if trace is None:
         return None
-    rows = hops.rows(trace, usual)
+    rows = hops.rows(trace, usual, whose)
+    known = view.route.hops if view.route else trace.path.hops
     return {
         "v": 1,
         "agent": agent,
@@ -173,6 +178,7 @@ def path(agent: str, view: TargetView, now: int, clock_synced: bool, usual: Mapp
         "usual": bool(view.route and view.usual and view.route.route_id == view.usual.route_id),
         "hop_count": len(rows),
         "reached": trace.reached_ttl is not None,
+        "as_path": list(as_path(known, numbers(whose), exchanges(whose))),
         "hops": rows,
         "truncated": False,
     }

@@ -3,6 +3,7 @@
 from pathwarden.detect.loss import from_here
 from pathwarden.detect.segments import SEGMENTS, Owned, Surroundings, owners, part
 from pathwarden.model.change import NOWHERE, Location
+from pathwarden.model.network import Whose, exchanges, nobody, numbers
 from pathwarden.model.trace import Trace
 from pathwarden.present import hops
 from pathwarden.present.live import VERDICTS
@@ -10,13 +11,13 @@ from pathwarden.present.location import describe
 from pathwarden.present.sentences import LOCATION
 
 
-def strip(trace: Trace) -> dict[str, float | None]:
+def strip(trace: Trace, whose: Whose = nobody) -> dict[str, float | None]:
     """The ms that each part of the way adds to the latency, of those that persist to the end; None where no hop of it answered.
 
     Parts are named as verdicts are, so that the strip and the sentence above it agree; what is whose nobody knows is called transit.
     """
     way = trace.kernel_route
-    owned = owners(trace.path.hops, trace.address, Surroundings(own_address=way.source if way else ""))
+    owned = owners(trace.path.hops, trace.address, Surroundings(way.source if way else "", as_of=numbers(whose), ixp=exchanges(whose)))
     medians = [hops.median_ns(hop.rtts_ns) for hop in trace.hops]
     adds: dict[str, float | None] = dict.fromkeys(("local", "isp", "transit", "destination"))
     near: Owned | None = None

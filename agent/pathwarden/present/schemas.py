@@ -53,6 +53,8 @@ _MS = _of("milliseconds, 3 decimals", {"type": "number"})
 _PERCENT: Schema = {"type": "number", "minimum": 0, "maximum": 100}
 _ULID: Schema = {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"}
 _RESPONDERS = _of("the responders of a hop; none if it is silent", _list(_TEXT))
+_ASN: Schema = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
+_AS_PATH = _of("AS numbers along the path; borders that only one hop shows, exchanges and what is unknown are left out", _list(_ASN))
 _FAMILY = _or_null({"type": "integer", "enum": [4, 6]})
 _HEAD: Mapping[str, Schema] = {
     "v": _of("version of this form", {"const": 1}),
@@ -105,10 +107,18 @@ _SIDE = _object(
         "hop_count": _or_null(_COUNT),
         "rtt_ms": _or_null(_MS),
         "loss_pct": _or_null(_PERCENT),
+        "as_path": _AS_PATH,
         "hops": _list(_RESPONDERS),
         "address": _or_null(_TEXT),
     }
 )
+_NETWORK: Mapping[str, Schema] = {
+    "asn": _or_null(_ASN),
+    "as_name": _or_null(_TEXT),
+    "country": _or_null(_of("ISO 3166, two letters; where a database thinks it is", _TEXT)),
+    "city": _or_null(_TEXT),
+    "ixp": _or_null(_of("the Internet exchange whose network it is", _TEXT)),
+}
 _HOP = _object(
     {
         "ttl": {"type": "integer", "minimum": 1, "maximum": 255},
@@ -122,6 +132,7 @@ _HOP = _object(
         "loss_pct": _or_null(_PERCENT),
         "adds_ms": _or_null(_MS),
         "note": _one_of(("", "quiet", "rate_limited")),
+        **_NETWORK,
         "mpls": _list(_of("label, traffic class, bottom, ttl", _list(_ANYTHING, 4))),
     }
 )
@@ -180,6 +191,7 @@ PATH = _object(
         "usual": _FLAG,
         "hop_count": _COUNT,
         "reached": _FLAG,
+        "as_path": _AS_PATH,
         "hops": _list(_HOP),
         "truncated": _FLAG,
     }

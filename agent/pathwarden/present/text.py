@@ -1,8 +1,9 @@
 """Traces as text, in traceroute(8)'s layout."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from pathwarden.model.network import Whose
 from pathwarden.model.probe import Extension, InterfaceInfo, MplsStack, OtherObject, ReplyKind
 from pathwarden.model.trace import Answer, Hop
 from pathwarden.present.hops import annotation, way_back
@@ -57,6 +58,12 @@ def hop_line(hop: Hop, af: int, names: Mapping[str, str] | None = None, show: Sh
             text += f" {mark}"
         mss = answer.marks.mss or mss
     return text
+
+
+def numbers_of(hops: Iterable[Hop], whose: Whose) -> Mapping[str, str] | None:
+    """What `Show.as_of` shows of the responders of these hops; None if no AS is known of any."""
+    known = {responder: number for hop in hops for responder in hop.responders if (number := whose(responder).asn) is not None}
+    return {responder: f"AS{number}" for responder, number in known.items()} or None
 
 
 def quoted_mss(hop: Hop, before: int = 0) -> int:

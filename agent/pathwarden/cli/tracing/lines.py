@@ -5,6 +5,9 @@ import os
 from collections.abc import Iterable
 
 from pathwarden.cli.tracing.methods import Chosen
+from pathwarden.config.load import load_here
+from pathwarden.daemon.networks import open_networks
+from pathwarden.model.network import nobody
 from pathwarden.model.trace import Hop
 from pathwarden.net.names import ReverseNames
 from pathwarden.net.whois import Origins
@@ -20,6 +23,7 @@ class Printer:
     def __init__(self, args: argparse.Namespace, chosen: Chosen) -> None:
         self._names = None if args.numeric else ReverseNames()
         self._origins = Origins(os.environ.get("RA_SERVER", ""), os.environ.get("RA_SERVICE", "")) if args.origins else None
+        self._whose = open_networks(load_here(args.config).agent, lookups=False).now if args.origins else nobody
         self._show = Show(extensions=args.extensions, segment=chosen.info, back=args.back)
         self._tells_mss = chosen.mss
         self._mss = 0
@@ -52,7 +56,8 @@ class Printer:
     def _ready(self, responders: tuple[str, ...], mono_ns: int) -> bool:
         self._ask(responders)
         names, origins = self._names, self._origins
-        if not (names is not None and names.pending(responders)) and not (origins is not None and origins.pending(responders)):
+        foreign = self._foreign(responders)
+        if not (names is not None and names.pending(responders)) and not (origins is not None and origins.pending(foreign)):
             self._since_ns = 0
             return True
         self._since_ns = self._since_ns or mono_ns
@@ -66,8 +71,12 @@ class Printer:
         for responder in responders:
             if self._names is not None:
                 self._names.ask(responder)
-            if self._origins is not None:
+            if self._origins is not None and self._foreign((responder,)):
                 self._origins.ask(responder)
+
+    def _foreign(self, responders: tuple[str, ...]) -> tuple[str, ...]:
+        """Those whose AS no database of this machine knows: the registry is asked."""
+        return tuple(each for each in responders if self._whose(each).asn is None)
 
     def _print(self, hop: Hop, af: int, wait_s: float) -> None:
         self._shown = hop.ttl
@@ -77,7 +86,9 @@ class Printer:
         if self._names is not None:
             show = show._replace(names=self._names.get(hop.responders, wait_s))
         if self._origins is not None:
-            show = show._replace(as_of=self._origins.get(hop.responders, wait_s and ORIGIN_WAIT_S))
+            known = {each: f"AS{self._whose(each).asn}" for each in hop.responders}
+            foreign = self._foreign(hop.responders)
+            show = show._replace(as_of={**known, **self._origins.get(foreign, wait_s and ORIGIN_WAIT_S)})
         # A reader waits for each line.
         print(hop_line(hop, af, show=show, mss=self._mss), flush=True)
         self._mss = quoted_mss(hop, self._mss)
