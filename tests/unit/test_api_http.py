@@ -291,3 +291,13 @@ def test_a_huge_content_length_costs_no_memory(web):
 @pytest.mark.parametrize("path", ["/api/v1/status", "/nothing"])
 def test_the_date_is_the_agents_clock(web, path):
     assert parsedate_to_datetime(web.get(path).headers["date"]).timestamp() == FakeClock().wall_ns() // 1_000_000_000
+
+
+def test_answers_that_were_told_at_another_time_alone_are_the_same():
+    agent = FakeAgent()
+    web = Client(make_app(agent, FakeReader(), make_settings(), FakeClock()))
+    tag = web.get("/api/v1/summary").headers["etag"]
+    agent.about["ts"] = agent.states[0]["ts"] = "2026-11-21T09:00:00.000Z"
+    assert web.get("/api/v1/summary", IF_NONE_MATCH=tag).status == 304
+    agent.states[0]["rtt_ms"] = 12.0
+    assert web.get("/api/v1/summary", IF_NONE_MATCH=tag).status == 200

@@ -66,6 +66,11 @@ def test_summary_asks_for_36_points(world, monkeypatch):
     monkeypatch.setattr(world.reader, "series", lambda *args: asked.append(args) or real(*args))
     world.get("/api/v1/summary")
     assert asked == [(tid, NOW - 3 * 3600 * SECOND, NOW, 36) for tid in ("cloudflare", "quad9")]
+    world.get("/api/v1/summary")
+    assert len(asked) == 2, "nothing has been measured since"
+    world.agent.states[1]["measured_at"] = "2026-11-21T08:45:00.000Z"
+    world.get("/api/v1/summary")
+    assert [tid for tid, *_ in asked] == ["cloudflare", "quad9", "quad9"]
 
 
 def test_targets_in_configuration_order(world):

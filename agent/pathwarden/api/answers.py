@@ -13,6 +13,7 @@ MOST_CHANGES = 200
 CHANGES = 100
 SPARK_NS = 3 * 3600 * 1_000_000_000
 SPARK_POINTS = 36  # one for every five minutes, the usual interval
+_SPARK_STEP_NS = SPARK_NS // SPARK_POINTS
 CONFIG_KEYS = ("host", "label", "family", "port", "source", "interval_s", "queries", "first_ttl", "max_ttl", "dscp", "enabled")
 
 Json = dict[str, object]
@@ -28,6 +29,7 @@ class Answers:
         self._agent = agent
         self._reader = reader
         self._clock = clock
+        self._sparks: dict[str, tuple[tuple[object, int], Json]] = {}
         self._targets = {target.tid: target for target in settings.targets}
 
     def whose(self, address: str) -> Network:
@@ -51,7 +53,7 @@ class Answers:
         now = self._clock.wall_ns()
         head = {key: info[key] for key in ("agent", "ts", "clock_synced", "verdict", "sentence", "notices")}
         targets = [
-            {**state, "spark": self._spark(tid, now), "outline": self._agent.target_outline(tid)}
+            {**state, "spark": self._spark(tid, state["measured_at"], now), "outline": self._agent.target_outline(tid)}
             for state, tid in ((state, str(state["target"])) for state in self._agent.target_states())
         ]
         return {"v": 1, **head, "targets": targets}
@@ -128,5 +130,11 @@ class Answers:
     def _newest_seq(self) -> int:
         return next((event.seq for event in self._reader.events(limit=1)), 0)
 
-    def _spark(self, tid: str, now: int) -> Json:
-        return history.spark(self._reader.series(tid, now - SPARK_NS, now, SPARK_POINTS))
+    def _spark(self, tid: str, measured_at: object, now: int) -> Json:
+        """The last one, unless a trace came since, or a bucket's time has passed: a page asks every few seconds."""
+        stamp = (measured_at, now // _SPARK_STEP_NS)
+        kept = self._sparks.get(tid)
+        if kept is None or kept[0] != stamp:
+            # Threads may do this twice at once, and come to the same.
+            kept = self._sparks[tid] = stamp, history.spark(self._reader.series(tid, now - SPARK_NS, now, SPARK_POINTS))
+        return kept[1]
