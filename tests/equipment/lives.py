@@ -11,7 +11,7 @@ from equipment.measuring import LITERAL
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.reporting import Reporter
-from pathwarden.daemon.runtime import restore_judges, restore_teller
+from pathwarden.daemon.restoring import restore_judges, restore_teller
 from pathwarden.daemon.sources import DeviceNames
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket

@@ -15,7 +15,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.reporting import Reporter, remembered
-from pathwarden.daemon.runtime import restore_judges, restore_teller
+from pathwarden.daemon.restoring import restore_judges, restore_teller
 from pathwarden.daemon.sources import DeviceNames
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from equipment.fakes import NOW, FakeClock
 from equipment.waiting import until
 from pathwarden.daemon import hooks as module
-from pathwarden.daemon.hooks import Hooks, line
+from pathwarden.daemon.hooks import OLDEST_NS, Hooks
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import StoredEvent
 from pathwarden.model.settings import Hook
@@ -25,10 +26,10 @@ class History:
         self.stored: list[StoredEvent] = []
         self.broken = False
 
-    def add(self, kind: str = "path_changed", title: str = "News", target: str | None = "office") -> None:
+    def add(self, kind: str = "path_changed", title: str = "News", target: str | None = "office", at: int = NOW) -> None:
         seq = len(self.stored) + 1
         body = {"event_type": kind, "severity": "notice", "notify": True, "target": target, "seq": seq, "title": title}
-        self.stored.append(StoredEvent(seq, f"E{seq}", target or "", kind, 0, body | {"event_id": f"E{seq}", "group_id": "G"}))
+        self.stored.append(StoredEvent(seq, f"E{seq}", target or "", kind, at, body | {"event_id": f"E{seq}", "group_id": "G"}))
 
     def events(self, *, since_seq: int | None = None, limit: int = 100, **_more: Any) -> list[StoredEvent]:
         if self.broken:
@@ -44,8 +45,10 @@ def history() -> History:
 
 
 @contextmanager
-def running(history: History, *hooks: Hook) -> Iterator[Hooks]:
-    made = Hooks(hooks, history)
+def running(history: History, *hooks: Hook, marks: list[str] | None = None) -> Iterator[Hooks]:
+    """Hooks that go on at the last of the `marks`, and add to them."""
+    marks = [] if marks is None else marks
+    made = Hooks(hooks, history, FakeClock(), marks[-1] if marks else None, marks.append)
     made.start()
     try:
         yield made
@@ -164,15 +167,68 @@ def test_one_that_reads_nothing_is_no_failure(history: History, program: Any) ->
     assert hooks.counts["hooks_failed"] == 0
 
 
-def test_those_too_far_behind_are_passed_over(history: History, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_came_while_nobody_ran_is_told_after_it(history: History, program: Any, tmp_path: Path) -> None:
+    hook, marks = program('cat >>"$here/out"'), []
+    history.add(title="before the first start")
+    with running(history, hook, marks=marks):
+        pass
+    assert marks == ["1"]
+    history.add("digest")
+    history.add()
+    with running(history, hook, marks=marks) as hooks:
+        until(lambda: hooks.counts["hooks_run"] == 2, "both have run, and nobody woke it")
+    assert [event["seq"] for event in written(tmp_path)] == [2, 3]
+    assert marks == ["1", "2", "3"]
+    with running(history, hook, marks=marks):
+        pass
+    assert len(written(tmp_path)) == 2, "none is told again"
+
+
+def test_what_was_killed_at_the_end_is_told_again(history: History, program: Any, tmp_path: Path) -> None:
+    hook = program('cat >>"$here/out"; echo >"$here/runs"; test -e "$here/good" || sleep 1000', timeout_s=600)
+    marks: list[str] = []
+    with running(history, hook, marks=marks) as hooks:
+        history.add()
+        history.add()
+        hooks.event_stored()
+        until((tmp_path / "runs").exists, "the first runs")
+    assert marks == ["0"]
+    (tmp_path / "good").touch()
+    with running(history, hook, marks=marks) as hooks:
+        until(lambda: hooks.counts["hooks_run"] == 2, "both have run")
+    assert [event["seq"] for event in written(tmp_path)] == [1, 1, 2]
+    assert marks == ["0", "1", "2"]
+
+
+def test_an_old_event_is_passed_over(history: History, program: Any, tmp_path: Path) -> None:
+    marks = ["0"]
+    history.add(at=NOW - OLDEST_NS - 1)
+    history.add(at=NOW - OLDEST_NS)
+    history.add(at=NOW + OLDEST_NS)  # the clock was ahead then
+    with running(history, program('cat >>"$here/out"'), marks=marks) as hooks:
+        until(lambda: marks[-1] == "3", "all are seen")
+    assert [event["seq"] for event in written(tmp_path)] == [2, 3]
+    assert hooks.counts == {"hooks_run": 2, "hooks_failed": 0, "hooks_skipped": 1}
+
+
+def test_those_too_far_behind_are_passed_over(history: History, monkeypatch: pytest.MonkeyPatch, program: Any, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "MOST_BEHIND", 3)
-    with caplog.at_level(logging.INFO, "pathwarden.event"):
-        hooks = Hooks((), history)
-        for _ in range(10):
-            history.add()
-        assert not hooks._turn()
+    for _ in range(10):
+        history.add()
+    with running(history, program('cat >>"$here/out"'), marks=["0"]) as hooks:
+        until(lambda: hooks.counts["hooks_run"] == 3, "three have run")
     assert hooks.counts["hooks_skipped"] == 7
-    assert [record.message.split(" seq=")[1].split()[0] for record in caplog.records] == ["8", "9", "10"]
+    assert [event["seq"] for event in written(tmp_path)] == [8, 9, 10]
+
+
+@pytest.mark.parametrize("mark", ["17", "", "x", "-3", None])
+def test_a_mark_that_cannot_be_is_the_newest_event(history: History, mark: str | None) -> None:
+    history.add()
+    kept: list[str] = []
+    hooks = Hooks((), history, FakeClock(), mark, kept.append)
+    assert kept == ["1"]
+    assert not hooks._turn()
+    assert kept == ["1"]
 
 
 def test_a_history_that_cannot_be_read_is_read_later(
@@ -185,14 +241,6 @@ def test_a_history_that_cannot_be_read_is_read_later(
         hooks.event_stored()
         history.broken = False
         until(lambda: written(tmp_path), "it is told in the end")
-
-
-def test_the_line_of_an_event() -> None:
-    history = History()
-    history.add(title='A "new"\npath\x1b[2J', target=None)
-    assert line(history.stored[0].body) == (
-        'event=path_changed severity=notice notify=1 target=- seq=1 id=E1 group=G title="A \\"new\\"?path?[2J"'
-    )
 
 
 def test_no_thread_remains(history: History) -> None:

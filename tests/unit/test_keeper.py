@@ -272,7 +272,7 @@ def test_without_a_broker_the_outbox_stays_empty(store: FakeStore) -> None:
 
 def test_with_a_broker_the_outbox_is_bounded_and_what_went_is_counted(started: Keeper, store: FakeStore) -> None:
     called: list[int] = []
-    started.on_events = lambda: called.append(1)
+    started.on_events = (lambda: called.append(1),)
     started.put(record(1, event=True))
     started.put(record(2))
     started.stop(STOP_S)

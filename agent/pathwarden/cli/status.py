@@ -107,7 +107,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
     # Late: a daemon that answers makes them itself.
     from pathwarden.daemon.board import Board
     from pathwarden.daemon.reporting import remembered
-    from pathwarden.daemon.runtime import restore_judges, restore_teller
+    from pathwarden.daemon.restoring import restore_judges, restore_teller
     from pathwarden.net.clock import SystemClock
 
     settings = _with_targets_of(settings, reader)

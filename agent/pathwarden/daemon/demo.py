@@ -16,7 +16,8 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.reporting import Reporter, remembered
-from pathwarden.daemon.runtime import counters, restore_judges, restore_teller
+from pathwarden.daemon.restoring import restore_judges, restore_teller
+from pathwarden.daemon.runtime import counters
 from pathwarden.daemon.sources import DeviceNames, NoBus
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket

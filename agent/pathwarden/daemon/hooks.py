@@ -1,15 +1,15 @@
-"""Programs that are run on events, and a line in the log for each event.
+"""Programs that are run on events. Without one in the configuration nothing here is loaded.
 
 Rules.
 1. One thread, woken after the commit, reads the events from the history in their order: hooks get what subscribers get, and never wait
-   in memory. Those from before the start are not told again.
+   in memory. How far they are is kept in the history, so those of a stop, a reload or a kill are told after it: each event at least once,
+   and twice, with the same `event_id`, if its program was running at the end. The very first start tells nothing old.
 2. A program gets the event's JSON and a newline on its standard input, no arguments, no shell, and the environment's PATH alone. It runs
    in a session of its own; when its time is over, all of that is killed.
-3. Programs run one after the other. If they fall behind by more than `MOST_BEHIND` events, the oldest are passed over, counted.
+3. Programs run one after the other. An event that is older than `OLDEST_NS` when its turn comes is passed over, counted: an alarm about
+   what was long ago helps nobody, and so a backlog never takes longer than that. So are the oldest beyond `MOST_BEHIND` events.
 4. A failure is told once per program until it succeeds again; nothing is tried twice.
    What it says on its standard error goes where the daemon's goes.
-5. The line: `event=path_changed severity=notice notify=1 target=office seq=17 id=01... group=01... title="..."`. Members are only ever
-   added at its end; `target` is - for the agent's own.
 """
 
 import json
@@ -18,52 +18,43 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
 
+from pathwarden.daemon.eventlog import PAGE, Events, newest_seq
 from pathwarden.errors import OperatorError
-from pathwarden.model.history import StoredEvent
+from pathwarden.model.protocols import Clock
 from pathwarden.model.settings import Hook
 
 log = logging.getLogger(__name__)
-said = logging.getLogger("pathwarden.event")
 
+MARK = "/hooks"  # where the history keeps how far they are, among what is told of targets
 MOST_BEHIND = 1000
-PAGE = 50  # an event has a few kilobytes
+OLDEST_NS = 600_000_000_000  # a router that is upgraded or restarted is back within this
 RETRY_S = 5.0
 
 
-class Events(Protocol):
-    """The part of `HistoryReader` that is needed here."""
-
-    def events(
-        self,
-        *,
-        target: str | None = None,
-        since_seq: int | None = None,
-        before_seq: int | None = None,
-        limit: int = 100,
-        incidents: bool = True,
-    ) -> list[StoredEvent]:
-        """Events; with `since_seq` oldest first."""
-        ...
-
-
 class Hooks:
-    """Runs the programs. `event_stored` may be called from any thread."""
+    """Runs the programs. `event_stored` may be called from any thread.
 
-    def __init__(self, hooks: Sequence[Hook], reader: Events) -> None:
+    `mark` is what `keep` was given last, None if it never was: the number of the last event that needs no program any more.
+    """
+
+    def __init__(self, hooks: Sequence[Hook], reader: Events, clock: Clock, mark: str | None, keep: Callable[[str], None]) -> None:
         self.counts = {"hooks_run": 0, "hooks_failed": 0, "hooks_skipped": 0}
         self._hooks = hooks
         self._reader = reader
+        self._clock = clock
+        self._keep = keep
         self._failing: set[str] = set()
         self._running: subprocess.Popen[bytes] | None = None
         self._condition = threading.Condition()
-        self._woken = False
+        self._woken = True  # there may be something from before
         self._stopping = False
-        newest = reader.events(limit=1)
-        self._seq = newest[0].seq if newest else 0
+        newest = newest_seq(reader)
+        self._seq = min(int(mark), newest) if mark and mark.isdecimal() else newest
+        if mark != str(self._seq):
+            keep(str(self._seq))
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
     def start(self) -> None:
@@ -105,20 +96,24 @@ class Hooks:
 
     def _turn(self) -> bool:
         """Tell some events; whether there may be more."""
-        newest = self._reader.events(limit=1)
-        behind = newest[0].seq - self._seq if newest else 0
+        behind = newest_seq(self._reader) - self._seq
         if behind > MOST_BEHIND:
             self.counts["hooks_skipped"] += behind - MOST_BEHIND
-            self._seq = newest[0].seq - MOST_BEHIND
+            self._seq += behind - MOST_BEHIND
         page = self._reader.events(since_seq=self._seq, limit=PAGE)
         for event in page:
-            if self._stopping:
-                return False
-            self._seq = event.seq
-            said.info("%s", line(event.body))
-            for hook in self._hooks:
-                if not hook.event or event.event_type in hook.event:
+            wanted = [hook for hook in self._hooks if not hook.event or event.event_type in hook.event]
+            if wanted and self._clock.wall_ns() - event.at > OLDEST_NS:
+                self.counts["hooks_skipped"] += 1
+                wanted = []
+            for hook in wanted:
+                if not self._stopping:
                     self._call(hook, event.body)
+            if self._stopping:
+                return False  # what was killed at the end is told again
+            self._seq = event.seq
+            if wanted or event is page[-1]:
+                self._keep(str(self._seq))
         return len(page) == PAGE
 
     def _call(self, hook: Hook, body: Mapping[str, object]) -> None:
@@ -157,20 +152,6 @@ class Hooks:
             with self._condition:
                 self._running = None
         return f"ended with {process.returncode}" if process.returncode else ""
-
-
-def line(body: Mapping[str, object]) -> str:
-    """The log's line for an event."""
-    title = json.dumps(_plain(str(body["title"])), ensure_ascii=False)
-    return (
-        f"event={body['event_type']} severity={body['severity']} notify={int(bool(body['notify']))} target={body['target'] or '-'}"
-        f" seq={body['seq']} id={body['event_id']} group={body['group_id']} title={title}"
-    )
-
-
-def _plain(text: str) -> str:
-    """A text in which no stranger has hidden a line's end or a terminal's command."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

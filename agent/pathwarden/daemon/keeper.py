@@ -22,7 +22,7 @@ from typing import Protocol
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Record
 from pathwarden.model.instants import ClockShift
-from pathwarden.model.protocols import HistoryWriter, Publisher
+from pathwarden.model.protocols import Clock, HistoryWriter, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Keeper:
         self.dropped = 0
         self.sendings_dropped = 0
         self.publisher: Publisher | None = None
-        self.on_events: Callable[[], None] = lambda: None
+        self.on_events: Sequence[Callable[[], None]] = ()
         self._store = store
         self._flush_s = flush_s
         self._flush_at = 0.0 if flush_s is None else time.monotonic() + flush_s
@@ -210,7 +210,8 @@ class Keeper:
                 self._records = deque(r for r in self._records if id(r) not in written)
             self._tell(records)
             if any(record.events for record in records):
-                self.on_events()
+                for tell in self.on_events:
+                    tell()
                 self._bound_outbox()
 
     def _bound_outbox(self) -> None:
@@ -228,6 +229,11 @@ class Keeper:
                 self.publisher.traced(record.trace)
         if any(record.events for record in records):
             self.publisher.event_stored()
+
+
+def noting(keeper: Keeper, clock: Clock, name: str) -> Callable[[str], None]:
+    """What keeps a text in the history under this name, among what is told of targets."""
+    return lambda text: keeper.put(Record(None, None, "", telling={name: text}, clock_synced=clock.synced()))
 
 
 def _touched(record: Record) -> set[str]:

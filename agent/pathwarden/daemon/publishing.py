@@ -9,9 +9,8 @@ from pathlib import Path
 
 from pathwarden.config.schema import DISCOVERY_OFF
 from pathwarden.daemon.board import Board
-from pathwarden.daemon.keeper import Keeper
+from pathwarden.daemon.keeper import Keeper, noting
 from pathwarden.errors import ConfigError
-from pathwarden.model.history import Record
 from pathwarden.model.protocols import Additions, AsResult, Clock, HistoryReader
 from pathwarden.model.settings import MqttSettings, Settings
 from pathwarden.mqtt.announcing import Announcer, birth_topic, retained
@@ -64,9 +63,6 @@ def make_publisher(
     ours = retained(named, prefix, [target.tid for target in settings.targets]) if mqtt.host else ()
     text = reader.tellings().get(TOPICS) if mqtt.host else None  # without a broker nothing is known of what it holds
 
-    def keep(list_of_topics: str) -> None:
-        keeper.put(Record(None, None, "", telling={TOPICS: list_of_topics}, clock_synced=clock.synced()))
-
     hears = [f"{named.commands}#", *([birth_topic(prefix)] if prefix else [])]
     return MqttPublisher(
         lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced, hears=hears),
@@ -76,7 +72,7 @@ def make_publisher(
         keeper.acknowledge,
         keeper.fail,
         Commands(named, board, clock, additions),
-        Announcer(named, prefix, board, TopicLedger(text, ours, keep)),
+        Announcer(named, prefix, board, TopicLedger(text, ours, noting(keeper, clock, TOPICS))),
         results(settings),
     )
 

@@ -1,6 +1,5 @@
 """Everything that runs for one configuration, wired together; a reload makes a new one."""
 
-import json
 import logging
 import os
 import threading
@@ -11,28 +10,24 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from pathwarden.config.targets import default_target
-from pathwarden.daemon.adding import ADDED, Added, Additions, read_added, with_all
+from pathwarden.daemon.adding import ADDED, Additions, read_added, with_all
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
-from pathwarden.daemon.hooks import Hooks
-from pathwarden.daemon.keeper import Keeper
+from pathwarden.daemon.eventlog import EventLog
+from pathwarden.daemon.keeper import Keeper, noting
 from pathwarden.daemon.networks import open_networks
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.publishing import make_publisher
-from pathwarden.daemon.reporting import LOAD, REST, Reporter, remembered
+from pathwarden.daemon.reporting import Reporter, remembered
+from pathwarden.daemon.restoring import restore_judges, restore_load, restore_teller
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
 from pathwarden.daemon.surroundings import Surroundings
-from pathwarden.daemon.telling import Entropy, Teller
-from pathwarden.detect.detector import Detector
-from pathwarden.detect.judge import Judge
-from pathwarden.detect.load import Load
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
-from pathwarden.model.history import Record
 from pathwarden.model.instants import since_boot
 from pathwarden.model.network import Whose, nobody
-from pathwarden.model.protocols import Exports, HistoryReader
+from pathwarden.model.protocols import Exports
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.net.choose import open_transport
@@ -46,8 +41,9 @@ from pathwarden.store.lock import hold
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
-if TYPE_CHECKING:  # a daemon without a page needs neither
+if TYPE_CHECKING:  # a daemon without a page and without hooks needs none of these
     from pathwarden.api.access import Gate
+    from pathwarden.daemon.hooks import Hooks
     from pathwarden.daemon.page import Page
 
 log = logging.getLogger(__name__)
@@ -55,6 +51,7 @@ log = logging.getLogger(__name__)
 SOURCE_PORT_KEY = "source_port"  # kept in the history: flows stay the same over restarts
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STOP_S = 2.0
+NO_HOOKS = {"hooks_run": 0, "hooks_failed": 0, "hooks_skipped": 0}
 IPV6_TARGET = "2606:4700:4700::1111"
 
 
@@ -152,7 +149,7 @@ class Runtime:
                         **surroundings.counters(),
                         "records_dropped": keeper.dropped + writer.dropped,
                         "outbox_dropped": keeper.sendings_dropped,
-                        **hooks.counts,
+                        **(hooks.counts if hooks else NO_HOOKS),
                     },
                 ),
                 "notices": notices(facts, mqtt, trouble, about_bus, networks.notices()),
@@ -167,12 +164,13 @@ class Runtime:
         board.wishes, reporter.board = prober, board
         board.whose, reporter.whose = networks.now, networks.of
         board.resolver_silent = lambda: surroundings.resolver_silent
-        hooks = Hooks(self.settings.hooks, reader)
-        publisher = make_publisher(self.settings, board, reader, keeper, clock, self._additions(added, keeper, clock))
+        hooks = self._make_hooks(reader, keeper, clock)
+        additions = Additions(self.settings, added, noting(keeper, clock, ADDED), self.renew)
+        publisher = make_publisher(self.settings, board, reader, keeper, clock, additions)
         self.gate = self._make_gate(bus, clock, self._before)
         bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None)
         self._serve(board, reader, clock, bus)
-        self._begin(keeper, publisher, hooks, prober, reporter)
+        self._begin(keeper, publisher, hooks, EventLog(reader), prober, reporter)
         self._follow(clock, oracle, transport, prober, keeper, surroundings)
         bus.on_happening(surroundings.note)
         self._follow_interfaces(bus, oracle, transport, prober)
@@ -192,11 +190,13 @@ class Runtime:
         self._undo.append(("reader", reader.close))
         return writer, reader
 
-    def _additions(self, added: Added, keeper: Keeper, clock: SystemClock) -> Additions:
-        def keep(text: str) -> None:
-            keeper.put(Record(None, None, "", telling={ADDED: text}, clock_synced=clock.synced()))
+    def _make_hooks(self, reader: Reader, keeper: Keeper, clock: SystemClock) -> "Hooks | None":
+        """What runs programs on events; None if there are none."""
+        if not self.settings.hooks:
+            return None
+        from pathwarden.daemon.hooks import MARK, Hooks
 
-        return Additions(self.settings, added, keep, self.renew)
+        return Hooks(self.settings.hooks, reader, clock, reader.tellings().get(MARK), noting(keeper, clock, MARK))
 
     def _open_transport(self, writer: Writer) -> tuple[RawTransport | RootlessTransport, str]:
         """The transport, with the source port that this history's flows have had so far."""
@@ -235,7 +235,9 @@ class Runtime:
         """Where the page is."""
         return self._page.urls if self._page else ()
 
-    def _begin(self, keeper: Keeper, publisher: MqttPublisher, hooks: Hooks, prober: Prober, reporter: Reporter) -> None:
+    def _begin(
+        self, keeper: Keeper, publisher: MqttPublisher, hooks: "Hooks | None", event_log: EventLog, prober: Prober, reporter: Reporter
+    ) -> None:
         """Start the threads; from here on the keeper closes the history."""
         if publisher.enabled:
             keeper.publisher = publisher
@@ -244,9 +246,11 @@ class Runtime:
         keeper.start()
         self._undo = [(name, close) for name, close in self._undo if name != "history"]
         self._undo.append(("store", lambda: keeper.stop(STOP_S)))
-        keeper.on_events = hooks.event_stored
-        hooks.start()
-        self._undo.append(("hooks", lambda: hooks.stop(STOP_S)))
+        keeper.on_events = (event_log.event_stored,)
+        if hooks is not None:
+            keeper.on_events = (event_log.event_stored, hooks.event_stored)
+            hooks.start()
+            self._undo.append(("hooks", lambda: hooks.stop(STOP_S)))
         publisher.start()
         self._undo.append(("mqtt", publisher.stop))
         if self._before is None:
@@ -298,54 +302,6 @@ class Runtime:
 
         oracle.watch(kernel_changed, surroundings.note, transport.forget)
         self.tend = tend
-
-
-def restore_detectors(settings: Settings, reader: HistoryReader) -> dict[str, Detector]:
-    """One detector per target, as it was when the history was last written."""
-    learn_s = round(settings.agent.learn_h * 3600)
-    states = reader.states()
-    detectors = {}
-    for target in settings.targets:
-        routes = tuple(reader.routes(target.tid))
-        text = states.get(target.tid)
-        detectors[target.tid] = Detector(target.tid, learn_s, routes=routes)
-        if text is not None:
-            try:
-                detectors[target.tid] = Detector.restore(target.tid, learn_s, text, routes)
-            except (ValueError, TypeError, KeyError):
-                log.error("the state of target %s in the history is unreadable: its route is learned anew", target.tid)
-    return detectors
-
-
-def restore_judges(settings: Settings, reader: HistoryReader) -> dict[str, Judge]:
-    """One judge per target, as it was when the history was last written."""
-    kept = reader.tellings()
-    judges = {tid: Judge(detector) for tid, detector in restore_detectors(settings, reader).items()}
-    for tid, judge in judges.items():
-        text = kept.get(f"{tid}{REST}")
-        if text is not None:
-            try:
-                judge.restore_rest(text)
-            except (ValueError, TypeError, KeyError):
-                log.error("what was noted about target %s is unreadable in the history: it is learned anew", tid)
-    return judges
-
-
-def restore_teller(settings: Settings, judges: Mapping[str, Judge], reader: HistoryReader, entropy: Entropy = os.urandom) -> Teller:
-    """The teller, as it was when the history was last written; `entropy` gives the events' ids."""
-    teller = Teller(settings.agent.name, settings.targets, entropy, lambda tid: judges[tid].detector.route)
-    teller.restore(reader.tellings(), reader.change_numbers())
-    return teller
-
-
-def restore_load(reader: HistoryReader, clock: SystemClock) -> Load:
-    """What is known of the lines' speeds."""
-    text = reader.tellings().get(LOAD)
-    try:
-        return Load() if text is None else Load.restore(json.loads(text), clock.mono_ns())
-    except (ValueError, TypeError, KeyError):
-        log.error("the lines' speeds are unreadable in the history: they are learned anew")
-        return Load()
 
 
 def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, object]:

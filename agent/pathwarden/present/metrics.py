@@ -146,6 +146,9 @@ def _agent_families(agent: Mapping[str, object]) -> list[Family]:
         counter("pathwarden_mqtt_outbox_dropped", "Events that left a full outbox unsent.", [({}, counters.get("outbox_dropped"))]),
         counter("pathwarden_hook_runs", "Programs run on events.", [({}, counters.get("hooks_run"))]),
         counter("pathwarden_hook_failures", "Programs that failed or were killed.", [({}, counters.get("hooks_failed"))]),
+        counter(
+            "pathwarden_hook_events_skipped", "Events too old for a program when its turn came.", [({}, counters.get("hooks_skipped"))]
+        ),
         gauge("pathwarden_mqtt_connected", "Whether the broker is connected.", [({}, mqtt.get("connected") if on else None)]),
         gauge("pathwarden_mqtt_outbox_messages", "Events the broker has not acknowledged.", [({}, mqtt.get("outbox") if on else None)]),
         gauge("pathwarden_db_size_bytes", "Size of the history.", [({}, db.get("size_bytes"))], "bytes"),
