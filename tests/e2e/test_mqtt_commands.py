@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +120,41 @@ def test_an_old_broker_brings_commands_too() -> None:
         until(lambda: rig.publisher.snapshot()["commands"]["retained"], "both came")
         until(lambda: [m.topic for m in broker.published if m.topic.endswith("/reply")] == ["pw/box/reply"], "one is answered")
         assert rig.agent.wishes == [("trace", "dns")]
+
+
+@pytest.mark.parametrize("level", [4, 5])
+def test_a_huge_command_is_refused_without_ever_being_in_memory(level: int) -> None:
+    """With MQTT 3.1.1 nobody keeps it from us; a broker that minds our limit under MQTT 5 as little is treated alike."""
+    huge, piece = 48 * 2**20, bytes(2**16)
+    connack = ACCEPT.__getitem__ if level == 5 else lambda asked: bytes([0, 1]) if asked == 5 else ACCEPT[4]
+    with ScriptedBroker(connack) as broker, Rig(mqtt_settings(broker.port), "dns") as rig:
+        rig.await_connected()
+        head = packet_head(f"{CMD}trace/dns", level, number=7, payload=huge)
+        tracemalloc.start()
+        try:
+            broker.send(head)
+            for _ in range(huge // len(piece)):
+                broker.send(piece)
+            broker.send(packet_head(f"{CMD}ping", level, number=8, payload=0))
+            until(lambda: 8 in broker.acknowledged, "both are acknowledged", 60)
+            _now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 4 * 2**20
+        assert broker.acknowledged == [7, 8]
+        until(lambda: len([m for m in broker.published if m.topic.endswith("/reply")]) == 2, "both are answered", 60)
+        codes = [json.loads(m.payload)["code"] for m in broker.published if m.topic.endswith("/reply")]
+        assert codes == ["too_large", "ok"]
+        assert len(broker.levels) == 2 - (level == 5), "the connection held"
+        assert rig.agent.wishes == []
+
+
+def packet_head(topic: str, level: int, *, number: int, payload: int) -> bytes:
+    """A PUBLISH of QoS 1 up to its payload, which has so many bytes (MQTT 3.1.1, section 3.3)."""
+    head = len(topic).to_bytes(2, "big") + topic.encode() + number.to_bytes(2, "big") + (b"\0" if level == 5 else b"")
+    left, length = len(head) + payload, bytearray()
+    while True:
+        left, low = left >> 7, left & 0x7F
+        length.append(low | (0x80 if left else 0))
+        if not left:
+            return b"\x32" + bytes(length) + head

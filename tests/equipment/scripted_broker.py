@@ -33,6 +33,7 @@ class ScriptedBroker:
     ) -> None:
         self.levels: list[int] = []
         self.published: list[Published] = []
+        self.acknowledged: list[int] = []  # packet ids
         self._connack = connack
         self._puback = puback
         self._suback = suback
@@ -88,6 +89,8 @@ class ScriptedBroker:
                     return
             elif kind == PUBLISH:
                 self._published(connection, level, body)
+            elif kind == PUBACK:
+                self.acknowledged.append(int.from_bytes(body[:2], "big"))
             elif kind == SUBSCRIBE:
                 properties = b"\0" if level == 5 else b""
                 connection.sendall(bytes([SUBACK << 4, 3 + len(properties)]) + body[:2] + properties + bytes([self._suback(level)]))

@@ -36,7 +36,9 @@ _LOG = logging.getLogger(__name__)
 _KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
 _FIRST_BOUND = 5  # times the shortest wait: ten thousand agents are 2,500 a second, which a small broker can take
 _WATCH_NS = 5_000_000_000  # a dead thread of paho is noticed after this time at most
-_PACKET_BYTES = 16_384  # the broker keeps longer ones from us, which paho would take whole into memory; with 3.1.1 nobody does
+_PACKET_BYTES = 16_384  # the broker keeps longer ones from us, whose beginning alone would do; with 3.1.1 nobody does
+_PIECE_BYTES = 4096
+_KEPT_BYTES = 65_540  # the longest topic with its length, and a packet id
 _STRAYS = 3  # so many short connections in a row are no accident
 _CLOSE_S = 0.5
 
@@ -59,7 +61,11 @@ def _properties(packet: str, **values: object) -> Any:  # noqa: ANN401 - paho 1.
 
 @cache
 def _paho_types() -> tuple[Any, Any]:
-    """Paho's module, and its client with a thread that dies quietly: an unknown exception in a thread ends the daemon."""
+    """Paho's module, and its client with two differences.
+
+    Its thread dies quietly: an unknown exception in a thread ends the daemon. Of a packet that is too long it keeps the beginning alone, in
+    which topic and packet id stand: it is acknowledged, and refused for its length, without ever having been in memory.
+    """
     from paho.mqtt import client as mqtt
 
     class Client(mqtt.Client):  # type: ignore[misc] # paho 1.6 has no types
@@ -70,6 +76,14 @@ def _paho_types() -> tuple[Any, Any]:
                 return super().loop_forever(*arguments, **options)
             except Exception as fault:
                 self.died(fault)
+
+        def _sock_recv(self, bufsize: int) -> Any:  # noqa: ANN401 - as above
+            return super()._sock_recv(min(bufsize, _PIECE_BYTES))
+
+        def _packet_read(self) -> Any:  # noqa: ANN401 - as above
+            done = super()._packet_read()  # reads at most a hundred pieces
+            del self._in_packet["packet"][_KEPT_BYTES:]
+            return done
 
     return mqtt, Client
 
