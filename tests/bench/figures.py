@@ -43,14 +43,14 @@ def table(title: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def markdown(groups: Mapping[str, Sequence[Row]]) -> str:
-    """The rows that have a target or are held against something, for the README."""
+def markdown(groups: Mapping[str, Sequence[Row]], *, all_rows: bool = False) -> str:
+    """The rows that have a target or are held against something, or all, for the README."""
     lines = ["| What | Who | Median | Ratio | Target |", "|---|---|---|---|---|"]
     for title, rows in groups.items():
         lines += [
             f"| {title} | {row.name} | {_short(median(row.values))} | {_short(row.ratio)} | {_verdict(row)} |"
             for row in rows
-            if row.against or row.most is not None
+            if all_rows or row.against or row.most is not None
         ]
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ class Broker:
 
     `ns` names a network namespace, `bind` the address to listen on there. `users` maps names to passwords (None: no password file).
     `persistent` keeps subscriptions and their queued messages over a restart. `extra` is further configuration text,
-    `access` an access list.
+    `access` an access list. `quiet` logs no packets: of a thousand clients they would be its main work; it cannot `subscribe` then.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Broker:
         persistent: bool = False,
         extra: str = "",
         access: str = "",
+        quiet: bool = False,
     ) -> None:
         self.folder = folder
         self.ns = ns
@@ -52,7 +53,7 @@ class Broker:
             f"listener {self.port} {bind}",
             f"allow_anonymous {str(allow_anonymous).lower()}",
             f"log_dest file {self._log}",
-            "log_type all",
+            *(f"log_type {kind}" for kind in (("error", "warning", "notice", "information") if quiet else ("all",))),
             f"persistence {str(persistent).lower()}",
             f"persistence_location {folder}/",
             "max_queued_messages 100000",  # with 0 (no limit) mosquitto 2.0.11 hangs up after each refused message
@@ -76,6 +77,12 @@ class Broker:
         self.password_file.write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
         self.password_file.chmod(0o600)
         subprocess.run([_program("mosquitto_passwd"), "-U", str(self.password_file)], check=True, timeout=30)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None, "the broker does not run"
+        return self._process.pid
 
     def start(self) -> Self:
         """Start, and wait until it listens."""

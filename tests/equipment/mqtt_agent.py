@@ -141,8 +141,9 @@ class Rig:
         retry_s: tuple[float, float] = FAST,
         clock_synced: Callable[[], bool] = lambda: True,
         as_result: AsResult | None = None,
+        agent: MemoryAgent | None = None,
     ) -> None:
-        self.agent = MemoryAgent(*targets)
+        self.agent = agent or MemoryAgent(*targets)
         self.outbox = MemoryOutbox()
         names, prefix = topics(settings.prefix, name), "" if settings.discovery == "off" else settings.discovery
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KEEPALIVE_S = 30  # half the usual idle time-out of a NAT box for TCP on a mobile uplink
-_FIRST_BOUND = 5  # times the shortest wait: ten thousand agents are 2,500 a second, which a small broker can take
+_FIRST_BOUND = 5  # times the shortest wait: a thousand agents whose broker restarts come back at 250 a second
 _WATCH_NS = 5_000_000_000  # a dead thread of paho is noticed after this time at most
 _PACKET_BYTES = 16_384  # the broker keeps longer ones from us, whose beginning alone would do; with 3.1.1 nobody does
 _PIECE_BYTES = 4096
@@ -104,7 +104,7 @@ class MqttClient:
         topics: Topics,
         read_text: Callable[[str], str],
         wake: Callable[[], None],
-        retry_s: tuple[float, float] = (1.0, 60.0),
+        retry_s: tuple[float, float] = (1.0, 30.0),
         clock_synced: Callable[[], bool] = lambda: True,
         hears: Sequence[str] = (),
         keepalive_s: int = _KEEPALIVE_S,
