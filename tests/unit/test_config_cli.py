@@ -49,6 +49,20 @@ def test_problems_go_to_stderr_one_a_line(pathwarden_config, file):
     assert pathwarden_config("show", file=file) == (2, "", told)
 
 
+def test_check_as_json(pathwarden_config, file, tmp_path):
+    code, text, told = pathwarden_config("check", file, as_json=True)
+    assert (code, told) == (0, "")
+    assert json.loads(text) == {"file": str(file), "ok": True, "targets": 2, "sources": 1, "problems": []}
+    (tmp_path / "empty").write_text("")
+    code, text, _ = pathwarden_config("check", file=tmp_path / "empty", as_json=True)
+    assert (code, json.loads(text)["targets"]) == (0, None)
+    file.write_text("config target cloudflare\n\toption interval_s 0\n")
+    code, text, told = pathwarden_config("check", file, as_json=True)
+    assert (code, told) == (2, "")
+    problems = ["pathwarden.cloudflare.interval_s: 0 is below 1", "pathwarden.cloudflare.host: is missing; say what to trace"]
+    assert json.loads(text) == {"file": str(file), "ok": False, "targets": None, "sources": None, "problems": problems}
+
+
 def test_show_as_text_and_as_json(pathwarden_config, file):
     code, text, _ = pathwarden_config("show", file=file)
     assert code == 0

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pathwarden.config.load import find, load_here
@@ -21,11 +22,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run one verb; `args.config` is the file or None, `args.json` asks `show` for JSON. The exit code: 0, or 2 with problems on stderr."""
+    """Run one verb; `args.config` is the file or None, `args.json` asks for JSON. The exit code: 0, or 2 with problems on stderr.
+
+    With JSON the problems that `check` finds are its result, on stdout.
+    """
     try:
         sys.stdout.write(_VERBS[args.verb](args))
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        if args.json and args.verb == "check":
+            sys.stdout.write(_as_json(args, problems=str(error).splitlines()))
+        else:
+            sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
 
@@ -33,8 +40,17 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> str:
     path = args.file or args.config
     settings = load_here(path)
+    if args.json:
+        return _as_json(args, None if settings.default_targets else len(settings.targets), len(settings.sources))
     targets = "the default targets" if settings.default_targets else _counted(len(settings.targets), "target")
     return f"{find(path) or 'no configuration file'}: ok, {targets}, {_counted(len(settings.sources), 'source')}\n"
+
+
+def _as_json(args: argparse.Namespace, targets: int | None = None, sources: int | None = None, problems: Sequence[str] = ()) -> str:
+    """What `check` found; `targets` is null where the agent chooses its own, both are where there are problems."""
+    file = find(args.file or args.config)
+    found = {"file": file and str(file), "ok": not problems, "targets": targets, "sources": sources, "problems": problems}
+    return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -103,7 +103,8 @@ def _configured(place: Place) -> dict[str, Check]:
 
 def _bad_configuration(args: argparse.Namespace, error: ConfigError) -> list[Finding]:
     file = find(args.config)
-    return [Finding(FAIL, "configuration", line, f"correct it in {file}") for line in str(error).splitlines()]
+    fix = f"correct it in {file}" if file else None  # without one, what is wrong names what to set
+    return [Finding(FAIL, "configuration", line, fix) for line in str(error).splitlines()]
 
 
 def _good_configuration(args: argparse.Namespace, settings: Settings) -> Finding:
