@@ -53,6 +53,7 @@ class _Home(Campaign):
         # What the writer does now and then goes by the same time as all the rest.
         writer.time = budget.time = SimpleNamespace(monotonic=lambda: self.now_s)  # type: ignore[assignment] - all that they use of it
         self.writer = Writer(folder / "history.db", max_mb=MAX_MB, boot_id="boot", live_dir=live)
+        self.writer.sends = False  # there is no broker by default
         self._waiting: list[Record] = []
         self.counts = [0, 0]
 
@@ -64,8 +65,6 @@ class _Home(Campaign):
             self.run_until(self.now_s)
             if self._waiting:
                 self.writer.save(self._waiting)
-                if any(record.events for record in self._waiting):
-                    self.writer.drop_outbox()  # nobody is there to be told: there is no broker by default
                 self._waiting.clear()
             if before // FLUSH_S != self.now_s // FLUSH_S:
                 self.writer.flush()

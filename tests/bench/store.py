@@ -80,12 +80,11 @@ def build(path: Path, live: Path, seed: int, days: float, queries: int, max_mb: 
     saves, urgent, flushes = Spent([], []), Spent([], []), Spent([], [])
     events, begun = 0, time.monotonic()
     with Writer(path, max_mb=max_mb, boot_id="boot", live_dir=live) as history:
+        history.sends = False
         for number, records in enumerate(year.run(days), start=1):
             told = sum(len(record.events) for record in records)
             events += told
             _timed(urgent if told else saves, lambda records=records: history.save(records))  # type: ignore[misc] - called at once
-            if told:
-                history.drop_outbox()
             if number * INTERVAL_S % FLUSH_S == 0:
                 _timed(flushes, history.flush)
             if number % (DAY_S // INTERVAL_S) == 0:
@@ -148,10 +147,10 @@ def ask(path: Path, seed: int, days: float, times: int) -> dict[str, Spent]:
     dice, tids = Random(seed), Year(seed, TARGETS, 1).tids
     took: dict[str, Spent] = {}
     with Reader(path) as reader:
-        page = client(reader, tids, days)
         for _ in range(times):
+            page = client(reader, tids, days)  # a new one: it would know the overview
             for name, where, query in requests(tids, days, reader, dice):
-                got = _timed(took.setdefault(name, Spent([], [])), lambda where=where, query=query: page.get(where, query))
+                got = _timed(took.setdefault(name, Spent([], [])), lambda page=page, where=where, query=query: page.get(where, query))
                 if got.status not in {200, 404}:
                     raise RuntimeError(f"{where}?{query}: {got.status} {got.body[:200]!r}")
     return took

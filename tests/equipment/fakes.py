@@ -185,6 +185,9 @@ class FakeReader:
             result.routes.append(max(routes, key=routes.count))
         return result
 
+    def series_of(self, targets: Sequence[str], at_from: int, at_to: int, points: int) -> dict[str, Series]:
+        return {target: self.series(target, at_from, at_to, points) for target in targets}
+
     def heat(self, target: str, at_from: int, at_to: int, columns: int) -> Heat:
         width = max(1, -(-(at_to - at_from) // columns))
         at_s: list[int | None] = [None] * -(-(at_to - at_from) // width)

@@ -23,9 +23,9 @@ def count(path: Path, table: str) -> int:
     return number
 
 
-def noise(number: int) -> str:
-    """What no compression makes small, always the same for a number: some hundred bytes."""
-    return random.Random(number).randbytes(50).hex()
+def noise(number: int, size: int = 50) -> str:
+    """What no compression makes smaller than so many bytes, always the same for a number: twice as many letters."""
+    return random.Random(number).randbytes(size).hex()
 
 
 def hop(ttl: int, responder: str | None, *rtts_ms: float | None, kind: ReplyKind = ReplyKind.TIME_EXCEEDED) -> Hop:

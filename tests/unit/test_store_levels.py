@@ -96,7 +96,7 @@ def test_a_series_is_the_same_before_and_after_packing(path: Path) -> None:
         writer.save(made)
         before = reader.series(*span)
         assert count(path, "blocks") == 0
-        writer.save([various(number) for number in range(143, 200)])
+        writer.save([various(number) for number in range(143, 400)])
         assert count(path, "blocks") > 0
         after = reader.series(*span)
     assert after == before
@@ -104,11 +104,11 @@ def test_a_series_is_the_same_before_and_after_packing(path: Path) -> None:
 
 def test_numbers_that_are_far_apart_are_found_in_their_blocks(path: Path) -> None:
     with Writer(path, max_mb=16, boot_id="b") as writer, Reader(path) as reader:
-        for n in range(60):
+        for n in range(120):
             writer.save([at(START + n * MINUTE)])
             writer._next += 100
         assert count(path, "blocks") > 1
-        assert all(reader.trace(one.trace_id) == one for one in reader.traces("t1", limit=100))
+        assert all(reader.trace(one.trace_id) == one for one in reader.traces("t1", limit=200))
 
 
 def filled(path: Path, days: int, *, every: int = HOUR) -> Writer:
@@ -180,9 +180,9 @@ def test_nothing_goes_by_age_without_a_clock_that_is_right(path: Path) -> None:
 
 def test_without_aging_nothing_goes_however_old(path: Path) -> None:
     with Writer(path, max_mb=16, boot_id="b", aging=False) as writer, Reader(path) as reader:
-        for day in range(60):
+        for day in range(120):
             writer.save([at(MIDNIGHT + day * 30 * DAY)])
-        assert (reader.stats().traces, count(path, "days"), count(path, "blocks") > 0) == (60, 0, True)
+        assert (reader.stats().traces, count(path, "days"), count(path, "blocks") > 0) == (120, 0, True)
 
 
 def test_what_is_in_blocks_is_corrected_when_the_clock_becomes_right(path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_database_from_the_first_version_is_brought_up_to_date(path: Path, tmp
     path.write_bytes(gzip.decompress(OLD_FILE.read_bytes()))
     with Writer(path, max_mb=16, boot_id="b", live_dir=tmp_path / "memory" if wait else None) as writer, Reader(path) as reader:
         assert writer.notice == ""
-        assert (reader.stats().schema, reader.stats().traces, reader.stats().events) == (4, 120, 1)
+        assert (reader.stats().schema, reader.stats().traces, reader.stats().events) == (5, 120, 1)
         for target in ("t1", "t2"):
             traces = list(reader.walk(target))
             assert [one.trace.at for one in traces] == [START + n * 5 * MINUTE for n in range(60)]

@@ -13,7 +13,8 @@ import pytest
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import DbStats, Record
 from pathwarden.model.trace import Ending
-from pathwarden.store.reader import CONNECTIONS, Reader
+from pathwarden.store.reader import Reader
+from pathwarden.store.snapshots import CONNECTIONS
 from pathwarden.store.writer import Writer
 from storelab.values import SECOND, START, event, hop, record, route, trace
 
@@ -228,7 +229,7 @@ def test_sizes_and_counts(writer: Writer, reader: Reader, path: Path) -> None:
         path=str(path),
         size_bytes=path.stat().st_size,
         limit_bytes=16_000_000,
-        schema=4,
+        schema=5,
         traces=6,
         paths=1,
         events=6,

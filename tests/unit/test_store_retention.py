@@ -53,7 +53,7 @@ def test_what_nothing_refers_to_goes_with_it(path: Path) -> None:
         assert [level.traces for level in reader.levels("gone", 0, 2**62)] == [1], "its figures are left"
         assert (reader.states().keys(), len(reader.routes("gone"))) == ({"gone", "t1"}, 1)
         for n in range(300):
-            writer.save([record("t1", number=3_000 + n, events=(event(change_no=n, body={"text": noise(n) * 60}),))])
+            writer.save([record("t1", number=3_000 + n, events=(event(change_no=n, body={"text": noise(n, 3000)}),))])
         assert reader.levels("gone", 0, 2**62) == []
         assert reader.states().keys() == {"t1"}
         assert reader.routes("gone") == []
@@ -75,10 +75,9 @@ def test_a_target_with_events_is_remembered(path: Path) -> None:
 
 
 def test_events_go_last_and_never_all_traces(path: Path) -> None:
-    body = {"text": "x" * 1500}
     with Writer(path, max_mb=1, boot_id="b") as writer, Reader(path) as reader:
         for numbers in batches(3_000):
-            writer.save([record(number=n, events=(event(change_no=n + 1, body=body),)) for n in numbers])
+            writer.save([record(number=n, events=(event(change_no=n + 1, body={"text": noise(n, 1500)}),)) for n in numbers])
             assert path.stat().st_size <= LIMIT
         stats = reader.stats()
         assert retention.TRACES_KEPT <= stats.traces < retention.TRACES_KEPT + 200
@@ -119,7 +118,7 @@ def test_a_save_above_the_high_mark_trims_and_succeeds(path: Path) -> None:
 
 
 def test_a_disk_that_ends_before_the_limit_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pathwarden.store.writer.os.statvfs", lambda _: SimpleNamespace(f_bavail=1_000, f_frsize=1000))
+    monkeypatch.setattr("pathwarden.store.room.os.statvfs", lambda _: SimpleNamespace(f_bavail=1_000, f_frsize=1000))
     with Writer(path, max_mb=16, boot_id="b") as writer:
         grows = (16_000_000 // 1024 * 1024 - path.stat().st_size) / 1e6
         assert writer.remark == f"the history {path} may grow by {grows:.1f} MB, but only 1.0 MB are free on its disk"
@@ -141,10 +140,10 @@ def test_a_full_disk_is_no_reason_to_forget(path: Path, monkeypatch: pytest.Monk
         for numbers in batches(9_000):
             writer.save([record(number=n, error=noise(n)) for n in numbers])
         full = SimpleNamespace(f_bavail=0, f_frsize=4096)
-        monkeypatch.setattr("pathwarden.store.writer.os.statvfs", lambda _: full)
+        monkeypatch.setattr("pathwarden.store.room.os.statvfs", lambda _: full)
         with pytest.raises(StoreError, match="no room to write"):
-            writer.save([record(number=9000, events=(event(body={"text": "x" * 450_000}),))])
+            writer.save([record(number=9000, events=(event(body={"text": noise(1, 430_000)}),))])
         assert reader.stats().traces == 9000
         monkeypatch.undo()
-        writer.save([record(number=9000, events=(event(body={"text": "x" * 450_000}),))])
+        writer.save([record(number=9000, events=(event(body={"text": noise(1, 430_000)}),))])
         assert reader.stats().events == 1

@@ -89,7 +89,7 @@ def test_what_is_told_of_a_target_goes_with_it_and_the_agents_stays(path: Path) 
         for n in range(0, 6000, 500):
             writer.save([record("t1", number=m, middle=f"10.{m % 250}.{m // 250}.1", error=noise(m)) for m in range(n, n + 500)])
         for m in range(300):  # so many that even figures must go
-            writer.save([record("t1", number=6000 + m, events=(event(change_no=m, body={"text": noise(m) * 60}),))])
+            writer.save([record("t1", number=6000 + m, events=(event(change_no=m, body={"text": noise(m, 3000)}),))])
         writer.save([Record(trace("t1", number=7000), None, "{}", (), {"t1": "y"})])
         assert "gone" not in reader.states()
         assert reader.tellings() == {"": "all", "/load": "l", "t1/rest": "r", "t1": "y"}

@@ -1,6 +1,6 @@
 """The answers that HTTP and ubus both give: the same objects, made once. Knows neither bus nor server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pathwarden.api.problem import Problem, unknown_target
 from pathwarden.model.history import Route, StoredTrace
@@ -52,10 +52,9 @@ class Answers:
         info = self._agent.info()
         now = self._clock.wall_ns()
         head = {key: info[key] for key in ("agent", "ts", "clock_synced", "verdict", "sentence", "notices")}
-        targets = [
-            {**state, "spark": self._spark(tid, state["measured_at"], now), "outline": self._agent.target_outline(tid)}
-            for state, tid in ((state, str(state["target"])) for state in self._agent.target_states())
-        ]
+        states = {str(state["target"]): state for state in self._agent.target_states()}
+        sparks = self._sparks_of({tid: state["measured_at"] for tid, state in states.items()}, now)
+        targets = [{**state, "spark": sparks[tid], "outline": self._agent.target_outline(tid)} for tid, state in states.items()]
         return {"v": 1, **head, "targets": targets}
 
     def targets(self) -> Json:
@@ -130,11 +129,13 @@ class Answers:
     def _newest_seq(self) -> int:
         return next((event.seq for event in self._reader.events(limit=1)), 0)
 
-    def _spark(self, tid: str, measured_at: object, now: int) -> Json:
-        """The last one, unless a trace came since, or a bucket's time has passed: a page asks every few seconds."""
-        stamp = (measured_at, now // _SPARK_STEP_NS)
-        kept = self._sparks.get(tid)
-        if kept is None or kept[0] != stamp:
+    def _sparks_of(self, measured_at: Mapping[str, object], now: int) -> dict[str, Json]:
+        """The last ones, but for those of a target with a new trace, or if a bucket's time has passed: a page asks every few seconds."""
+        stamps = {tid: (newest, now // _SPARK_STEP_NS) for tid, newest in measured_at.items()}
+        kept = {tid: self._sparks[tid] for tid, stamp in stamps.items() if self._sparks.get(tid, (None,))[0] == stamp}
+        if missing := [tid for tid in stamps if tid not in kept]:
             # Threads may do this twice at once, and come to the same.
-            kept = self._sparks[tid] = stamp, history.spark(self._reader.series(tid, now - SPARK_NS, now, SPARK_POINTS))
-        return kept[1]
+            samples = self._reader.series_of(missing, now - SPARK_NS, now, SPARK_POINTS)
+            kept |= {tid: (stamps[tid], history.spark(samples[tid])) for tid in missing}
+            self._sparks |= kept
+        return {tid: spark for tid, (_, spark) in kept.items()}

@@ -7,7 +7,7 @@ Rules:
    events first.
 4. When the clock becomes right, what was noted before is written first, then corrected, then the rest is written.
 5. A damaged file is not written to again: the process ends, and the next start sets the file aside.
-6. Without a broker to tell, events leave the outbox at once; one that is switched on later is not told old news. With one that stays
+6. Without a broker to tell, no event waits in the outbox; one that is switched on later is not told old news. With one that stays
    away, at most `MOST_SENDINGS` wait; beyond that the oldest informational ones go, then the oldest of all, counted.
 7. Every `flush_s` what the history keeps in memory is flushed to the disk; at the end, too.
 """
@@ -34,7 +34,9 @@ MOST_SENDINGS = 5000  # months of a home's news, and sent within seconds; what c
 
 
 class Store(HistoryWriter, Protocol):
-    """What the keeper needs of the history."""
+    """What the keeper needs of the history; `sends`: whether events wait to be sent."""
+
+    sends: bool
 
     def fail(self, seq: int, reason: str) -> None:
         """The broker will never take this event."""
@@ -80,6 +82,7 @@ class Keeper:
     def forget_outbox(self) -> None:
         """There is no broker: drop what waits for one from earlier. To be called before `start`."""
         self._store.drop_outbox()
+        self._store.sends = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -215,9 +218,8 @@ class Keeper:
                 self._bound_outbox()
 
     def _bound_outbox(self) -> None:
-        dropped = self._store.drop_outbox(0 if self.publisher is None else MOST_SENDINGS)
         if self.publisher is not None:
-            self.sendings_dropped += dropped
+            self.sendings_dropped += self._store.drop_outbox(MOST_SENDINGS)
 
     def _tell(self, records: list[Record]) -> None:
         if self.publisher is None:

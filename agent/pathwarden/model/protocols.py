@@ -194,6 +194,10 @@ class HistoryReader(Protocol):
         """What each hop answered in [at_from, at_to), in at most so many columns."""
         ...
 
+    def series_of(self, targets: Sequence[str], at_from: int, at_to: int, points: int) -> dict[str, Series]:
+        """The series of several targets at once."""
+        ...
+
     def states(self) -> dict[str, str]:
         """Each target's state machine as JSON text."""
         ...

@@ -1,15 +1,16 @@
 """Blocks: many traces of one target in one row.
 
 Rules:
-1. New traces wait: as rows of `traces`, or as mixed blocks with all that was flushed at a time. When there are WAITING for every
-   target, all of them go into blocks, one for each target and UTC day, together: so their pages become free as a whole. Mixed blocks
-   are therefore always the last ones.
+1. New traces wait in the live database. What must not, since its target has an event, or the live database is no more, waits here: as
+   rows of `traces`, or as mixed blocks with all that came at a time. When there are WAITING for every target, in both places, all of
+   them go into blocks, one for each target and UTC day.
 2. What was noted with a clock that was not known to be right goes into blocks of its own, never mixed ones, and comes out again when the
    clock becomes right in the same boot (`unpack`).
 3. A block holds at most MOST traces. A mixed one tells whose a trace is by its flow.
 
 A block is two pieces, each compressed with zlib (RFC 1950). `heads` has the columns below one after the other, each with one number for
-every trace in the order of (at, id), little-endian, 8 bytes for the first three and 4 for the others:
+every trace, little-endian, 8 bytes for the first three and 4 for the others. The traces are in the order of (at, id), in the samples file
+(`spool`) flow by flow:
 
     id           difference to that of the trace before; the first to the block's
     at           difference to that of the trace before; the first to the block's at_from
@@ -27,20 +28,20 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Set as AbstractSet
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from pathwarden.store.codec import started, with_mono, without_mono
 
-WAITING = 48  # two for a block would do for its size; at 5 minutes these are 4 hours, so packing costs the flash little
+WAITING = 96  # at 5 minutes these are 8 hours, so that packing costs the flash little
 WAITING_MOST = 2000  # rows of all targets: they are looked through without an index
 MOST = 192  # a trace is read by unpacking its block
-SPREAD = WAITING_MOST  # the numbers of a block's first and last trace are less than this apart
+SPREAD = 4 * WAITING_MOST  # the numbers of a block's first and last trace are less than this apart: most records have a trace
 DAY_NS = 86_400_000_000_000
 _LEVEL = 9  # a block is written once, and a few kB take a millisecond
 
-# From the end, up to the first that is not mixed.
-MIXED = "target IS NULL AND id > coalesce((SELECT id FROM main.blocks WHERE target IS NOT NULL ORDER BY id DESC LIMIT 1), 0)"
+MIXED = "target IS NULL"
 _COLUMNS = "qqqiiiiiiiiiii"
 COLUMNS = "id, at, flow, path, form, route, boot, rtt_min, rtt_median, rtt_max, sent, lost, detail"
 
@@ -66,6 +67,8 @@ class Head(NamedTuple):
 class Samples(NamedTuple):
     """The columns of a block that a series needs; RTTs are -1 where there are none, routes 0."""
 
+    id: list[int]
+    flow: "array[int]"
     at: list[int]
     route: "array[int]"
     rtt_min: "array[int]"
@@ -79,10 +82,10 @@ class Samples(NamedTuple):
 
 
 def encode(rows: list[Head]) -> tuple[bytes, bytes]:
-    """Heads and details of rows in the order of (at, id)."""
+    """Heads and details of rows; those of a target in the order of (at, id)."""
     columns = [array(code) for code in _COLUMNS]
     details = bytearray()
-    # The block's own id and at_from are the least of all, so that the first differences are small.
+    # The block's own id is the least of all, and at_from the first, so that the first differences are small.
     number, at, offset = min(row.id for row in rows), rows[0].at, 0
     for row in rows:
         mono_ns, detail = without_mono(row.detail)
@@ -98,9 +101,11 @@ def encode(rows: list[Head]) -> tuple[bytes, bytes]:
     return zlib.compress(b"".join(column.tobytes() for column in columns), _LEVEL), zlib.compress(bytes(details), _LEVEL)
 
 
-def decode(first_id: int, at_from: int, heads: bytes, details: bytes) -> list[Head]:
-    """The rows of a block, in the order of (at, id)."""
+def decode(first_id: int, at_from: int, heads: bytes, details: bytes, flows: AbstractSet[int] | None = None) -> list[Head]:
+    """The rows of a block, or those of some flows, in the order in which they were encoded."""
     ids, ats, offsets, *rest = _columns(heads)
+    if flows is not None and flows.isdisjoint(rest[0]):
+        return []
     lengths = rest.pop()
     body, place = zlib.decompress(details), 0
     number, at, offset = first_id, at_from, 0
@@ -108,22 +113,26 @@ def decode(first_id: int, at_from: int, heads: bytes, details: bytes) -> list[He
     for id_step, at_step, offset_step, length, *values in zip(ids, ats, offsets, lengths, *rest, strict=True):
         number, at, offset = number + id_step, at + at_step, offset + offset_step
         flow, path, form, route, boot, *figures = values
-        least, median, greatest = (None if rtt < 0 else rtt for rtt in figures[:3])
-        sent, lost = figures[3:]
-        detail = with_mono(body[place : place + length], at - offset)
-        rows.append(Head(number, at, flow, path, form, route or None, boot, least, median, greatest, sent, lost, detail))
+        if flows is None or flow in flows:
+            least, median, greatest = (None if rtt < 0 else rtt for rtt in figures[:3])
+            sent, lost = figures[3:]
+            detail = with_mono(body[place : place + length], at - offset)
+            rows.append(Head(number, at, flow, path, form, route or None, boot, least, median, greatest, sent, lost, detail))
         place += length
     return rows
 
 
-def samples(at_from: int, heads: bytes) -> Samples:
+def holds(first_id: int, heads: bytes, number: int) -> bool:
+    """Whether a trace is in a block."""
+    return number in accumulate(_columns(heads)[0], initial=first_id)
+
+
+def samples(first_id: int, at_from: int, heads: bytes) -> Samples:
     """What a series needs of a block, without unpacking its details."""
-    _, steps, _, _, _, _, route, _, rtt_min, rtt_median, rtt_max, sent, lost, _ = _columns(heads)
-    at, ats = at_from, []
-    for step in steps:
-        at += step
-        ats.append(at)
-    return Samples(ats, route, rtt_min, rtt_median, rtt_max, sent, lost)
+    ids, ats, _, flow, _, _, route, _, *figures, _ = _columns(heads)
+    ids[0] += first_id
+    ats[0] += at_from
+    return Samples(list(accumulate(ids)), flow, list(accumulate(ats)), route, *figures)
 
 
 def references(heads: bytes) -> Iterator[set[int]]:
@@ -153,18 +162,18 @@ def _little(column: "array[int]") -> None:
 # All that wait
 
 
-def enough(db: sqlite3.Connection) -> bool:
-    """Whether so many traces wait that they should be packed."""
+def enough(db: sqlite3.Connection, elsewhere: int = 0) -> bool:
+    """Whether so many traces wait, here and elsewhere, that they should be packed."""
     (targets,) = db.execute("SELECT count(*) FROM targets").fetchone()
     counted = f"SELECT (SELECT count(*) FROM traces) + (SELECT coalesce(sum(traces), 0) FROM blocks WHERE {MIXED})"  # noqa: S608  constants only
     (waiting,) = db.execute(counted).fetchone()
-    return bool(waiting >= min(max(targets, 1) * WAITING, WAITING_MOST))
+    return bool(waiting + elsewhere >= min(max(targets, 1) * WAITING, WAITING_MOST))
 
 
 def put_mixed(db: sqlite3.Connection, rows: list[Head]) -> None:
     """Keep rows of any targets, whose clocks were right, until they are packed. To be called in a transaction."""
     rows = sorted(rows, key=_by_place)
-    for _, group in groupby(rows, key=lambda row: row.id // WAITING_MOST):
+    for _, group in groupby(rows, key=lambda row: row.id // SPREAD):
         heads = list(group)
         for start in range(0, len(heads), MOST):
             _put(db, None, heads[start].at // DAY_NS, 1, sorted(heads[start : start + MOST], key=_by_time))
@@ -183,7 +192,7 @@ def pack(db: sqlite3.Connection) -> int:
             db.execute("DELETE FROM blocks WHERE id = ?", block[:1])
     # What is packed is deleted first, so that the blocks find room in a file that must not grow any more.
     # Numbers that are far apart, as after an import, stay apart: see SPREAD.
-    keyed = [((target, started(head.detail)[0], head.at // DAY_NS, head.id // WAITING_MOST), head) for target, head in rows]
+    keyed = [((target, started(head.detail)[0], head.at // DAY_NS, head.id // SPREAD), head) for target, head in rows]
     keyed.sort(key=lambda row: (row[0], _by_time(row[1])))
     for (target, right, day, _), group in groupby(keyed, key=lambda row: row[0]):
         heads = [head for _, head in group]

@@ -2,8 +2,8 @@
 
 A transaction first writes to the journal each page it will change, with 8 bytes more, behind a header of one sector; then it writes the
 changed pages and the new ones to the file (sqlite.org/fileformat2.html#the_rollback_journal). So both can be told from the journal's
-size and the number of pages. The first page, which counts the changes, follows at the end only. Of a file that no transaction changes
-there is no journal.
+size and the number of pages in use. The first page, which counts the changes, follows at the end only. Of a file that no transaction
+changes there is no journal.
 """
 
 import time
@@ -28,13 +28,16 @@ class Budget:
         self._hours: deque[tuple[int, int]] = deque(maxlen=_HOURS)  # hour of the monotonic clock, bytes
 
     def spend(self, new_pages: int) -> None:
-        """A transaction is about to be committed, which makes the file longer by so many pages."""
+        """A transaction is about to be committed, which takes so many pages more into use."""
         try:
             size = self._journal.stat().st_size
         except OSError:
             return  # nothing was changed
         changed = max(size - _JOURNAL_HEADER, 0) // _JOURNAL_PAGE
-        written = size + _JOURNAL_PAGE + (changed + 1 + max(new_pages, 0)) * PAGE_SIZE
+        self.add(size + _JOURNAL_PAGE + (changed + 1 + max(new_pages, 0)) * PAGE_SIZE)
+
+    def add(self, written: int) -> None:
+        """So many bytes were written to another file beside it."""
         self.total += written
         hour = int(time.monotonic() // _HOUR_S)
         if self._hours and self._hours[-1][0] == hour:

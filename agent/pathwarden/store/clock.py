@@ -7,6 +7,7 @@ from typing import Any
 
 from pathwarden.model.instants import ClockShift
 from pathwarden.present.instants import parse_instant, rfc3339
+from pathwarden.store import texts
 from pathwarden.store.blocks import unpack
 from pathwarden.store.codec import started, synced
 
@@ -65,22 +66,24 @@ def correct_traces(db: sqlite3.Connection, boot: str, shift: ClockShift) -> int:
 def _correct_incidents(db: sqlite3.Connection, shift: ClockShift) -> None:
     rows = db.execute("SELECT id, opened_at, closed_at, body FROM incidents").fetchall()
     for number, opened_at, closed_at, body in rows:
-        incident = json.loads(body)
+        text = texts.unpack(body)
+        incident = json.loads(text)
         _move(incident, _INSTANTS["incident"], shift)
         opened, closed = shift.of(opened_at), None if closed_at is None else shift.of(closed_at)
-        text = json.dumps(incident, ensure_ascii=False, separators=(",", ":"))
-        if (opened, closed, text) != (opened_at, closed_at, body):
-            db.execute("UPDATE incidents SET opened_at = ?, closed_at = ?, body = ? WHERE id = ?", (opened, closed, text, number))
+        moved = json.dumps(incident, ensure_ascii=False, separators=(",", ":"))
+        if (opened, closed, moved) != (opened_at, closed_at, text):
+            values = (opened, closed, texts.pack(moved), number)
+            db.execute("UPDATE incidents SET opened_at = ?, closed_at = ?, body = ? WHERE id = ?", values)
 
 
-def _moved(body: str, shift: ClockShift) -> str:
-    event = json.loads(body)
+def _moved(body: str | bytes, shift: ClockShift) -> bytes:
+    event = json.loads(texts.unpack(body))
     event["clock_synced"] = True
     for place, keys in _INSTANTS.items():
         holder = event.get(place) if place else event
         if isinstance(holder, dict):
             _move(holder, keys, shift)
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return texts.pack(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
 
 
 def _move(holder: dict[str, Any], keys: Iterable[str], shift: ClockShift) -> None:

@@ -1,5 +1,6 @@
 """SQLite's errors as the operator should read them."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,16 @@ _TEXTS = {
     ),
     sqlite3.SQLITE_CORRUPT: ("the history {path} is damaged", "restart the daemon: it sets the file aside and starts a new one"),
     sqlite3.SQLITE_NOTADB: ("{path} is not a history", "choose another place with option db"),
+}
+
+_CODES = {
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EDQUOT: sqlite3.SQLITE_FULL,
+    errno.EROFS: sqlite3.SQLITE_READONLY,
+    errno.EACCES: sqlite3.SQLITE_PERM,
+    errno.EPERM: sqlite3.SQLITE_PERM,
+    errno.ENOENT: sqlite3.SQLITE_CANTOPEN,
+    errno.ENOTDIR: sqlite3.SQLITE_CANTOPEN,
 }
 
 # A reader that may not write meets the journal of a daemon that was killed.
@@ -68,6 +79,13 @@ def told(path: Path) -> Iterator[None]:
             raise
         problem, remedy = texts
         raise StoreError(problem.format(path=path, detail=error), remedy, code) from error
+
+
+def refused(path: Path, error: OSError) -> StoreError:
+    """What the system says to a file beside the history, as if SQLite had met it."""
+    code = _CODES.get(error.errno or 0, sqlite3.SQLITE_IOERR)
+    problem, remedy = _TEXTS[code]
+    return StoreError(problem.format(path=path, detail=(error.strerror or str(error)).lower()), remedy, code)
 
 
 def unreachable(path: Path, error: OSError) -> OperatorError:

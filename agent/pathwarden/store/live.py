@@ -6,7 +6,7 @@ Rules:
 2. `copy` puts into the lasting database what is newer there, within one transaction of the lasting one. The lasting one knows by each
    target's `latest` how far that went. Rows it has already are never copied again, so an end between any two steps loses and doubles
    nothing.
-3. What the last `copy` took leaves with the next `drop`.
+3. What the last `copy` took leaves with the next `drop`. Until then traces are written down in the samples file, too (`spool`).
 4. Of a route, a state and what is told the version with the greater stamp counts, wherever it lies.
 5. It belongs to one history. That of another is not used, unless the lasting one is new: then it was set aside as damaged, or its stick
    was changed, and what waits here is what is left of it.
@@ -16,6 +16,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from pathwarden.errors import OperatorError
@@ -29,6 +30,7 @@ from pathwarden.store.past import FIRST
 from pathwarden.store.retention import sweep_traces
 from pathwarden.store.rows import ROUTE, Meanings, to_routes
 from pathwarden.store.tables import Tables
+from pathwarden.store.texts import unpack
 
 MOST = 20_000  # traces, some 3 MB of memory: days of five targets while the lasting database cannot be written
 ENOUGH = 5_000  # traces: with so many nobody waits for the clock any more
@@ -64,7 +66,7 @@ class Live:
                 _remove(self.path)
                 self.db = _open(self.path)
             self.db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_OF, database_id))
-        self.tables = Tables(self.db)
+        self.tables = Tables(self.db, live=True)
 
     def save(self, records: Sequence[Numbered], boot_id: str) -> None:
         """Write records without events; the oldest traces go where there are too many."""
@@ -79,7 +81,15 @@ class Live:
 
     def copy(self, to: Tables, tids: Collection[str] | None, *, states: bool, unsynced: bool) -> int:
         """As the function of this name; nobody waits for the clock any more when ENOUGH are here."""
-        return copy(self.db, to, tids, states=states, unsynced=unsynced or self.count() >= ENOUGH)
+        return copy(self.db, to, tids, states=states, unsynced=unsynced or self.is_full())
+
+    def copy_states(self, to: Tables) -> None:
+        """As the function of this name, of all targets."""
+        copy_states(self.db, to, None)
+
+    def newer(self, to: Tables, after: Mapping[str, int]) -> list[tuple[str, Head]]:
+        """As the function of this name, of traces whose clock was known to be right."""
+        return list(newer(self.db, to, None, after, unsynced=False))
 
     def drop(self, copied: Mapping[str, int]) -> None:
         """Take out each target's traces up to the last that the lasting database has, and what nothing refers to any more."""
@@ -94,6 +104,10 @@ class Live:
         """How many traces are here."""
         (count,) = self.db.execute("SELECT count(*) FROM traces").fetchone()
         return int(count)
+
+    def is_full(self) -> bool:
+        """Whether nobody waits for the clock any more."""
+        return self.count() >= ENOUGH
 
     def close(self, *, empty: bool) -> None:
         """Close it, and remove it if the lasting database has everything."""
@@ -118,32 +132,40 @@ class Live:
 def copy(live: sqlite3.Connection, to: Tables, tids: Collection[str] | None, *, states: bool, unsynced: bool) -> int:
     """Copy what is newer, of these targets or of all; how many traces. To be called in a transaction of the lasting database.
 
-    Without `states` routes that are there, states and what is told stay as they are. Without `unsynced` a target waits while it has
-    traces whose clock was not known to be right.
+    Without `states` routes that are there, states and what is told stay as they are. Without `unsynced` traces wait whose clock was not
+    known to be right, and those of their target after them.
     """
-    meanings, mixed, copied = Meanings(live), [], 0
-    for number, tid in live.execute("SELECT id, target FROM targets").fetchall():
-        if tids is not None and tid not in tids:
-            continue
-        rows = _newer(live, to.db, number, tid)
-        if unsynced or all(started(row.detail)[0] for row in rows):
-            for row in rows:
-                content = meanings.content(row)
-                head = to.translate(row, content, None if content.route_id is None else _route(live, to, meanings, content.route_id))
-                if started(row.detail)[0]:
-                    mixed.append(head)
-                else:
-                    to.put_head(tid, head)
-            copied += len(rows)
+    mixed, copied = [], 0
+    for tid, head in newer(live, to, tids, {}, unsynced=unsynced):
+        to.note(to.target(tid), head)
+        if started(head.detail)[0]:
+            mixed.append(head)
+        else:
+            to.put_head(tid, head)
+        copied += 1
     put_mixed(to.db, mixed)
     if states:
-        _copy_states(live, to, meanings, tids)
+        copy_states(live, to, tids)
     return copied
 
 
-def _newer(live: sqlite3.Connection, lasting: sqlite3.Connection, number: int, tid: str) -> list[Head]:
+def newer(
+    live: sqlite3.Connection, to: Tables, tids: Collection[str] | None, after: Mapping[str, int], *, unsynced: bool
+) -> Iterator[tuple[str, Head]]:
+    """Traces that the lasting database does not have, with its numbers, each with its target; of each target only those after a number.
+
+    To be called in a transaction of the lasting database, which learns what the numbers mean; for `unsynced` see `copy`.
+    """
+    meanings = Meanings(live)
     statement = f"SELECT {COLUMNS} FROM traces WHERE target = ? AND id > ? ORDER BY id"  # noqa: S608  constants only
-    return [Head(*row) for row in live.execute(statement, (number, latest(lasting, tid)))]
+    for number, tid in live.execute("SELECT id, target FROM targets").fetchall():
+        if tids is None or tid in tids:
+            since = max(latest(to.db, tid), after.get(tid, FIRST))
+            rows = [Head(*row) for row in live.execute(statement, (number, since))]
+            for row in rows if unsynced else takewhile(lambda row: started(row.detail)[0], rows):
+                content = meanings.content(row)
+                route = None if content.route_id is None else _route(live, to, meanings, content.route_id)
+                yield tid, to.translate(row, content, route)
 
 
 def _route(live: sqlite3.Connection, to: Tables, meanings: Meanings, route_id: str) -> int:
@@ -155,8 +177,9 @@ def _route(live: sqlite3.Connection, to: Tables, meanings: Meanings, route_id: s
     return to.put_route(route, stamp)
 
 
-def _copy_states(live: sqlite3.Connection, to: Tables, meanings: Meanings, tids: Collection[str] | None) -> None:
-    for stamp, route in to_routes(meanings, live.execute(ROUTE.format("main"))):
+def copy_states(live: sqlite3.Connection, to: Tables, tids: Collection[str] | None) -> None:
+    """Copy newer versions of routes, states and what is told, of these targets or of all. To be called in a transaction."""
+    for stamp, route in to_routes(Meanings(live), live.execute(ROUTE.format("main"))):
         if tids is None or route.target in tids:
             to.put_route(route, stamp)
     for tid, state, stamp in live.execute("SELECT targets.target, state, stamp FROM states JOIN targets ON targets.id = states.target"):
@@ -164,7 +187,7 @@ def _copy_states(live: sqlite3.Connection, to: Tables, meanings: Meanings, tids:
             to.put_state(to.target(tid), state, stamp)
     for name, state, stamp in live.execute("SELECT target, state, stamp FROM telling"):
         if tids is None or name.partition("/")[0] in tids:
-            to.put_telling({name: state}, stamp)
+            to.put_telling({name: unpack(state)}, stamp)
 
 
 def put_record(to: Tables, number: int, record: Record, boot: int) -> None:
@@ -223,6 +246,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise OperatorError(f"{path} cannot be kept in WAL mode", "choose another place with option live_dir")
     db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
     migrate.migrate(db, schema)
+    # Readers look for a target's newest here, hours of all targets' traces; the lasting database has them in blocks.
+    db.execute("CREATE INDEX IF NOT EXISTS traces_by_time ON traces (target, at)")
 
 
 def _remove(path: Path) -> None:

@@ -51,6 +51,15 @@ def live_of(db: sqlite3.Connection, path: Path) -> str | None:
     return str(row[0]) if row and row[0].endswith(f"/{live_name(path)}") else None
 
 
+def read_back(path: Path) -> tuple[str, str]:
+    """Read an archive beside the place of a history back if there is none; notice and remark about it."""
+    if not os.path.exists(archive_of(path)):  # noqa: PTH110 - Path.exists raises where the folder may not be entered
+        return "", ""
+    from pathwarden.store.pack import unpack  # once in a router's life
+
+    return unpack(path)
+
+
 def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
     """The database ready to be written, and what the operator must know about it ('' if nothing).
 
@@ -129,7 +138,12 @@ def _make_file(path: Path) -> None:
 def put_in_place(new: Path, name: Path) -> None:
     """Give a new file its name, on the disk too. Who reads the old one goes on with it."""
     new.replace(name)
-    folder = os.open(name.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(name)
+
+
+def sync_folder(file: Path) -> None:
+    """Bring a file's name to the disk."""
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -25,6 +25,8 @@ from pathwarden.store.faults import StoreError, is_damage, primary_code, told, u
 from pathwarden.store.live import copy as copy_live
 from pathwarden.store.opening import CLEAN, LIVE_KEY, archive_of, connect, journal, live_of, put_in_place, set_aside, uri_of
 from pathwarden.store.reader import Reader
+from pathwarden.store.spool import read as read_spool
+from pathwarden.store.spool import take_in
 from pathwarden.store.tables import Tables
 
 MOST_BYTES = 4_000_000  # an upgrade of a Raspberry Pi carries its backup over in a 64 MiB boot partition, beside the kernel
@@ -217,6 +219,7 @@ def _copy(db: Path, target: sqlite3.Connection) -> None:
     target.execute("PRAGMA journal_mode = OFF").fetchone()
     target.execute("PRAGMA synchronous = OFF")
     with closing(connect(uri_of(db, "ro"))) as source:
+        spooled = read_spool(db, source)
         # In a transaction of its own: without it `backup` waits for ever for whoever holds the file.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_schema").fetchone()
@@ -227,6 +230,9 @@ def _copy(db: Path, target: sqlite3.Connection) -> None:
         with closing(connect(uri_of(Path(live), "ro"))) as memory, _transaction(target):
             memory.execute("BEGIN")
             copy_live(memory, Tables(target), None, states=True, unsynced=True)
+    elif spooled:
+        with _transaction(target):
+            take_in(Tables(target), spooled)
     # So that whoever reads it back checks all of it, and looks for nothing in memory.
     target.execute("DELETE FROM meta WHERE key IN (?, ?)", (CLEAN, LIVE_KEY))
 

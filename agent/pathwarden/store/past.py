@@ -1,13 +1,16 @@
 """A target's traces in one snapshot, wherever they lie: rows of the lasting and of the live database, and blocks."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
 from pathwarden.model.history import StoredTrace
-from pathwarden.store.blocks import COLUMNS, MIXED, SPREAD, Head, decode, samples
+from pathwarden.store.blocks import COLUMNS, MIXED, SPREAD, Head, decode, holds, samples
 from pathwarden.store.rows import Meanings
+from pathwarden.store.spool import Block
 
 # SQLite's integers end here: bounds for "no bound".
 FIRST = -(2**63)
@@ -16,6 +19,7 @@ LAST = 2**63 - 1
 _HEAD = f"SELECT {COLUMNS} FROM {{0}}.traces"  # noqa: S608  constants only
 _BLOCK = "SELECT id, at_from, heads, details FROM main.blocks"
 _SAMPLE = "SELECT at, route, rtt_min, rtt_median, rtt_max, sent, lost FROM {0}.traces WHERE target = ? AND id > ? AND at >= ? AND at < ?"
+_COLUMNS = "SELECT id, at_from, heads FROM main.blocks"
 _MIXED = f"{_BLOCK} WHERE {MIXED} AND at_to >= ? AND at_from <= ?"
 _WITHIN = "target = ? AND at_to >= ? AND at_from <= ?"
 
@@ -45,11 +49,13 @@ class Past:
     """One snapshot of the lasting database and of a live one beside it.
 
     Of each target's traces in the live one only those count that are newer than the last that the lasting one has: both hold a trace
-    between a flush and the next.
+    between two flushes. Where the live one is gone, `spooled` stands for it: what was read of the samples file before the snapshot.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, spooled: Sequence[Block] = ()) -> None:
         self.db = db
+        self._spooled = spooled
+        self._unpacked: dict[bytes, dict[int, list[tuple[int, ...]]]] = {}
         self.main = Meanings(db)
         self.live = Meanings(db, "live") if has_live(db) else None
 
@@ -64,9 +70,11 @@ class Past:
             row = self.db.execute(f"{_HEAD.format(schema)} WHERE id = ?", (number,)).fetchone()
             if row:
                 return meanings, Head(*row)
-        blocks = self.db.execute(f"{_BLOCK} WHERE id BETWEEN ? AND ? AND last_id >= ?", (number - SPREAD, number, number))
-        found = (head for block in blocks for head in decode(*block) if head.id == number)
-        return next(((self.main, head) for head in found), None)
+        near = self.db.execute(f"{_BLOCK} WHERE id BETWEEN ? AND ? AND last_id >= ?", (number - SPREAD, number, number))
+        for block in chain(near, self._spooled):
+            if holds(block[0], block[2], number):
+                return self.main, next(head for head in decode(*block) if head.id == number)
+        return None
 
     def trace(self, number: int) -> StoredTrace | None:
         """One trace."""
@@ -77,7 +85,8 @@ class Past:
         """The trace of a target that was written last."""
         statement = "SELECT latest FROM {0}.targets WHERE target = ?"
         numbers = [self.db.execute(statement.format(schema), (tid,)).fetchone() for schema in self.schemas()]
-        newest = max((row[0] for row in numbers if row and row[0] is not None), default=None)
+        spooled = [row.id for block in self._spooled for row in decode(*block, flows=self._flows(tid))]
+        newest = max((*(row[0] for row in numbers if row and row[0] is not None), *spooled), default=None)
         return None if newest is None else self.trace(newest)
 
     def newest(self, tid: str, at_from: int, at_to: int, before: tuple[int, int], limit: int) -> list[StoredTrace]:
@@ -98,14 +107,27 @@ class Past:
         known = self.target(tid)
         if known is None:
             return
-        for row in self._mixed(known[0], at_from, at_to - 1):
-            yield Sample(row.at, None if row.route is None else self.main.route_id(row.route), *row[7:12])
-        blocks = self.db.execute(f"SELECT at_from, heads FROM main.blocks WHERE {_WITHIN}", (known[0], at_from, at_to - 1))  # noqa: S608
-        for first, heads in blocks:
-            for at, route, *rtts, sent, lost in zip(*samples(first, heads), strict=True):
-                if at_from <= at < at_to:
-                    least, median, greatest = (None if rtt < 0 else rtt for rtt in rtts)
-                    yield Sample(at, self.main.route_id(route) if route else None, least, median, greatest, sent, lost)
+        blocks = self.db.execute(f"{_COLUMNS} WHERE {_WITHIN}", (known[0], at_from, at_to - 1))
+        own = (row for block in blocks for row in zip(*samples(*block), strict=True))
+        for _, _, at, route, *rtts, sent, lost in chain(self._mixed_samples(tid, known[1], at_from, at_to), own):
+            if at_from <= at < at_to:
+                least, median, greatest = (None if rtt < 0 else rtt for rtt in rtts)
+                yield Sample(at, self.main.route_id(route) if route else None, least, median, greatest, sent, lost)
+
+    def _mixed_samples(self, tid: str, latest: int, at_from: int, at_to: int) -> Iterator[tuple[int, ...]]:
+        """A target's rows of `blocks.samples`, of the mixed blocks and of the samples file."""
+        flows = self._flows(tid)
+        mixed = self.db.execute(f"{_COLUMNS} WHERE {MIXED} AND at_to >= ? AND at_from < ?", (at_from, at_to))
+        kept = (row for block in mixed for row in self._of_flows(block, flows))
+        return chain(kept, (row for block in self._spooled for row in self._of_flows(block[:3], flows) if row[0] > latest))
+
+    def _of_flows(self, block: tuple[int, int, bytes], flows: Iterable[int]) -> Iterator[tuple[int, ...]]:
+        """The rows of some flows; a block is unpacked once for all targets."""
+        if block[2] not in self._unpacked:
+            by_flow = self._unpacked[block[2]] = defaultdict(list)
+            for row in zip(*samples(*block), strict=True):
+                by_flow[row[1]].append(row)
+        return chain.from_iterable(self._unpacked[block[2]].get(flow, ()) for flow in flows)
 
     def heads(self, tid: str, at_from: int, at_to: int) -> Iterator[tuple[Meanings, Head]]:
         """Rows of [at_from, at_to) in no order."""
@@ -116,7 +138,7 @@ class Past:
         known = self.target(tid)
         if known is None:
             return
-        for row in self._mixed(known[0], at_from, at_to - 1):
+        for row in self._mixed(tid, at_from, at_to - 1):
             yield self.main, row
         for block in self.db.execute(f"{_BLOCK} WHERE {_WITHIN}", (known[0], at_from, at_to - 1)):
             yield from ((self.main, row) for row in decode(*block) if at_from <= row.at < at_to)
@@ -132,9 +154,7 @@ class Past:
             values = (target, after, at_from, at_to, *bound, limit)
             found += [(meanings, Head(*row)) for row in self.db.execute(f"{_HEAD.format(schema)} WHERE {where}", values)]
         key = attrgetter("at", "id")
-        known = self.target(tid)
-        mixed = self._mixed(known[0], at_from, at_to) if known else []
-        found += [(self.main, row) for row in mixed if (key(row) < bound if back else key(row) > bound)]
+        found += [(self.main, row) for row in self._mixed(tid, at_from, at_to) if (key(row) < bound if back else key(row) > bound)]
         for nearest_at, number in self._blocks(tid, at_from, at_to, back=back):
             found.sort(key=lambda row: key(row[1]), reverse=back)
             del found[limit:]
@@ -155,11 +175,19 @@ class Past:
         found = self.db.execute(f"SELECT {column}, id FROM main.blocks WHERE {_WITHIN}", (known[0], at_from, at_to))  # noqa: S608
         return sorted(found, reverse=back)
 
-    def _mixed(self, target: int, at_from: int, at_to: int) -> list[Head]:
-        """A target's rows of the mixed blocks that started in [at_from, at_to]."""
-        flows = {number for (number,) in self.db.execute("SELECT id FROM main.flows WHERE target = ?", (target,))}
-        blocks = self.db.execute(_MIXED, (at_from, at_to))
-        return [row for block in blocks for row in decode(*block) if row.flow in flows and at_from <= row.at <= at_to]
+    def _mixed(self, tid: str, at_from: int, at_to: int) -> list[Head]:
+        """A target's rows of the mixed blocks and of the samples file that started in [at_from, at_to]."""
+        known, flows = self.target(tid), self._flows(tid)
+        if known is None:
+            return []
+        mixed: Iterable[Block] = self.db.execute(_MIXED, (at_from, at_to))
+        rows = [row for block in mixed for row in decode(*block, flows=flows)]
+        rows += [row for block in self._spooled for row in decode(*block, flows=flows) if row.id > known[1]]
+        return [row for row in rows if at_from <= row.at <= at_to]
+
+    def _flows(self, tid: str) -> set[int]:
+        statement = "SELECT flows.id FROM main.targets CROSS JOIN main.flows ON flows.target = targets.id WHERE targets.target = ?"
+        return {number for (number,) in self.db.execute(statement, (tid,))}
 
     def schemas(self) -> list[str]:
         """The names of the databases, the lasting one first."""

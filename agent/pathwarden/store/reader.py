@@ -5,29 +5,20 @@ takes of the live one what is newer (`past`).
 """
 
 import json
-import os
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from threading import BoundedSemaphore
-from types import TracebackType
-from typing import Self
 
-from pathwarden.errors import OperatorError
 from pathwarden.model.history import DbStats, Heat, Level, OutboxRow, Route, Series, Span, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.store import heat, migrate, series
-from pathwarden.store.faults import is_unfinished, told, unreachable
-from pathwarden.store.opening import LIMIT_KEY, connect, live_of, uri_of
+from pathwarden.store.opening import LIMIT_KEY
 from pathwarden.store.past import FIRST, LAST, Past, has_live
 from pathwarden.store.rows import EVENT, ROUTE, to_body, to_event, to_routes
+from pathwarden.store.snapshots import Snapshots
+from pathwarden.store.texts import unpack
 
-CONNECTIONS = 4  # as many threads read at once, the others wait for milliseconds; every connection has its own cache
-_CACHE_KIB = 256  # a page of traces with its path, or the newest days of a series
 _A_PAGE = 200  # traces of one step of a walk: a third of a megabyte, and milliseconds in which nobody can write
 
 _OF_TARGET = "(SELECT id FROM main.targets WHERE target = :target)"
-_EVENT_RANGE = "seq > :since AND seq < :before AND events.at BETWEEN :at_from AND :at_to"
+_EVENT_RANGE = "seq > :since AND seq < :before AND +events.at BETWEEN :at_from AND :at_to"
 _SPANS = """
     SELECT at, route_id FROM main.spans JOIN main.routes ON routes.id = spans.route
     WHERE spans.target = (SELECT id FROM main.targets WHERE target = ?) AND at
@@ -45,42 +36,14 @@ _UNFLUSHED = """
     LEFT JOIN main.targets AS here ON here.target = there.target WHERE here.latest IS NULL OR live.traces.id > here.latest"""
 
 _NS = 1_000_000_000
-_Identity = tuple[str, int, int]
 
 
-class Reader:
+class Reader(Snapshots):
     """The history open for reading; a context manager. Implements `protocols.HistoryReader`; any thread may call any method.
 
     Every method sees one state of the database. Raises `OperatorError` on opening if there is no history, or one that this version
     cannot read, and `StoreError` when the disk or another process does not let it read.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._gate = BoundedSemaphore(CONNECTIONS)
-        self._idle: list[sqlite3.Connection] = []
-        self._attached: dict[int, _Identity] = {}  # the live database of a connection
-        self._closed = False
-        try:
-            path.stat()
-        except FileNotFoundError:
-            raise OperatorError(f"no history at {path} yet", "start the daemon with: pathwarden run") from None
-        except OSError as error:
-            raise unreachable(path, error) from error
-        with self._snapshot():
-            pass
-
-    def close(self) -> None:
-        """Close every connection; those in use close when their reading ends."""
-        self._closed = True
-        while self._idle:
-            self._close(self._idle.pop())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     # Traces
 
@@ -187,6 +150,7 @@ class Reader:
         of_target = "" if target is None else f"events.target = {_OF_TARGET} AND "
         of_target += "" if incidents else "event_type <> 'incident' AND "
         order = "DESC" if since_seq is None else "ASC"
+        by = "seq" if target is None else "events.change_no"  # of one target they are in the same order, and that one has an index
         values = {
             "target": target,
             "since": FIRST if since_seq is None else since_seq,
@@ -196,7 +160,7 @@ class Reader:
             "limit": limit,
         }
         with self._snapshot() as db:
-            rows = db.execute(f"{EVENT} WHERE {of_target}{_EVENT_RANGE} ORDER BY seq {order} LIMIT :limit", values)
+            rows = db.execute(f"{EVENT} WHERE {of_target}{_EVENT_RANGE} ORDER BY {by} {order} LIMIT :limit", values)
             return [to_event(row) for row in rows]
 
     def count_events(self, target: str, at_from: int, types: Sequence[str]) -> int:
@@ -228,7 +192,7 @@ class Reader:
         statement = "SELECT incident_id, opened_at, closed_at, body FROM incidents ORDER BY id DESC LIMIT ?"
         with self._snapshot() as db:
             rows = db.execute(statement, (limit,)).fetchall()
-        return [StoredIncident(incident_id, opened_at, closed_at, json.loads(body)) for incident_id, opened_at, closed_at, body in rows]
+        return [StoredIncident(name, opened_at, closed_at, json.loads(unpack(body))) for name, opened_at, closed_at, body in rows]
 
     def failed(self) -> dict[str, int]:
         """How many events the broker will never take, by reason."""
@@ -245,6 +209,11 @@ class Reader:
         """
         with self._past() as past:
             return series.series(past, target, at_from, at_to, points)
+
+    def series_of(self, targets: Sequence[str], at_from: int, at_to: int, points: int) -> dict[str, Series]:
+        """The series of several targets, of one state of the history; see `series`."""
+        with self._past() as past:
+            return {target: series.series(past, target, at_from, at_to, points) for target in targets}
 
     def levels(self, target: str, at_from: int, at_to: int) -> list[Level]:
         """What is left of a target's older traces: hours, and days before those, that touch [at_from, at_to), oldest first."""
@@ -284,7 +253,7 @@ class Reader:
         """Names and texts, of both databases the one with the greater stamp."""
         with self._past() as past:
             rows = [row for schema in past.schemas() for row in past.db.execute(statement.format(schema))]
-        return {name: text for name, text, _ in sorted(rows, key=lambda row: row[2])}
+        return {name: unpack(text) for name, text, _ in sorted(rows, key=lambda row: row[2])}
 
     def _routes(self, past: Past, column: str, value: str) -> list[Route]:
         found = [
@@ -293,117 +262,3 @@ class Reader:
             for row in to_routes(meanings, past.db.execute(f"{ROUTE.format(schema)} WHERE {column} = ?", (value,)))
         ]
         return list({route.route_id: route for _, route in sorted(found, key=lambda row: row[0])}.values())
-
-    # Connections
-
-    @contextmanager
-    def _past(self) -> Iterator[Past]:
-        with self._snapshot() as db:
-            yield Past(db)
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one state of the history for as long as it is used."""
-        with self._gate, told(self.path):
-            try:
-                db = self._idle.pop()
-            except IndexError:
-                db = self._connect()
-            try:
-                self._begin(db)
-                self._follow_live(db)
-                yield db
-                db.execute("ROLLBACK")
-            except BaseException:
-                self._close(db)
-                raise
-            if self._closed:
-                self._close(db)
-            else:
-                self._idle.append(db)
-
-    def _connect(self) -> sqlite3.Connection:
-        db = connect(uri_of(self.path, "ro"))
-        try:
-            self._begin(db)
-            self._check(db)
-            db.execute("ROLLBACK")
-            # Only now: a PRAGMA reads the schema, and that must find an unfinished write undone.
-            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _close(self, db: sqlite3.Connection) -> None:
-        self._attached.pop(id(db), None)
-        db.close()
-
-    def _check(self, db: sqlite3.Connection) -> None:
-        if migrate.check(db, self.path) < migrate.newest():
-            raise OperatorError(f"the history {self.path} is of an older Pathwarden", "start the daemon, it brings it up to date")
-
-    def _begin(self, db: sqlite3.Connection) -> None:
-        try:
-            _begin(db)
-        except sqlite3.OperationalError as error:
-            if not is_unfinished(error):
-                raise
-            # A daemon was killed while it wrote. SQLite undoes that write on the first reading by someone who may write.
-            db.execute("ROLLBACK")
-            self._undo_unfinished()
-            _begin(db)
-
-    def _follow_live(self, db: sqlite3.Connection) -> None:
-        """Attach the live database that there is now, and take its snapshot after that of the lasting one."""
-        there = _live(db, self.path)
-        if there != self._attached.get(id(db)):
-            db.execute("ROLLBACK")
-            if has_live(db):
-                db.execute("DETACH live")
-            self._attached.pop(id(db), None)
-            if there is not None and _attach(db, there[0]):
-                self._attached[id(db)] = there
-            self._begin(db)
-        if id(db) in self._attached:
-            db.execute("SELECT 1 FROM live.sqlite_schema").fetchone()
-
-    def _undo_unfinished(self) -> None:
-        db = connect(uri_of(self.path, "rw"))
-        try:
-            _begin(db)
-        finally:
-            db.close()
-
-
-def _begin(db: sqlite3.Connection) -> None:
-    db.execute("BEGIN")
-    db.execute("SELECT 1 FROM main.sqlite_schema").fetchone()  # only now does SQLite take the lock
-
-
-def _live(db: sqlite3.Connection, path: Path) -> _Identity | None:
-    """The live database, if its file is there, and which file that is."""
-    live = live_of(db, path)
-    if live is None:
-        return None
-    try:
-        file = os.stat(live)  # noqa: PTH116 - Path would be made of it at every reading
-    except OSError:
-        return None
-    return live, file.st_dev, file.st_ino
-
-
-def _attach(db: sqlite3.Connection, path: str) -> bool:
-    """Attach a live database; False if it cannot be read, or is only just being made."""
-    try:
-        db.execute("ATTACH ? AS live", (uri_of(Path(path), "ro"),))
-    except sqlite3.Error:
-        return False
-    try:
-        (schema,) = db.execute("PRAGMA live.user_version").fetchone()
-    except sqlite3.Error:
-        schema = 0
-    if schema != migrate.newest():
-        db.execute("DETACH live")
-        return False
-    return True

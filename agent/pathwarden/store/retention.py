@@ -14,7 +14,8 @@
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 
 from pathwarden.store import blocks, levels
@@ -36,6 +37,7 @@ _DAYS_A_STEP = 20  # rows of figures
 _PAGES_A_STEP = 128
 
 Transaction = Callable[[], AbstractContextManager[None]]
+References = Sequence[AbstractSet[int]]  # in the order of `blocks.references`; () for none
 
 _OLD = "SELECT target, day FROM blocks WHERE target IS NOT NULL AND synced = 1 AND day < ? GROUP BY day, target LIMIT 1"
 # In the order of writing, of all targets on the oldest day.
@@ -106,8 +108,8 @@ def pack(db: sqlite3.Connection, transaction: Transaction) -> None:
             blocks.pack(db)
 
 
-def age(db: sqlite3.Connection, now: int, transaction: Transaction) -> None:
-    """Make figures of what is too old at the instant `now`: that of a trace whose clock was right (rule 1)."""
+def age(db: sqlite3.Connection, now: int, transaction: Transaction, kept: References = ()) -> None:
+    """Make figures of what is too old at the instant `now`: that of a trace whose clock was right (rule 1); for `kept` see `trim`."""
     today = now // blocks.DAY_NS
     rolled = False
     while old := db.execute(_OLD, (today - RAW_DAYS,)).fetchone():
@@ -117,13 +119,15 @@ def age(db: sqlite3.Connection, now: int, transaction: Transaction) -> None:
     if rolled:
         with transaction():
             db.execute(_DELETE_OLD_HOURS, (today - RAW_DAYS - HOURLY_DAYS,))
-            sweep_traces(db)
+            sweep_traces(db, kept)
 
 
-def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transaction, *, keep_routes: bool = False) -> int:
+def trim(
+    db: sqlite3.Connection, limit: int, share: float, transaction: Transaction, *, keep_routes: bool = False, kept: References = ()
+) -> int:
     """Bring the file within `limit` pages, of which `share` stays in use; how many traces and events went.
 
-    `keep_routes` keeps routes, states and targets that no trace refers to.
+    `keep_routes` keeps routes, states and targets that no trace refers to; `kept` is what traces outside of the file refer to.
     """
     gone = 0
     if used(db) > share * limit:
@@ -135,7 +139,7 @@ def trim(db: sqlite3.Connection, limit: int, share: float, transaction: Transact
         gone += step
     if gone:
         with transaction():
-            _sweep(db, _SWEEP_TRACES if keep_routes else _SWEEP_TRACES + _SWEEP_ROUTES)
+            _sweep(db, _SWEEP_TRACES if keep_routes else _SWEEP_TRACES + _SWEEP_ROUTES, kept)
     _shrink(db, limit, transaction)
     # The last guard: SQLite refuses to grow the file further. It cannot be set below the present size, hence after shrinking.
     db.execute(f"PRAGMA max_page_count = {limit}").fetchone()
@@ -168,13 +172,13 @@ def _give_up_oldest(db: sqlite3.Connection, transaction: Transaction) -> int | N
         return db.execute(_DELETE_TRACES).rowcount or None
 
 
-def sweep_traces(db: sqlite3.Connection) -> None:
-    """Take out what no trace refers to, but for routes and targets. To be called in a transaction."""
-    _sweep(db, _SWEEP_TRACES)
+def sweep_traces(db: sqlite3.Connection, kept: References = ()) -> None:
+    """Take out what no trace refers to, but for routes and targets; for `kept` see `trim`. To be called in a transaction."""
+    _sweep(db, _SWEEP_TRACES, kept)
 
 
-def _sweep(db: sqlite3.Connection, statements: Iterable[str]) -> None:
-    used_by_blocks: list[set[int]] = [set() for _ in _REFERRED]
+def _sweep(db: sqlite3.Connection, statements: Iterable[str], kept: References) -> None:
+    used_by_blocks: list[set[int]] = [set(numbers) for numbers in kept or ((),) * len(_REFERRED)]
     for (heads,) in db.execute("SELECT heads FROM blocks"):
         for known, found in zip(used_by_blocks, blocks.references(heads), strict=True):
             known.update(found)

@@ -10,6 +10,7 @@ from pathwarden.model.probe import PLAIN, Extra, Flow, Method
 from pathwarden.model.trace import KernelRoute, Path, Trace
 from pathwarden.store.blocks import Head
 from pathwarden.store.codec import decode_hops, decode_trace
+from pathwarden.store.texts import unpack
 
 Row = tuple[Any, ...]
 
@@ -142,9 +143,9 @@ def to_event(row: Row) -> StoredEvent:
     return StoredEvent(seq, event_id, target, event_type, at, to_body(seq, body))
 
 
-def to_body(seq: int, body: str) -> dict[str, object]:
+def to_body(seq: int, body: str | bytes) -> dict[str, object]:
     """An event's JSON object with its `seq` in it."""
-    content: dict[str, object] = json.loads(body)
+    content: dict[str, object] = json.loads(unpack(body))
     content["seq"] = seq
     return content
 

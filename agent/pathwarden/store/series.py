@@ -116,6 +116,7 @@ def _figures(ticks: Ticks) -> Figures:
 
 
 def days_of(past: Past, tid: str, at_from: int, at_to: int) -> list[Row]:
+    """A target's days that touch [at_from, at_to): number of the day, its figures, and those of its hours, None where they are gone."""
     known = past.target(tid)
     if known is None or at_from >= at_to:
         return []

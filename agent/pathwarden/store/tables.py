@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from pathwarden.model.history import Event, Route, StoredIncident
@@ -11,6 +11,7 @@ from pathwarden.model.trace import KernelRoute, Path, Trace
 from pathwarden.store.blocks import COLUMNS, Head
 from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.rows import Content, extra_text
+from pathwarden.store.texts import pack
 
 _REMEMBERED = 2000  # rows whose numbers are known without asking, some 300 kB: nearly all of a trace's are those of the trace before
 
@@ -59,14 +60,22 @@ _PUT_INCIDENT = """
     ON CONFLICT (incident_id) DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at, body = excluded.body
 """
 _SPAN = "SELECT route FROM spans WHERE target = ? AND at <= ? ORDER BY at DESC LIMIT 1"
+_FOLLOWED = """
+    SELECT route_id FROM spans JOIN routes ON routes.id = spans.route
+    WHERE spans.target = (SELECT id FROM targets WHERE target = ?) ORDER BY at DESC LIMIT 1
+"""
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 class Tables:
-    """The tables of one database that is open for writing. Every method is to be called in a transaction."""
+    """The tables of one database that is open for writing. Every method is to be called in a transaction.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    Long texts are packed, but not in the live database: there they are written again and again, and no flash wears.
+    """
+
+    def __init__(self, db: sqlite3.Connection, *, live: bool = False) -> None:
         self.db = db
+        self._text: Callable[[str], str | bytes] = str if live else pack
         self._known: dict[tuple[object, ...], int] = {}
 
     def forget(self) -> None:
@@ -76,6 +85,11 @@ class Tables:
     def target(self, tid: str) -> int:
         """The target's number."""
         return self._number(_TARGET, tid)
+
+    def followed(self, tid: str) -> str | None:
+        """The route that a target's traces followed last; None if none was known."""
+        row = self.db.execute(_FOLLOWED, (tid,)).fetchone()
+        return row and str(row[0])
 
     def boot(self, boot_id: str) -> int:
         """The boot's number."""
@@ -91,22 +105,23 @@ class Tables:
 
     def put_telling(self, telling: Mapping[str, str], stamp: int) -> None:
         """What is told, unless something newer is there."""
-        self.db.executemany(_PUT_TELLING, [(name, state, stamp) for name, state in telling.items()])
+        self.db.executemany(_PUT_TELLING, [(name, self._text(state), stamp) for name, state in telling.items()])
 
     def put_incident(self, incident: StoredIncident) -> None:
         """An incident as it stands now."""
-        self.db.execute(_PUT_INCIDENT, (*incident[:3], _json(incident.body)))
+        self.db.execute(_PUT_INCIDENT, (*incident[:3], self._text(_json(incident.body))))
 
-    def put_event(self, event: Event) -> None:
-        """An event that is not there yet, and its place in the outbox."""
+    def put_event(self, event: Event, *, to_send: bool) -> None:
+        """An event that is not there yet, and its place in the outbox if it is to be sent."""
         target = self.target(event.target)
         # Not "OR IGNORE": an ignored row uses up a number of the sequence.
-        known = "SELECT 1 FROM events WHERE event_id = ? OR (target = ? AND change_no = ?)"
-        if self.db.execute(known, (event.event_id, target, event.change_no)).fetchone():
+        known = "SELECT 1 FROM events WHERE target = ? AND change_no = ?"
+        if self.db.execute(known, (target, event.change_no)).fetchone():
             return
         head = (event.event_id, target, event.change_no, event.event_type, event.severity, event.notify)
-        seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, _json(event.body)))
-        self.db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+        seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, self._text(_json(event.body))))
+        if to_send:
+            self.db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
 
     def put_route(self, route: Route, stamp: int) -> int:
         """A route as it stands now, unless something newer is there; its number."""
@@ -131,10 +146,10 @@ class Tables:
         )
         head = Head(number, trace.at, *refs, *_destination(trace), detail)
         self.db.execute(_PUT_TRACE, (target, *head))
-        self._note(target, head)
+        self.note(target, head)
 
     def translate(self, head: Head, content: Content, route: int | None) -> Head:
-        """A trace from another database with the numbers of this one; where it goes is the caller's concern, for its target it is noted."""
+        """A trace from another database with the numbers of this one; where it goes, and that it did (`note`), is the caller's concern."""
         target = self.target(content.target)
         refs = (
             self._flow(target, (content.address, content.source, content.transport), content.kernel_route, content.flow),
@@ -143,15 +158,14 @@ class Tables:
             route,
             self.boot(content.boot),
         )
-        head = head._replace(flow=refs[0], path=refs[1], form=refs[2], route=refs[3], boot=refs[4])
-        self._note(target, head)
-        return head
+        return head._replace(flow=refs[0], path=refs[1], form=refs[2], route=refs[3], boot=refs[4])
 
     def put_head(self, tid: str, head: Head) -> None:
         """A row of a target, with the numbers of this database."""
         self.db.execute(_PUT_TRACE, (self.target(tid), *head))
 
-    def _note(self, target: int, head: Head) -> None:
+    def note(self, target: int, head: Head) -> None:
+        """This is the target's last trace; and if its route is another than before, since when it is followed."""
         self.db.execute("UPDATE targets SET latest = ? WHERE id = ?", (head.id, target))
         if head.route is not None:
             followed = self.db.execute(_SPAN, (target, head.at)).fetchone()

@@ -1,6 +1,5 @@
 """Writes the history: the only writing connections, used by one thread."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -12,21 +11,20 @@ from typing import Self
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import Record
 from pathwarden.model.instants import ClockShift
-from pathwarden.store import clock, retention
+from pathwarden.store import blocks, clock, retention
 from pathwarden.store.blocks import DAY_NS
 from pathwarden.store.budget import A_DAY, Budget
-from pathwarden.store.faults import StoreError, is_damage, told
+from pathwarden.store.faults import StoreError, is_damage, refused, told
 from pathwarden.store.live import Live, Numbered, last_number, put_record
-from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, PAGE_SIZE, archive_of, close_after_writing, open_for_writing
+from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, PAGE_SIZE, close_after_writing, open_for_writing, read_back
+from pathwarden.store.room import Room
+from pathwarden.store.spool import Spool, take_in
+from pathwarden.store.spool import read as read_spool
 from pathwarden.store.tables import Tables
 
 FLUSH_S = 900  # how long samples stay off the flash
-STATES_S = 6 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
+STATES_S = 12 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
 
-_FOLLOWED = """
-    SELECT route_id FROM spans JOIN routes ON routes.id = spans.route
-    WHERE spans.target = (SELECT id FROM targets WHERE target = ?) ORDER BY at DESC LIMIT 1
-"""
 _DROP_SENDINGS = """
     DELETE FROM outbox WHERE seq IN (
         SELECT seq FROM outbox CROSS JOIN events USING (seq)
@@ -43,6 +41,8 @@ class Writer:
     all of their target. Without it, or if it cannot be used, everything goes to the lasting file at once. Without `aging` traces stay
     traces however old they are.
 
+    While `sends` is True events wait in the outbox; without a broker it is set to False.
+
     `notice` is what the operator must be told about the opening, '' if nothing; `remark` is for the log. If there is no history but an
     archive that an upgrade brought, that is read back first. Opening raises `OperatorError`; every method raises `StoreError`
     when the disk or another process does not let it work: then nothing was written, and it may be tried again.
@@ -51,23 +51,29 @@ class Writer:
     def __init__(self, path: Path, *, max_mb: int, boot_id: str, live_dir: Path | None = None, aging: bool = True) -> None:
         self.path = path
         self.budget = Budget(path)
+        self.sends = True
         self._boot_id = boot_id
         self._aging = aging
         self._damaged = False
         self._closed = False
         self._limit = retention.pages(max_mb * 1_000_000)
+        self._disk = Room(path, self._limit)
         self._live: Live | None = None
         self._dropped = 0
         self._followed: dict[str, str | None] = {}
         self._now: int | None = None
         self._aged: int | None = None
         self._states_at = time.monotonic()
-        notice, self.remark = _read_back(path)
+        notice, self.remark = read_back(path)
         self._db, of_opening = open_for_writing(path)
         self._tables = Tables(self._db)
         self.notice = notice or of_opening
-        self.remark = self.remark or self._short_of_room()
+        self.remark = self.remark or self._disk.missing()
+        self._database_id = self.meta_get("database_id") or ""
+        self._spool = Spool(path, self._database_id)
+        self._written_down: dict[str, int] = {}  # each target's last trace in the samples file
         try:
+            self._take_spool()
             if live_dir is not None:
                 self._open_live(live_dir)
             self._name_live()
@@ -92,14 +98,9 @@ class Writer:
 
     def place(self) -> dict[str, object]:
         """Where it lies and what it costs there, for the agent's `info`: any thread may ask."""
-        try:
-            disk = os.statvfs(self.path)
-            free: int | None = disk.f_bavail * disk.f_frsize
-        except OSError:
-            free = None
         return {
             "live_path": None if self._live is None else str(self._live.path),
-            "free_bytes": free,
+            "free_bytes": self._disk.free(),
             "written_bytes": self.budget.total,
             "written_24h_bytes": self.budget.last_day(),
             "budget_24h_bytes": A_DAY,
@@ -128,23 +129,24 @@ class Writer:
         self._look_after_age()
 
     def flush(self, *, everything: bool = False) -> int:
-        """Write what waits in the live database to the lasting one; how many traces.
+        """Bring to the disk what waits in the live database; how many traces.
 
-        What was noted with a clock that is not known to be right waits on; with `everything` it does not, and states go, too.
+        They are written down in the samples file, or go to the lasting one when they are enough for whole blocks. What was noted with a
+        clock that is not known to be right waits on; with `everything` all goes to the lasting one, states, too.
         """
         if self._live is None:
             return 0
-        states = everything or time.monotonic() >= self._states_at + STATES_S
         with told(self.path):
             flushed = dict(self._db.execute("SELECT target, latest FROM targets WHERE latest IS NOT NULL"))
-        self._live.drop(flushed)
-        self._make_room()
-        with self._transaction():
-            copied = self._live.copy(self._tables, None, states=states, unsynced=everything)
-        if states:
-            self._states_at = time.monotonic()
-        self._pack()
-        return copied
+            self._live.drop(flushed)
+            enough = self._live.is_full() or blocks.enough(self._db, self._live.count())
+        if not self._spool.whole():
+            self._clear_spool()
+        states = everything or time.monotonic() >= self._states_at + STATES_S
+        written = None if everything or enough else self._write_down(self._live)
+        if states or written is None:
+            copied = self._settle(self._live, states=states, samples=written is None, unsynced=everything)
+        return copied if written is None else written
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
         """The broker has these events; take them out of the outbox."""
@@ -188,7 +190,7 @@ class Writer:
         """
         self._tables.forget()  # what no trace refers to goes
         with told(self.path):
-            return retention.trim(self._db, self._limit, share, self._transaction)
+            return retention.trim(self._db, self._room(), share, self._transaction, kept=self._spool.references)
 
     def close(self) -> None:
         """Write what waits and close the history; a second time does nothing. Raises `StoreError` if it could not be written."""
@@ -200,6 +202,7 @@ class Writer:
             if not self._damaged:
                 self.flush(everything=True)
                 flushed = True
+                self._clear_spool(remove=True)
         finally:
             self._close_live(empty=flushed)
             close_after_writing(self._db, clean=not self._damaged)
@@ -215,9 +218,9 @@ class Writer:
         with told(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                pages = self._pages()
+                pages = retention.used(self._db)
                 yield
-                self.budget.spend(self._pages() - pages)
+                self.budget.spend(retention.used(self._db) - pages)
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 self._tables.forget()
@@ -229,22 +232,11 @@ class Writer:
                     self._tables.forget()
                     self._db.execute("ROLLBACK")
 
-    def _pages(self) -> int:
-        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
-        return int(pages)
-
-    def _short_of_room(self) -> str:
-        """What to say if the disk ends before the limit; '' otherwise."""
-        may_grow, free = self._limit * PAGE_SIZE - self.path.stat().st_size, self.place()["free_bytes"]
-        if not isinstance(free, int) or free >= may_grow:
-            return ""
-        return f"the history {self.path} may grow by {may_grow / 1e6:.1f} MB, but only {free / 1e6:.1f} MB are free on its disk"
-
     def _open_live(self, folder: Path) -> None:
         with told(self.path):
             (targets,) = self._db.execute("SELECT count(*) FROM targets").fetchone()
         try:
-            self._live = Live(folder, self.path, self.meta_get("database_id") or "", new=not targets)
+            self._live = Live(folder, self.path, self._database_id, new=not targets)
         except OperatorError as error:
             self._say_through(error)
 
@@ -270,8 +262,7 @@ class Writer:
             return False
         if record.tid not in self._followed:
             with told(self.path):
-                row = self._db.execute(_FOLLOWED, (record.tid,)).fetchone()
-            self._followed[record.tid] = row and row[0]
+                self._followed[record.tid] = self._tables.followed(record.tid)
         return self._followed[record.tid] != record.route.route_id
 
     def _save_rest(self, records: Sequence[Numbered]) -> None:
@@ -297,6 +288,7 @@ class Writer:
             return
         with self._transaction():
             live.copy(self._tables, None, states=True, unsynced=True)
+        self._clear_spool(remove=True)
         self._live, self._dropped = None, self._dropped + live.dropped
         live.close(empty=True)
         self._say_through(error)
@@ -306,13 +298,72 @@ class Writer:
         """Once a day, by a clock that is right, turn what is old into figures."""
         if self._aging and self._now is not None and self._now // DAY_NS != self._aged:
             with told(self.path):
-                retention.age(self._db, self._now, self._transaction)
+                retention.age(self._db, self._now, self._transaction, self._spool.references)
             self._tables.forget()
             self._aged = self._now // DAY_NS
 
+    def _write_down(self, live: Live) -> int | None:
+        """Add to the samples file what it does not have yet; how many traces, None if there is no room for them beside the lasting one."""
+        with self._transaction():
+            rows = live.newer(self._tables, self._written_down)
+        if not rows:
+            return 0
+        try:
+            written = self._spool.add([head for _, head in rows], self._disk.left())
+        except OSError as error:
+            raise refused(self._spool.path, error) from error
+        if not written:
+            return None
+        self.budget.add(written)
+        self._written_down.update((tid, head.id) for tid, head in rows)
+        self._bound()
+        return len(rows)
+
+    def _settle(self, live: Live, *, states: bool, samples: bool, unsynced: bool) -> int:
+        """Copy from the live database to the lasting one; how many traces."""
+        copied = 0
+        self._make_room()
+        with self._transaction():
+            if samples:
+                copied = live.copy(self._tables, None, states=False, unsynced=unsynced)
+                while blocks.enough(self._db):
+                    blocks.pack(self._db)
+            if states:
+                live.copy_states(self._tables)
+        if states:
+            self._states_at = time.monotonic()
+        if samples:
+            self._clear_spool()
+        return copied
+
+    def _take_spool(self) -> None:
+        """Take in what the life before wrote down and could not copy: it ended without warning."""
+        with told(self.path):
+            waiting = read_spool(self.path, self._db)
+        if waiting:
+            with self._transaction():
+                take_in(self._tables, waiting)
+        self._clear_spool(remove=True)
+
+    def _clear_spool(self, *, remove: bool = False) -> None:
+        self._written_down.clear()
+        try:
+            self._spool.clear(remove=remove)
+        except OSError as error:
+            raise refused(self._spool.path, error) from error
+        self._bound()
+
+    def _room(self) -> int:
+        """Pages that the lasting file may have: it and the samples file beside it share the limit."""
+        return self._limit - -(-self._spool.size // PAGE_SIZE)
+
+    def _bound(self) -> None:
+        with told(self.path):
+            self._db.execute(f"PRAGMA max_page_count = {self._room()}").fetchone()
+
     def _make_room(self) -> None:
         with told(self.path):
-            high = retention.is_high(self._db, self._limit)
+            high = retention.is_high(self._db, self._room())
         if high:
             self.trim()
 
@@ -323,17 +374,12 @@ class Writer:
             try:
                 self._save(records, tids)
             except StoreError as error:
-                if error.code != sqlite3.SQLITE_FULL or not self._disk_has_room():
+                if error.code != sqlite3.SQLITE_FULL or not self._disk.is_on_disk():
                     raise
                 self.trim(share)
             else:
                 return
         self._save(records, tids)
-
-    def _disk_has_room(self) -> bool:
-        """Whether the file could grow to its limit: if so, it was the limit that it met, not the end of the disk."""
-        disk = os.statvfs(self.path)
-        return disk.f_bavail * disk.f_frsize >= self._limit * PAGE_SIZE - self.path.stat().st_size
 
     def _save(self, records: Sequence[Numbered], tids: Collection[str]) -> None:
         with self._transaction():
@@ -343,20 +389,11 @@ class Writer:
             for number, record in records:
                 put_record(self._tables, number, record, boot)
                 for event in record.events:
-                    self._tables.put_event(event)
+                    self._tables.put_event(event, to_send=self.sends)
                 for incident in record.incidents:
                     self._tables.put_incident(incident)
             if any(record.incidents for _, record in records):
                 self._db.execute("DELETE FROM incidents WHERE id <= (SELECT max(id) FROM incidents) - ?", (retention.INCIDENTS_KEPT,))
-
-
-def _read_back(path: Path) -> tuple[str, str]:
-    """Notice and remark about an archive beside the history."""
-    if not os.path.exists(archive_of(path)):  # noqa: PTH110 - Path.exists raises where the folder may not be entered
-        return "", ""
-    from pathwarden.store.pack import unpack  # once in a router's life
-
-    return unpack(path)
 
 
 def touched(record: Record) -> set[str]:
