@@ -1,5 +1,26 @@
 // The agent's HTTP interface. A view never sees this module: whoever offers the same methods can feed the views.
 
+/** Where the reader signs in; `to` in its query is where they were. */
+export const SIGN_IN = "#/sign-in";
+
+let token = null;
+
+/** What every write shows from now on, as the session has it; null without one. */
+export function useToken(value) {
+  token = value;
+}
+
+let leading = false;
+
+/** Whoever must sign in first is led there, once, however many questions were refused. */
+function leadToSignIn() {
+  if (leading) return;
+  leading = true;
+  const to = location.hash.replace(/^#/, "");
+  location.hash = `${SIGN_IN}?${new URLSearchParams({ to })}`;
+  location.reload();
+}
+
 /** An answer that says no (RFC 9457): `code` is stable, `detail` is a sentence. */
 export class Problem extends Error {
   constructor(status, code, detail) {
@@ -24,12 +45,15 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     const response = await fetch(new URL(path, base), { cache: "no-cache", credentials: "same-origin", ...options });
     const date = Date.parse(response.headers.get("date"));
     if (!Number.isNaN(date)) offsetMs = date - Date.now();
-    if (!response.ok) throw await readProblem(response);
-    return response;
+    if (response.ok) return response;
+    const problem = await readProblem(response);
+    if (problem.code === "sign_in_required") leadToSignIn();
+    throw problem;
   }
 
   const get = async (path, signal) => (await request(path, { signal })).json();
-  const post = async (path, body = {}) => void (await request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+  const send = (method, path, body) => request(path, { method, headers: { "Content-Type": "application/json", ...(token && { "X-Pathwarden-Token": token }) }, body: JSON.stringify(body) });
+  const post = async (path, body = {}) => void (await send("POST", path, body));
   const target = (id) => `targets/${encodeURIComponent(id)}`;
 
   return {
@@ -48,6 +72,10 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     exportUrl: (id, query) => new URL(`${target(id)}/export?${new URLSearchParams(query)}`, base).href,
     changes: (query, signal) => get(`changes?${new URLSearchParams(query)}`, signal),
     incidents: (limit, signal) => get(`incidents?limit=${limit}`, signal),
+    session: (signal) => get("session", signal),
+    /** given: { name, password }, or { code } of a single sign-on. */
+    signIn: async (given) => (await send("POST", "session", given)).json(),
+    signOut: async () => void (await send("DELETE", "session", {})),
     traceNow: (id) => post(`${target(id)}/trace`),
     /** wish: { for_s } of the target, or { pair: [a, b] } of its paths, there with for_s 0 to end it. */
     mute: (id, wish) => post(`${target(id)}/mute`, wish),

@@ -14,6 +14,12 @@ AFTER = [["192.0.2.1"], [], ["198.51.100.7"], ["198.51.100.33"], ["203.0.113.9"]
 WAN = {"device": "wan", "source": "192.0.2.44", "gateway": "192.0.2.1", "table": 254}
 
 
+def session() -> Json:
+    """Who looks from the machine itself: nobody signs in there."""
+    right = {"right": "write", "can_sign_in": False, "suggested": ""}
+    return {"signed_in": False, "name": None, "token": None, "no_password": False, **right}
+
+
 def instant(age_s: float) -> str:
     """An instant so many seconds ago, as the interface writes it."""
     at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)

@@ -47,6 +47,7 @@ class PageServer:
         self.events = page_data.events()
         self.incidents: list[dict[str, Any]] = []
         self.problems: dict[str, dict[str, Any]] = {}
+        self.session: dict[str, Any] = page_data.session()
         self.offline = False
         self.requests: list[Request] = []
         self.most_at_once = 0
@@ -116,6 +117,7 @@ class PageServer:
             "targets": lambda: {"targets": self.states},
             "changes": lambda: self.changes(query),
             "incidents": lambda: {"incidents": self.incidents},
+            "session": lambda: self.session,
             "diff": page_data.diff,
         }
         if path in whole:

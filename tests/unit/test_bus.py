@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_without_ubus_an_interface_is_a_device_of_that_name(monkeypatch, tmp_pat
 
 def test_without_ubus_nothing_runs_and_nothing_is_wrong(monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "UBUS", tmp_path / "ubus.sock")
-    bus = open_bus(None)
+    bus = open_bus(SimpleNamespace(addresses=lambda _device: ()))
     assert isinstance(bus, NoBus)
     assert (bus.snapshot(), bus.counters()) == ({"connected": False, "detail": ""}, {})
     mqtt = {"enabled": True, "detail": ""}

@@ -439,6 +439,10 @@ def test_openwrt_has_accounts_of_its_own(machine, tmp_path):
     (tmp_path / "etc").mkdir(exist_ok=True)
     (tmp_path / "etc/openwrt_release").touch()
     assert machine("config web\n\tlist listen '@lan:8866'\n").web.auth == "auto"
+    # Without a word the page is at home in the router's own network, since whoever comes there signs in.
+    assert machine("").web.listen == ("127.0.0.1:8866", "@lan:8866")
+    assert machine("config web\n\tlist listen 'off'\n").web.listen == ()
+    assert machine("config web\n\tlist listen '127.0.0.1:80'\n").web.listen == ("127.0.0.1:80",)
 
 
 def test_loopback_listeners(machine):

@@ -20,6 +20,8 @@ from pathwarden.model.settings import AgentSettings, Hook, MqttSettings, Setting
 
 # Where OpenWrt keeps it; `uci show pathwarden` reads the same file.
 PLACE = "etc/config/pathwarden"
+# What a router's page listens on as well if nobody says: its network at home, where whoever comes signs in.
+_ROUTERS_LISTEN = "@lan:8866"
 # A hundred targets with every option take 40 KiB: more than this is another file.
 _FILE_MAX = 256 * 1024
 # iproute2's places, later ones win; since 6.5 its own file stands below /usr/share.
@@ -163,6 +165,8 @@ def _web(sections: Sections, problems: Problems, root: Path) -> dict[str, Any]:
         problems.add(label, "root", f"{problem}; name the folder that holds the page's files")
     if auth == "password" and values.get("password_file") == "":
         problems.add(label, "password_file", "is missing; name a file, and write it with: pathwarden password")
+    if _is_openwrt(root) and not any({"listen"} & {*section.given, *section.bad} for section in sections["web"]):
+        values["listen"] += (_ROUTERS_LISTEN,)
     open_to = next((listen for listen in values.get("listen", ()) if not is_loopback(listen)), None)
     if auth == "auto" and open_to and not _is_openwrt(root):
         remedy = "set auth to password, or choose 127.0.0.1:PORT or [::1]:PORT"

@@ -257,7 +257,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             Kind.LISTEN,
             "127.0.0.1:8866",
             "Where the page listens: ADDRESS:PORT, [ADDRESS]:PORT, or @INTERFACE:PORT for an interface's addresses, such as @lan:8866;"
-            f" several as a list. '{LISTEN_OFF}': no page.",
+            f" several as a list. Not set: on OpenWrt @lan:8866, too. '{LISTEN_OFF}': no page.",
         ),
         Option("root", Kind.PATH, "", "Folder of the page's files. Empty: those that came with this program."),
         Option(
@@ -265,7 +265,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             Kind.ENUM,
             "auto",
             "Who must sign in. auto: on OpenWrt whoever is not on the router itself, with its accounts; elsewhere the page is for this"
-            " machine alone. password: everybody, with an account of password_file. none: nobody; only this machine may change anything then.",
+            " machine alone. password: everybody, with an account of password_file. none: nobody; others may only look then.",
             choices=("auto", "password", "none"),
         ),
         Option("password_file", Kind.PATH, "", "File with the accounts of auth password; `pathwarden password` writes it."),

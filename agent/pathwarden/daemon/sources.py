@@ -112,7 +112,7 @@ class NoBus:
 def open_bus(oracle: "KernelRoutes") -> OpenBus:
     """The bus of OpenWrt, if this is one."""
     if not UBUS.exists():
-        return NoBus(lambda device: oracle.addresses(device))
+        return NoBus(oracle.addresses)
     from pathwarden.daemon.bus import Bus
 
     return Bus(oracle)
