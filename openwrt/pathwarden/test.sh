@@ -6,6 +6,9 @@ pathwarden)
 	pathwarden config init | pathwarden config check /dev/stdin || exit 1
 	[ -x /etc/init.d/pathwarden ] || exit 1
 	;;
+pathwarden-page)
+	[ -s /usr/share/pathwarden/www/index.html ] || exit 1
+	;;
 pathwarden-tools)
 	pathwarden trace -n 127.0.0.1 || exit 1
 	pathwarden demo --help >/dev/null || exit 1

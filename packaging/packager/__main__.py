@@ -38,13 +38,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _packages(args: argparse.Namespace) -> list[Package]:
     makefile = CHECKOUT / "openwrt/pathwarden/Makefile"
-    main, tools = recipe.read(makefile)
+    main, shown, tools = recipe.read(makefile)
     program = (CHECKOUT / "agent/pathwarden/__init__.py").read_text(encoding="utf-8")
     version = re.search(r'^__version__ = "(.+)"$', program, re.MULTILINE)
     if not version or version[1] != main.version:
         raise recipe.RecipeError(f"{makefile}: PKG_VERSION differs from the program's __version__; write the same there")
     waitress = args.waitress or next(CHECKOUT.glob(".venv/lib/python3*/site-packages"), CHECKOUT)
-    return [Package(main, manifest.files(CHECKOUT, main, waitress)), Package(tools, manifest.tools(CHECKOUT, tools))]
+    return [
+        Package(main, manifest.files(CHECKOUT, main, waitress)),
+        Package(shown, manifest.page(CHECKOUT)),
+        Package(tools, manifest.tools(CHECKOUT, tools)),
+    ]
 
 
 def _stage(args: argparse.Namespace) -> None:

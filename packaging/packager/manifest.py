@@ -52,12 +52,16 @@ def files(checkout: Path, recipe: Recipe, waitress: Path) -> list[Node]:
         [
             *system,
             *_installed(daemon, "pathwarden", recipe),
-            *(node._replace(content=thin(node.path, node.content or b"")) for node in _copied(checkout / "web", PAGE, _PAGE_KINDS)),
             *(node for node in foreign if not _is_module(node)),
             archive.pack(vendor.PLACE, vendor.ARCHIVE, recipe, filter(_is_module, foreign)),
             version,
         ]
     )
+
+
+def page(checkout: Path) -> list[Node]:
+    """Every file of the package with what a browser loads. Raises `ManifestError` as `files` does."""
+    return sorted(node._replace(content=thin(node.path, node.content or b"")) for node in _copied(checkout / "web", PAGE, _PAGE_KINDS))
 
 
 def tools(checkout: Path, recipe: Recipe) -> list[Node]:

@@ -70,7 +70,7 @@ def _recipe(makefile: Path, name: str, shared: dict[str, str], defines: dict[str
         maintainer=variable("PKG_MAINTAINER"),
         section=variable("SECTION"),
         description=" ".join(define("description").split()),
-        depends=tuple(word.removeprefix("+") for word in variable("DEPENDS").split()),
+        depends=tuple(word.removeprefix("+") for word in variables.get("DEPENDS", "").split()),
         user=variables.get("USERID", ""),
         conffiles=tuple(defines.get(f"Package/{name}/conffiles", "").split()),
         postinst=define("postinst"),

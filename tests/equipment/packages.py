@@ -26,11 +26,17 @@ _SEED = bytes(range(32))  # a key for tests: everyone knows it
 
 
 class Built(NamedTuple):
-    """All that was built, by its path below the output folder: the program's package, and that of its tools."""
+    """All that was built, by its path below the output folder: the program's package, its page's and that of its tools."""
 
     main: Package
+    page: Package
     tools: Package
     made: dict[str, bytes]
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """Every package, in the order of the recipes."""
+        return self.main, self.page, self.tools
 
     @property
     def recipe(self) -> Recipe:
@@ -60,8 +66,9 @@ class Built(NamedTuple):
 @cache
 def built() -> Built:
     """The packages, with a signed feed."""
-    main, tools = recipe.read(FEED / "Makefile")
-    packages = Package(main, manifest.files(TOP, main, waitress_folder())), Package(tools, manifest.tools(TOP, tools))
+    main, page, tools = recipe.read(FEED / "Makefile")
+    files = manifest.files(TOP, main, waitress_folder()), manifest.page(TOP), manifest.tools(TOP, tools)
+    packages = [Package(said, contents) for said, contents in zip((main, page, tools), files, strict=True)]
     return Built(*packages, everything(packages, MTIME, feed_key()))
 
 

@@ -73,7 +73,7 @@ def test_the_index_repeats_the_control_file_and_says_where_the_package_lies() ->
     index = made["feed/Packages"].decode()
     assert index.endswith("\n\n")
     entries = index.strip().split("\n\n")
-    for entry, said in zip(entries, (built().recipe, built().tools.recipe), strict=True):
+    for entry, said in zip(entries, (package.recipe for package in built().packages), strict=True):
         found = opkg.fields(entry)
         place = {key: found.pop(key) for key in ("Filename", "Size", "SHA256sum")}
         package = made[f"feed/{place['Filename']}"]
@@ -133,7 +133,7 @@ def test_without_a_key_there_is_no_signature_even_of_an_earlier_build(tmp_path: 
     assert (tmp_path / "out/feed/Packages.sig").is_file()
     done = packager("build", tmp_path / "out")
     assert "the feed is not signed: KEY=FILE signs it" in done.stdout
-    packages = ["pathwarden-tools_0.1.0-r1_all.ipk", "pathwarden_0.1.0-r1_all.ipk"]
+    packages = ["pathwarden-page_0.1.0-r1_all.ipk", "pathwarden-tools_0.1.0-r1_all.ipk", "pathwarden_0.1.0-r1_all.ipk"]
     assert sorted(path.name for path in (tmp_path / "out/feed").iterdir()) == ["Packages", "Packages.gz", *packages]
     assert re.search(r"^pathwarden without foreign libraries: [\d.]+ kB$", done.stdout, re.MULTILINE)
 
@@ -173,7 +173,7 @@ def test_the_feeds_makefile_installs_the_same_files_with_bytecode_in_place_of_so
     assert re.fullmatch("[0-9a-f]{64}", shown[2])
     assert shown[3] == str(source)
     subprocess.run([*make, "build-pathwarden"], check=True)
-    for said, files in (built().main, built().tools):
+    for said, files in built().packages:
         root = tmp_path / f"ipkg-{said.name}"
         root.mkdir()
         subprocess.run([*make, f"install-{said.name}"], check=True)

@@ -59,7 +59,7 @@ def router(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for parent in (folder.parent, folder.parent.parent):
         parent.chmod(0o755)  # the daemon's own user has to come by
     router = Router(folder, need("busybox"), libraries)
-    for said, files in (built().main, built().tools):
+    for said, files in built().packages:
         router.unpack_ipk(built().of(said, "ipk"))
         if request.param == "feed":
             for node in archive.compiled(TOP, files):
@@ -69,7 +69,7 @@ def router(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "feed":
         shutil.rmtree(router.root / "usr/lib/pathwarden/source")
     shutil.copy2(need("setpriv"), router.root / "usr/bin/setpriv")
-    for said in (built().recipe, built().tools.recipe):
+    for said, _ in built().packages:
         router.run("/bin/sh", "-c", f"/usr/lib/opkg/info/{said.name}.postinst configure")
     return router
 
@@ -208,4 +208,4 @@ def test_the_service_traces_serves_its_page_reloads_and_ends_in_time(router: Rou
 
 
 def built_page() -> str:
-    return next(node.content or b"" for node in built().files if node.path.endswith("www/index.html")).decode()
+    return next(node.content or b"" for node in built().page.files if node.path.endswith("www/index.html")).decode()
