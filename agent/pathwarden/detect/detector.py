@@ -18,12 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
-from pathwarden.detect.classify import as_path_of, classify
-from pathwarden.detect.compare import Hop, compatible, difference, fill, merge, strangers
+from pathwarden.detect.changes import change_of
+from pathwarden.detect.classify import classify
+from pathwarden.detect.compare import Hop, compatible, fill, merge, strangers
 from pathwarden.detect.labels import label, number_of
 from pathwarden.detect.loops import clean
 from pathwarden.detect.reach import Reach, after_answer, after_silence
-from pathwarden.detect.routes import carried_over, filled, new_route, shared_hops
+from pathwarden.detect.routes import carried_over, filled, measured, new_route, shared_hops
 from pathwarden.detect.sights import one_more, sight_of, silent_at_destination
 from pathwarden.detect.state import State, decode, encode
 from pathwarden.detect.suspicion import Finding, Known, Sight, Suspicion, suspect, too_far, weigh
@@ -42,7 +43,6 @@ MOST_QUICK_MISSES = 6  # re-traces after silence; then the schedule goes on look
 MOST_QUICK_RETRACES = 12  # re-traces of one suspicion, likewise: enough for a route that was seen only once before
 LONGEST_STEP_NS = 172_800_000_000_000  # the longest interval is a day; a longer pause (suspended) is not time on the route
 MOST_STEADY = 1000  # answers in a row beyond this make no judgement surer
-SMOOTHING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,10 @@ class Detector:
         self.state = self.state._replace(address=trace.address, epoch=epoch, route_id="", suspicion=None)
         if not old_address or old_address == trace.address:
             return None
-        return self.change(ChangeKind.TARGET_ADDRESS_CHANGED, trace, trace.at, 1, old, None, since, ("address",), old_address=old_address)
+        kind, labels = ChangeKind.TARGET_ADDRESS_CHANGED, ("address",)
+        return change_of(
+            kind, trace, trace.at, 1, old, None, since, labels, learning=self.learning, whose=self.whose, old_address=old_address
+        )
 
     def _follow_route(self, trace: Trace, whole: Whole | None = None, *, partly: bool = False) -> Change | None:
         sight = sight_of(trace)
@@ -294,7 +297,7 @@ class Detector:
         if classes.attribute:
             kind = ChangeKind.PATH_ATTRIBUTE_CHANGED
         returns = known and usual is not None and usual.route_id == new.route_id
-        return self.change(
+        return change_of(
             kind,
             trace,
             suspicion.first_seen_at,
@@ -303,6 +306,8 @@ class Detector:
             new,
             old_since,
             classes.labels,
+            learning=self.learning,
+            whose=self.whose,
             known=known,
             returns_to_usual=returns,
         )
@@ -331,26 +336,18 @@ class Detector:
         return self._reach_change(trace, reach, now, max((hop.ttl for hop in clean(trace) if hop.responders), default=0))
 
     def _reach_change(self, trace: Trace, before: Reach, now: Reach, last_ttl: int) -> Change:
-        route, since = self.route, self.state.route_since
+        kind, at, seen, last = ChangeKind.TARGET_REACHABLE, trace.at, before.back_traces + 1, None
         if now.lost:
-            at, seen = now.first_missed_at, now.missed_traces
-            return self.change(ChangeKind.TARGET_UNREACHABLE, trace, at, seen, route, route, since, ("lost",), lost_after_ttl=last_ttl)
-        return self.change(ChangeKind.TARGET_REACHABLE, trace, trace.at, before.back_traces + 1, route, route, since, ("lost",))
+            kind, at, seen, last = ChangeKind.TARGET_UNREACHABLE, now.first_missed_at, now.missed_traces, last_ttl
+        route, since = self.route, self.state.route_since
+        return change_of(
+            kind, trace, at, seen, route, route, since, ("lost",), learning=self.learning, whose=self.whose, lost_after_ttl=last
+        )
 
     def _measure(self, trace: Trace) -> None:
         """Book the trace's RTT and loss on the route it followed."""
-        route = self.route
-        if route is None or self.state.suspicion is not None:
-            return
-        rtts = sorted(trace.destination_rtts_ns)
-        rtt_ms = route.rtt_ms
-        if rtts:
-            median_ms = rtts[len(rtts) // 2] / 1e6
-            rtt_ms = median_ms if rtt_ms is None else rtt_ms + SMOOTHING * (median_ms - rtt_ms)
-        sent = next((len(hop.answers) for hop in reversed(trace.hops) if hop.ttl == trace.reached_ttl), 1)
-        lost_pct = 100 * (1 - len(rtts) / sent)
-        loss_pct = route.loss_pct + SMOOTHING * (lost_pct - route.loss_pct)
-        self._put(route._replace(last_at=trace.at, traces=route.traces + 1, rtt_ms=rtt_ms, loss_pct=round(loss_pct, 2)))
+        if self.route is not None and self.state.suspicion is None:
+            self._put(measured(self.route, trace))
 
     def _retrace_after(self) -> int | None:
         reach = self.state.reach
@@ -365,50 +362,3 @@ class Detector:
         if len(self.routes) > MOST_ROUTES:
             others = [r for r in self.routes.values() if r.route_id not in (route.route_id, self.state.route_id)]
             del self.routes[min(others, key=lambda r: r.last_at).route_id]
-
-    def change(
-        self,
-        kind: ChangeKind,
-        trace: Trace,
-        first_seen_at: int,
-        confirmations: int,
-        old: Route | None,
-        new: Route | None,
-        old_since: int,
-        classes: tuple[str, ...],
-        *,
-        old_address: str | None = None,
-        known: bool = False,
-        returns_to_usual: bool = False,
-        lost_after_ttl: int | None = None,
-    ) -> Change:
-        """A change of this target that `trace` confirms, with what the two routes differ in."""
-        differ = difference(old.hops, new.hops) if old and new and old is not new else None
-        rtts = sorted(trace.destination_rtts_ns)
-        delta_ms = None
-        if old and new and old is not new and old.rtt_ms is not None and rtts:
-            delta_ms = round(rtts[len(rtts) // 2] / 1e6 - old.rtt_ms, 3)
-        return Change(
-            kind=kind,
-            first_seen_at=first_seen_at,
-            at=trace.at,
-            confirmations=confirmations,
-            old=old,
-            new=new,
-            old_address=old_address or trace.address,
-            new_address=trace.address,
-            old_seconds=max(round((first_seen_at - old_since) / 1e9), 0) if old_since else 0,
-            classes=classes,
-            first_ttl=differ.first_ttl if differ else 0,
-            last_ttl=differ.last_ttl if differ else 0,
-            added=differ.added if differ else (),
-            removed=differ.removed if differ else (),
-            similarity=differ.similarity if differ else 1.0,
-            known=known,
-            returns_to_usual=returns_to_usual,
-            rtt_delta_ms=delta_ms,
-            lost_after_ttl=lost_after_ttl,
-            learning=self.learning,
-            as_before=as_path_of(old, self.whose),
-            as_after=as_path_of(new, self.whose),
-        )

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pathwarden.detect.changes import change_of
 from pathwarden.detect.detector import Detector, Verdict
 from pathwarden.detect.latency import Latency, LatencyShift, blame, classes
 from pathwarden.detect.minima import Minima
@@ -176,8 +177,11 @@ class Judge:
         confirmations: int,
     ) -> Change:
         """A change of what a route does, while it stays in force."""
-        route, since = self.detector.route, self.detector.state.route_since
-        change = self.detector.change(kind, trace, first_seen_at, confirmations, route, route, since, labels)
+        detector = self.detector
+        route, since = detector.route, detector.state.route_since
+        change = change_of(
+            kind, trace, first_seen_at, confirmations, route, route, since, labels, learning=detector.learning, whose=detector.whose
+        )
         return replace(change, first_ttl=ttls[0], last_ttl=ttls[1], before=words[0], after=words[1])
 
 
