@@ -217,7 +217,7 @@ def awaits(condition):
 
 
 def test_the_prober_never_waits_and_is_told_at_the_next_look(tmp_path, server):
-    path = write(tmp_path / "a.mmdb", {"6.0.0.0/8": asn(64999, "LOCAL")})
+    path = write(tmp_path / "a.mmdb", {"6.0.0.0/8": asn(64999, "LOCAL"), "198.51.100.0/24": asn(64998, "LAB")})
     server.gate.clear()
     enricher = Enricher([path], server)
     assert enricher.of("6.1.1.1") == UNKNOWN
@@ -230,6 +230,8 @@ def test_the_prober_never_waits_and_is_told_at_the_next_look(tmp_path, server):
     for no_address in ("", "x", "1.2.3", "example.net", "5.1.2.3/24", "\x00"):
         assert enricher.now(no_address) == UNKNOWN
     assert enricher.now("fe80::1%wan").special == "link-local"
+    own = enricher.now("198.51.100.1")
+    assert (own.special, own.asn, [source.name for source in own.sources]) == ("documentation", 64998, ["IANA", "a.mmdb"])
     assert [name for name in server.asked if "10." in name] == []
     enricher.close()
 

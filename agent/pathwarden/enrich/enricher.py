@@ -1,7 +1,8 @@
 """What is known of an address, from all who know something: the IANA's ranges, then local databases, then a name server.
 
 Rules:
-1. A special range is nobody's: neither files nor name servers are asked about it.
+1. A special range is nobody's on the Internet: no name server is asked about it. A database may know it all the same, such as one of a
+   company's own networks.
 2. `of` never waits: it tells what is remembered, and leaves what must be read to a thread of its own. `now` reads.
 3. What is remembered is looked up again after an hour, and when a name server told something; until then the old is told. At most 4,096
    addresses are remembered, the oldest goes first.
@@ -91,12 +92,12 @@ class Enricher:
         except ValueError:
             return UNKNOWN
         version, number = parsed.version, int(parsed)
-        name = special(version, number)
-        if name:
-            return Network(special=name, sources=(Source("range", IANA, None),))
         if self.databases.renewed():
             self._note()
         found = self.databases.get(version, number)
+        name = special(version, number)
+        if name:
+            return found._replace(special=name, sources=(Source("range", IANA, None), *found.sources))
         if found.asn is None and self.origins is not None:
             origin = self.origins.get(version, number)
             if origin is not None:
