@@ -21,7 +21,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store bench-fleet idle package arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store bench-mqtt bench-fleet idle package arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -100,6 +100,10 @@ bench-store: ## the history on a year of 20 targets: size, flash writes, commits
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.store $(if $(DAYS),--days "$(DAYS)") \
 		$(if $(SEED),--seed "$(SEED)") $(if $(JSON),--json) $(if $(README),--readme)
+
+bench-mqtt: ## how soon the broker has an event, the memory of MQTT, how soon a long outbox is empty: a minute; JSON=1 README=1
+	$(debian)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.mqtt $(if $(JSON),--json) $(if $(README),--readme)
 
 bench-fleet: ## 1,000 agents on one broker: all start at once, work, answer Home Assistant's start, lose the broker: 4 minutes; JSON=1 README=1
 	$(debian)
