@@ -1,6 +1,10 @@
 """Discovery: what Home Assistant is told, when, and what is taken back."""
 
 import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from equipment.fakes import make_state
 from equipment.homeassistant import check
@@ -39,6 +43,39 @@ def test_a_target_is_a_device_that_home_assistant_takes() -> None:
     assert made["components"]["event"]["state_topic"] == NAMES.event("cloudflare")
     assert made["components"]["path"]["json_attributes_topic"] == NAMES.path("cloudflare")
     assert made["components"]["trace"]["command_topic"] == f"{NAMES.commands}trace/cloudflare"
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda made: made.pop(name)
+
+
+def _changed(component: str, **members: object) -> Callable[[dict[str, Any]], object]:
+    return lambda made: made["components"][component].update(members)
+
+
+MISTAKES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no origin": _without("origin"),
+    "no device": _without("device"),
+    "a base topic": lambda made: made.update({"~": BASE}),
+    "no unique id": lambda made: made["components"]["latency"].pop("unique_id"),
+    "one unique id twice": _changed("latency", unique_id="pathwarden_home-rt_cloudflare_loss"),
+    "an event without types": _changed("event", event_types=[]),
+    "an event with attributes": _changed("event", json_attributes_topic="x"),
+    "a button without a topic": lambda made: made["components"]["trace"].pop("command_topic"),
+    "a wrong unit": _changed("latency", unit_of_measurement="furlong"),
+    "an enum that measures": _changed("verdict", state_class="measurement"),
+    "an enum without options": lambda made: made["components"]["verdict"].pop("options"),
+    "the option of old": _changed("path", object_id="path"),
+    "an unfinished template": _changed("path", value_template="{{ value_json.path_label }"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_stand_in_refuses_what_home_assistant_would(mistake: str) -> None:
+    made = json.loads(json.dumps(of_target(BASE, "home-rt", make_state("cloudflare"))))
+    MISTAKES[mistake](made)
+    with pytest.raises((AssertionError, KeyError)):
+        check(device_topic("homeassistant", NAMES, "cloudflare"), made)
 
 
 def test_what_templates_read_is_in_the_state() -> None:
