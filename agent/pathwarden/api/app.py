@@ -25,6 +25,7 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/changes?since_seq&before_seq&target&from&to&limit | `changes` (1 to 200), `last_seq` |
 | GET /api/v1/incidents?limit | `incidents` as they were told last (1 to 100), newest first |
 | GET /api/v1/asyncapi.json | what is published over MQTT: AsyncAPI 3 with JSON Schemas |
+| GET /api/v1/openapi.json | this table as OpenAPI 3.1 |
 | GET /api/v1/session | who asks: `signed_in`, `name`, `right` (none, read, write), `token` for writes |
 | POST /api/v1/session | sign in with `{"name", "password"}` or `{"code"}`; the answer sets the cookie |
 | DELETE /api/v1/session | leave |

@@ -1,0 +1,135 @@
+"""The OpenAPI document: every route is in it, every answer is what it says, every code of a problem is told."""
+
+import re
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import pathwarden.api
+from equipment.fakes import NOW, SECOND, FakeAgent, FakeClock, FakeReader, hop, make_route, make_settings, make_trace
+from equipment.web import Client
+from pathwarden.api import app as app_module
+from pathwarden.api import openapi
+from pathwarden.api.app import make_app
+
+DOCUMENT = openapi.document()
+TARGET = "/api/v1/targets/cloudflare"
+# One request for each route; a path alone stands for a GET.
+SAMPLES = {
+    ("get", "/api/v1/summary"): ("/api/v1/summary", ""),
+    ("get", "/api/v1/targets"): ("/api/v1/targets", ""),
+    ("get", "/api/v1/targets/{tid}"): (TARGET, ""),
+    ("post", "/api/v1/targets/{tid}/trace"): (f"{TARGET}/trace", "{}"),
+    ("post", "/api/v1/targets/{tid}/mute"): (f"{TARGET}/mute", '{"for_s": 5}'),
+    ("post", "/api/v1/targets/{tid}/accept-path"): ("/api/v1/targets/quad9/accept-path", "{}"),
+    ("post", "/api/v1/targets/{tid}/pause"): (f"{TARGET}/pause", "{}"),
+    ("post", "/api/v1/targets/{tid}/resume"): (f"{TARGET}/resume", "{}"),
+    ("get", "/api/v1/targets/{tid}/traces"): (f"{TARGET}/traces", "limit=2"),
+    ("get", "/api/v1/targets/{tid}/trace-at"): (f"{TARGET}/trace-at", "at=2026-11-21T08:45:00Z"),
+    ("get", "/api/v1/targets/{tid}/paths"): (f"{TARGET}/paths", ""),
+    ("get", "/api/v1/targets/{tid}/series"): (f"{TARGET}/series", "points=5"),
+    ("get", "/api/v1/targets/{tid}/heatmap"): (f"{TARGET}/heatmap", "columns=5"),
+    ("get", "/api/v1/traces/{number}"): ("/api/v1/traces/2", ""),
+    ("get", "/api/v1/paths/{route_id}"): ("/api/v1/paths/r1", ""),
+    ("get", "/api/v1/diff"): ("/api/v1/diff", "target=cloudflare&a=A&b=B"),
+    ("get", "/api/v1/incidents"): ("/api/v1/incidents", "limit=5"),
+    ("get", "/api/v1/session"): ("/api/v1/session", ""),
+    ("delete", "/api/v1/session"): ("/api/v1/session", "{}"),
+    ("get", "/api/v1/openapi.json"): ("/api/v1/openapi.json", ""),
+    ("get", "/api/v1/asyncapi.json"): ("/api/v1/asyncapi.json", ""),
+    ("get", "/metrics"): ("/metrics", ""),
+    ("get", "/healthz"): ("/healthz", ""),
+}
+# What other tests hold against it: the agent's state and events are those of MQTT, a file is streamed, and here nobody can sign in.
+ELSEWHERE = {("get", "/api/v1/status"), ("get", "/api/v1/changes"), ("get", "/api/v1/targets/{tid}/export"), ("post", "/api/v1/session")}
+
+
+@pytest.fixture(scope="module")
+def web():
+    agent, reader = FakeAgent(("cloudflare", "quad9")), FakeReader()
+    agent.paths["quad9"] = {}
+    for state in agent.states:
+        state |= {"error_detail": None, "muted_until": None, "muted_pairs": [], "resolving": False}
+    for number in range(3):
+        trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * 300 * SECOND)
+        reader.add(trace, "r1" if number else None)
+    reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300)]
+    return Client(make_app(agent, reader, make_settings(("cloudflare", "quad9")), FakeClock()))
+
+
+def check(schema, value):
+    whole = {**schema, "components": DOCUMENT["components"]}
+    assert [
+        f"{'.'.join(map(str, each.absolute_path))}: {each.message[:200]}" for each in Draft202012Validator(whole).iter_errors(value)
+    ] == []
+
+
+def test_the_document_has_the_form_of_openapi():
+    assert DOCUMENT["openapi"] == "3.1.0"
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        Draft202012Validator.check_schema(schema)
+        assert name
+    refs = set(re.findall(r"#/components/schemas/(\w+)", str(DOCUMENT)))
+    assert refs <= set(DOCUMENT["components"]["schemas"])
+    for path, operations in DOCUMENT["paths"].items():
+        for operation in operations.values():
+            declared = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+            assert declared == set(re.findall(r"\{(\w+)\}", path)), path
+
+
+def test_every_route_of_the_application_is_in_it_and_no_other(monkeypatch):
+    made = []
+    bottle_class = app_module.bottle.Bottle
+    monkeypatch.setattr(app_module.bottle, "Bottle", lambda: made.append(bottle_class()) or made[-1])
+    make_app(FakeAgent(), FakeReader(), make_settings(), FakeClock())
+    real = {(route.method.lower(), re.sub(r"<(\w+)(?::[^>]*(?:\[[^>]*)?)?>", r"{\1}", route.rule)) for route in made[0].routes}
+    pages = {("get", "/"), ("get", "/static/{name}")}
+    assert real - pages == set(openapi.ROUTES)
+    assert set(SAMPLES) | ELSEWHERE == set(openapi.ROUTES)
+
+
+@pytest.mark.parametrize(("method", "path"), SAMPLES)
+def test_each_answer_is_what_the_document_says(web, method, path):
+    asked, more = SAMPLES[method, path]
+    got = web.get(asked, more) if method == "get" else web.post(asked, more.encode(), method=method.upper())
+    ((status, told),) = ((key, value) for key, value in DOCUMENT["paths"][path][method]["responses"].items() if key != "default")
+    assert got.status == int(status)
+    ((kind, content),) = told["content"].items()
+    assert got.headers["content-type"].startswith(kind)
+    if content:
+        check(content["schema"], got.json)
+        shape = content["schema"]["$ref"].rpartition("/")[2]
+        if shape in openapi._SHAPES:
+            assert set(got.json) == {word.partition(":")[0] for word in openapi._SHAPES[shape].split()}, "nothing is left untold"
+
+
+def test_every_problem_has_a_code_that_is_told(web):
+    folder = Path(pathwarden.api.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py") if file.name != "openapi.py")
+    raised = {(code, int(status)) for status, code in re.findall(r'Problem\((\d{3}), "(\w+)"', source)}
+    tables = {(code, int(status)) for status, code in re.findall(r'(\d{3}): "(\w+)"', source)}
+    assert {code for code, _ in raised | tables} == set(openapi.CODES)
+    assert set(openapi.CODES.items()) <= raised | tables
+    got = web.get("/api/v1/targets/none")
+    check(
+        DOCUMENT["paths"]["/api/v1/targets/{tid}"]["get"]["responses"]["default"]["content"]["application/problem+json"]["schema"], got.json
+    )
+
+
+def test_parameters_are_those_that_the_routes_know(web):
+    for (method, path), (asked, _) in SAMPLES.items():
+        if method == "get" and asked.startswith("/api/"):
+            names = [each["name"] for each in DOCUMENT["paths"][path]["get"]["parameters"] if each["in"] == "query"]
+            for name in names:
+                assert web.get(asked, f"{name}=x").json.get("code") != "unknown_parameter", (path, name)
+            assert web.get(asked, "nobody_knows=1").json["code"] == "unknown_parameter"
+
+
+def test_without_the_tools_it_is_absent(web, monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("pathwarden.api.documents.import_module", missing)
+    got = web.get("/api/v1/openapi.json")
+    assert (got.status, got.json["code"]) == (404, "not_installed")
