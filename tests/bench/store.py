@@ -5,6 +5,7 @@ the records, and samples are flushed as often as the agent would. Then the page'
 """
 
 import argparse
+import gc
 import json
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -22,7 +24,7 @@ from urllib.parse import urlencode
 from bench import flash
 from bench.figures import Row, markdown, table
 from bench.report import described, machine, write_readme
-from bench.year import DAY_S, HOPS, INTERVAL_S, SECOND, START_AT, Year
+from bench.year import DAY_S, HOPS, INTERVAL_S, SECOND, START_AT, Year, tid_of
 from equipment.fakes import FakeAgent, FakeClock, make_settings
 from equipment.web import Client
 from pathwarden.api.app import make_app
@@ -144,7 +146,7 @@ def client(reader: Reader, tids: list[str], days: float) -> Client:
 
 def ask(path: Path, seed: int, days: float, times: int) -> dict[str, Spent]:
     """Make each kind of request so often; how long each took, in ms."""
-    dice, tids = Random(seed), Year(seed, TARGETS, 1).tids
+    dice, tids = Random(seed), [tid_of(number) for number in range(TARGETS)]
     took: dict[str, Spent] = {}
     with Reader(path) as reader:
         for _ in range(times):
@@ -159,8 +161,13 @@ def ask(path: Path, seed: int, days: float, times: int) -> dict[str, Spent]:
 def memory(path: Path, seed: int, days: float) -> None:
     """Print how many bytes this process grows by at most while every request is made, once it has made them of an empty history."""
     with tempfile.TemporaryDirectory() as folder:
-        small = build(Path(folder) / "history.db", Path(folder) / "live", seed, 0.05, 1, ROOMY_MB)
-        ask(small.path, seed, 0.05, 1)
+        small = Path(folder) / "history.db"
+        # In a process of its own: the memory that building leaves behind would serve reading, or not yet.
+        building = get_context("spawn").Process(target=build, args=(small, Path(folder) / "live", seed, 0.05, 1, ROOMY_MB))
+        building.start()
+        building.join()
+        ask(small, seed, 0.05, 1)
+    gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak starts anew
     before = _peak_kb()
     ask(path, seed, days, 3)

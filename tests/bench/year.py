@@ -48,6 +48,11 @@ _NOISE = 1 << 16  # jitters and losses are drawn once; each hop starts at a plac
 _JUDGED = 24  # traces: after a change all of them are, and then every so manieth
 
 
+def tid_of(number: int) -> str:
+    """The id of a target."""
+    return f"t{number:02}"
+
+
 class _Router(NamedTuple):
     """A hop as it answers."""
 
@@ -64,7 +69,7 @@ class _Site:
     """A target of the world and how it stands: on which way, until when, and whether it answers."""
 
     def __init__(self, number: int, ways: list[list[_Router]], moves_a_day: float) -> None:
-        self.tid = f"t{number:02}"
+        self.tid = tid_of(number)
         self.target = make_target(self.tid)
         self.ways, self.moves_a_day, self.busy = ways, moves_a_day, number % _BUSY == 0
         self.flow = Flow(4, Method.UDP, _HOME.source, ways[0][-1].address, 41_000, 33_434, 0, 0, 60)
