@@ -12,10 +12,11 @@ import { shell } from "./shell.js";
 import { changes } from "./views/changes.js";
 import { heatReadout } from "./views/heat.js";
 import { overview } from "./views/overview.js";
+import { report } from "./views/report.js";
 import { target } from "./views/target.js";
 import { readout } from "./views/timeline.js";
 
-const VIEWS = { overview, target, changes };
+const VIEWS = { overview, target, changes, report };
 const READOUTS = { timeline: readout, heat: heatReadout };
 const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
 
@@ -49,6 +50,7 @@ function freshUi() {
 
 function heading(t) {
   if (app.route.name === "target") return app.data?.target.state.name ?? app.route.id;
+  if (app.route.name === "report") return t("report.of", { name: app.data?.target.state.name ?? app.route.id });
   return t(`tab.${app.route.name}`);
 }
 
@@ -158,6 +160,17 @@ async function copy({ dataset: { area: id } }) {
   if (!written) area.select();
 }
 
+/** The report as one file that needs no agent: XHTML, which can be written from the document without markup of our own. */
+function save() {
+  const body = document.getElementById("maincontent").cloneNode(true);
+  for (const node of body.querySelectorAll(".controls, .readout")) node.remove();
+  const style = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText);
+  const page = el("html", { lang: app.language.tag }, el("head", {}, el("title", {}, document.title), el("style", {}, style.join("\n"))), el("body", {}, el("div", { class: "container" }, body)));
+  const link = el("a", { href: URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(page)], { type: "application/xhtml+xml" })), download: `pathwarden-${app.route.id}.xhtml` });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 const CLICKS = {
   trace,
   older,
@@ -166,6 +179,8 @@ const CLICKS = {
   "mute-pair": (from) => wish(from, "muted", (id) => source.mute(id, { pair: from.dataset.pair.split(" ") })),
   "unmute-pair": (from) => wish(from, "unmuted", (id) => source.mute(id, { pair: from.dataset.pair.split(" "), for_s: 0 })),
   accept: (from) => wish(from, "accepted", (id) => source.acceptPath(id)),
+  print: () => window.print(),
+  save,
   measure: ({ dataset: { value } }) => ask({ show: value }),
   poll: () => poller.toggle(),
   skip: () => document.getElementById("content").focus(),
@@ -180,6 +195,7 @@ const CHOICES = {
     store("scheme", value);
     setScheme();
   },
+  mask: (value) => ask({ mask: value === "0" ? "" : value }, { replace: true }),
   filter: (value) => ask({ target: value }),
   state: (value) => ask({ state: value }),
   side: () => ask({ a: document.getElementById("side-a").value, b: document.getElementById("side-b").value }),

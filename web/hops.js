@@ -2,6 +2,11 @@
 
 const known = (values) => values.filter((value) => value !== null && value !== undefined);
 
+/** Whose a hop is, and where: "AS64500 Example · Taipei, TW"; "" if nobody knows. */
+export function networkText({ asn, as_name: name, country, city, ixp }) {
+  return [[asn && `AS${asn}`, name].filter(Boolean).join(" "), ixp, [city, country].filter(Boolean).join(", ")].filter(Boolean).join(" · ");
+}
+
 /** Rows of a TRACE: what each ttl answered, with the loss, median and added latency that the agent worked out. */
 export function rowsOfTrace(trace) {
   return trace.hops.map((hop) => {
@@ -18,6 +23,7 @@ export function rowsOfTrace(trace) {
       worst: rtts.length ? Math.max(...rtts) : null,
       adds: hop.adds_ms,
       note: hop.note,
+      network: networkText(hop),
       annotations: [...new Set(hop.answers.map((answer) => answer.annotation).filter(Boolean))],
       labels: [...new Set(hop.answers.flatMap((answer) => (answer.mpls ?? []).map(([label]) => label)))],
     };
@@ -38,6 +44,7 @@ export function rowsOfPath(path) {
     worst: hop.rtt_max_ms,
     adds: hop.adds_ms,
     note: hop.note,
+    network: networkText(hop),
     annotations: [],
     labels: [...new Set(hop.mpls.map(([label]) => label))],
   }));

@@ -80,6 +80,21 @@ export const loaders = {
     const rest = old?.key === key ? old : await TABS[route.tab](source, route, target, signal);
     return { ...rest, target, tab: route.tab, key };
   },
+  report: async (source, route, shown, signal) => {
+    const old = shown();
+    const key = JSON.stringify([route.id, route.query.from, route.query.to, route.query.at]);
+    if (old?.key === key && route.query.to) return old;
+    const target = await source.target(route.id, signal);
+    const { agent, version } = await source.status(signal);
+    const shared = await TABS[""](source, { ...route, query: { ...route.query, at: null } }, target, signal);
+    const grave = shared.events.findLast((event) => event.severity === "critical" || event.severity === "warning");
+    // The first trace that began after what happened, if the reader named no instant.
+    const after = grave ? Math.min(Math.ceil(Date.parse(grave.occurred_at) / 1000) + 2 * target.config.interval_s, shared.span.to) : shared.span.to;
+    const at = Number(route.query.at) || after;
+    const [before, then] = [await traceAt(source, { ...route, query: { at: shared.span.from } }, null, signal), await traceAt(source, { ...route, query: { at } }, null, signal)];
+    const diff = before.trace && then.trace && (await source.diff({ target: route.id, a: before.trace.at, b: then.trace.at }, signal));
+    return { ...shared, target, agent: `${agent} · Pathwarden ${version}`, before: before.trace, after: then.trace, diff, key };
+  },
   changes: async (source, { query: { target: chosen = "" } }, shown, signal) => {
     const { targets } = await source.targets(signal);
     const { changes: first } = await source.changes(query(chosen), signal);

@@ -171,7 +171,8 @@ def hop(ttl: int, responder: str | None, rtts: list[float | None], **changed: An
     ]  # fmt: skip
     median = known[len(known) // 2] if known else None
     usual = {"ttl": ttl, "answers": answers, "responders": [responder] if known else [], "loss_pct": 0.0, "rtt_ms": median, "adds_ms": None}
-    return usual | {"note": ""} | changed
+    nobody = dict.fromkeys(("asn", "as_name", "country", "city", "ixp"))
+    return usual | {"note": ""} | nobody | changed
 
 
 def trace() -> Json:

@@ -16,13 +16,13 @@ from pathwarden.model.change import CauseKind
 from pathwarden.model.trace import Reason
 from pathwarden.present.sentences import ENGLISH, LOCATION
 
-VIEWS = {
-    "overview": "#/",
-    "target": "#/target/cloudflare",
+VIEWS = {"overview": "#/", "target": "#/target/cloudflare", "changes": "#/changes"}
+# Made of the same parts as those above, so one scheme for each language is enough.
+MORE_VIEWS = {
     "heat": "#/target/cloudflare/heat",
     "paths": "#/target/cloudflare/paths",
     "diff": "#/target/cloudflare/diff",
-    "changes": "#/changes",
+    "report": "#/report/cloudflare",
 }
 LANGUAGES = ("en", "zh_Hant", "zh_Hans", "ja")
 CLOSED_SETS = {
@@ -86,6 +86,21 @@ def test_no_view_is_wider_than_the_screen(page, view, language):
             assert page.overflow() == 0, (width, dark)
             if width != 768:
                 page.shoot(f"{view}-{language}-{width}-{'dark' if dark else 'light'}")
+
+
+@pytest.mark.parametrize("view", MORE_VIEWS)
+def test_views_over_time_fit_and_axe_finds_nothing_serious(page, view):
+    page.open(MORE_VIEWS[view])
+    for language, dark in zip(LANGUAGES, (False, True, False, True), strict=True):
+        page.language(language)
+        for width in (360, 768, 1280):
+            page.size(width, dark)
+            assert page.overflow() == 0, (language, width)
+        page.shoot(f"{view}-{language}-1280-{'dark' if dark else 'light'}")
+    assert page.axe() == []
+    page.size(360)
+    assert page.axe() == []
+    page.shoot(f"{view}-ja-360-light")
 
 
 @pytest.mark.parametrize("view", VIEWS)

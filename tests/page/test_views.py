@@ -192,3 +192,62 @@ def test_another_language_leaves_no_english_in_the_views(page, view):
         "return [...document.querySelectorAll('#view p, #view .key, #view .span-bar')].map((node) => node.textContent).join(' ')"
     )
     assert re.findall(r"[A-Za-z]{5,}", words) == []
+
+
+def test_the_network_of_a_hop_is_told_where_somebody_knows_it(page, server):
+    shown = page_data.target(server.states[0])
+    shown["trace"]["hops"][0] |= {"asn": 64500, "as_name": "Example", "city": "Taipei", "country": "TW"}
+    whole = server.target_answer
+    server.target_answer = lambda method, tid, tail: whole(method, tid, tail) if tail else (200, shown)
+    page.open(VIEW)
+    assert page.texts("table.hops thead th")[2] == "Network"
+    assert page.text("tr[data-ttl='1'] .net") == "AS64500 Example · Taipei, TW"
+
+
+def test_flapping_is_one_line(page, server):
+    one, other = page_data.event(0)["old"], page_data.event(0)["new"]
+    there = {"event_type": "path_reverted", "old": other, "new": one}
+    server.events = [page_data.event(30 - n, **(there if n % 2 else {})) for n in range(5)] + [page_data.event(9, target="six")]
+    page.open("#/changes")
+    rows = page.texts(".cbi-section > .changes > li")
+    assert len(rows) == 2
+    assert "went between A ⇄ B 5 times" in rows[0]
+    assert len(page.all(".changes .changes .change")) == 5
+    assert page.all(".change a[href='#/target/cloudflare/diff?a=r2&b=r1']")
+
+
+def test_the_report_tells_before_and_after_and_hides_the_household(page, server):
+    server.events = page_data.story()
+    page.open("#/report/cloudflare")
+    text = page.text("main")
+    parts = (" UTC (", "Cloudflare DNS does not answer", "Hops replaced: 1", "Flow-stable UDP over IPv4", "3 probes per hop, every 5 min")
+    assert [part for part in parts if part not in text] == []
+    assert "192.0.2.1" in text
+    page.choose("mask", "3")
+    page.until(lambda: query(page) == {"mask": "3"})
+    shown = page.texts(".address")
+    assert {"192.0.2.1", "198.51.100.1", "198.51.100.7"}.isdisjoint(shown)
+    assert "192.0.2.44" not in page.text("main")
+    assert shown.count("hidden") == 8
+    assert "1.1.1.1" in shown
+
+
+def test_the_report_is_saved_as_a_file_that_needs_no_agent(page):
+    page.open("#/report/cloudflare")
+    taken = "(blob) => { blob.text().then((text) => window.saved.push(text)); return '#/report/cloudflare'; }"
+    page.js(f"window.saved = []; URL.createObjectURL = {taken}")
+    page.find("[data-action=save]").click()
+    page.until(lambda: page.js("return window.saved.length"))
+    page.js("window.file = new DOMParser().parseFromString(window.saved[0].replace(/<style>.*<.style>/s, ''), 'application/xhtml+xml')")
+    assert "Report on Cloudflare DNS" in page.js("return window.file.documentElement.textContent")
+    assert ".table.hops" in page.js("return window.saved[0]"), "it brings its style"
+    names = page.js("return [...window.file.querySelectorAll('*')].map((node) => node.localName)")
+    assert {"script", "link", "button", "select", "parsererror"}.isdisjoint(names)
+
+
+def test_an_incident_leads_to_its_report(page, server):
+    server.events, server.incidents = page_data.story(), [page_data.incident()]
+    page.open("#/changes")
+    page.find(".incident a[href^='#/report/cloudflare']").click()
+    page.find(".report")
+    assert set(query(page)) == {"from", "to"}

@@ -6,6 +6,8 @@ import { badge, letter, section, select, table, time } from "../parts.js";
 import { hashOf } from "../route.js";
 import { incidentWords, saidOf } from "../say.js";
 
+const BEFORE_S = 3600;
+const FOLD = 3; // going there and back is a story; once more is flapping
 // Change classes that only repeat what the event type says.
 const REPEATING = ["lost", "address", "latency", "flapping"];
 
@@ -61,6 +63,7 @@ function change(kit, event, open) {
     fact("cause", kit.t("cause"), said.cause),
     fact("place", kit.t("place"), said.place),
     beforeAfter(kit, event, open),
+    pairOf(event) && el("div", { class: "small" }, el("a", { href: hashOf({ name: "target", id: event.target, tab: "diff", query: { a: event.old.path_id, b: event.new.path_id } }) }, kit.t("tab.diff"))),
   );
 }
 
@@ -73,6 +76,9 @@ function grouped(events) {
   }
   return [...groups];
 }
+
+/** An incident with some time before it, so that a report shows what was usual. */
+const spanAround = (kit, incident) => ({ from: Math.floor(Date.parse(incident.opened_at) / 1000) - BEFORE_S, to: Math.ceil((incident.closed_at ? Date.parse(incident.closed_at) : kit.nowMs) / 1000) });
 
 function group(kit, incident, id, members) {
   const targets = [...new Set(members.map((event) => event.name ?? event.target))];
@@ -87,16 +93,45 @@ function group(kit, incident, id, members) {
       incident && el("span", { class: "kind" }, incidentWords(kit, incident)),
       incident && el("span", { class: incident.closed_at ? "muted small" : "small tone-warn" }, kit.t(incident.closed_at ? "incident.closed" : "incident.open")),
     ),
+    incident && members.some((event) => event.target) && el("div", { class: "small" }, el("a", { href: hashOf({ name: "report", id: members.find((event) => event.target).target, query: spanAround(kit, incident) }) }, kit.t("report"))),
     el("div", { class: "small muted" }, kit.t("incident.events", { count: kit.format.count(members.length) }), " · ", targets.join(", ")),
     el("ol", { class: "changes" }, members.map((event) => change(kit, event, false))),
   );
 }
 
-/** Events as a list, those of one incident together; the first is shown unfolded unless it is part of an incident. */
+/** The two paths between which an event went, sorted; "" for any other event. */
+function pairOf({ target, event_type: type, old, new: now }) {
+  return target && ["path_changed", "path_reverted"].includes(type) && old?.label && now?.label && old.label !== now.label ? [old.label, now.label].sort().join(" ⇄ ") : "";
+}
+
+/** Runs of `FOLD` or more single events of one target that go to and fro between two paths, as one row each; every other row alone. */
+function folded(rows) {
+  const runs = [];
+  for (const row of rows) {
+    const [, members] = row;
+    const key = members.length === 1 && pairOf(members[0]) && `${members[0].target} ${pairOf(members[0])}`;
+    const [newer] = runs.at(-1)?.rows.at(-1)[1] ?? [];
+    if (key && runs.at(-1)?.key === key && newer.old.label === members[0].new.label) runs.at(-1).rows.push(row);
+    else runs.push({ key, rows: [row] });
+  }
+  return runs.flatMap((run) => (run.rows.length >= FOLD ? [run] : run.rows.map((row) => ({ rows: [row] }))));
+}
+
+function flapping(kit, rows) {
+  const events = rows.map(([, [event]]) => event);
+  const words = kit.t("changes.folded", { name: events[0].name, pair: pairOf(events[0]), count: kit.format.count(events.length) });
+  return el(
+    "li",
+    { class: "change", "data-key": `fold-${events.at(-1).seq}` },
+    el("details", {}, el("summary", {}, time(kit, events.at(-1).occurred_at), " – ", time(kit, events[0].occurred_at), " ", words), el("ol", { class: "changes" }, events.map((event) => change(kit, event, false)))),
+  );
+}
+
+/** Events as a list, those of one incident together and flapping in one line; the first is shown unfolded unless it is part of an incident. */
 export function changeList(kit, events, incidents = []) {
   const known = new Map(incidents.map((incident) => [incident.id, incident]));
   const row = ([id, members], index) => (members.length > 1 ? group(kit, known.get(id), id, members) : change(kit, members[0], index === 0));
-  return el("ol", { class: "changes" }, grouped(events).map(row));
+  return el("ol", { class: "changes" }, folded(grouped(events)).map((run, index) => (run.key ? flapping(kit, run.rows) : row(run.rows[0], index))));
 }
 
 function empty(kit, targets) {

@@ -2,6 +2,7 @@
 
 import { el } from "../dom.js";
 import { dumbbell } from "../charts.js";
+import { networkText } from "../hops.js";
 import { letter, section, select, table, time } from "../parts.js";
 import { wishButtons } from "./wishes.js";
 
@@ -18,7 +19,7 @@ export function diffSentence(kit, diff) {
   return [...said, speed].filter(Boolean).join(t("say.join")) + t("say.end");
 }
 
-const hopText = (row, side) => (row[`${side}_ttl`] === null ? "" : row[side].length ? row[side].map((address) => el("div", { class: "address" }, address)) : "*");
+const hopText = (row, side) => (row[`${side}_ttl`] === null ? "" : row[side].length ? [row[side].map((address) => el("div", { class: "address" }, address)), el("div", { class: "small muted" }, networkText(row[`${side}_network`] ?? {}))] : "*");
 
 function side(kit, name, about) {
   return [kit.t(name), about.label && [" ", letter(kit, about.label, false)], about.rtt_ms !== null && ` ${kit.format.msUnit(about.rtt_ms)}`];

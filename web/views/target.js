@@ -27,6 +27,7 @@ function spanBar(kit, route, { span, at }) {
     SPANS.map((seconds) => link(kit.format.duration(seconds), { last: seconds }, !route.query.from && Math.abs(length - seconds) < 2)),
     route.query.to && link([el("span", { "aria-hidden": "true" }, "▶"), el("span", { class: "sr" }, t("span.later"))], span.to + length / 2 < now ? moved(0.5) : { last: length }),
     at && el("a", { class: "btn cbi-button", href: hashOf({ ...route, query: { ...route.query, at: null } }) }, t("instant.latest")),
+    el("a", { class: "report-link", href: hashOf({ name: "report", id: route.id, query: { from: span.from, to: span.to, at } }) }, t("report")),
   );
 }
 

@@ -35,10 +35,12 @@ function loss(kit, row) {
 export function hopTable(kit, rows) {
   const { t, format } = kit;
   const scale = Math.max(0, ...rows.map((row) => row.worst ?? 0));
+  const networks = rows.some((row) => row.network);
   const numbers = ["last", "best", "median", "worst", "adds"];
   const columns = [
     { title: t("hop"), head: true, kind: "ttl" },
     { title: t("responder"), kind: "who" },
+    ...(networks ? [{ title: t("network"), kind: "net small" }] : []),
     { title: t("loss"), kind: "num" },
     { title: t("sent"), kind: "num" },
     ...numbers.map((name) => ({ title: t(`rtt.${name}`), kind: "num" })),
@@ -51,7 +53,7 @@ export function hopTable(kit, rows) {
     columns,
     rows.map((row) => ({
       attrs: { "data-key": `hop-${row.ttl}`, "data-ttl": row.ttl, class: row.responders.length ? "tr" : "tr silent" },
-      cells: [row.ttl, responders(kit, row), loss(kit, row), format.count(row.sent), ...numbers.map((name) => (name === "adds" ? signed(row.adds) : format.ms(row[name]))), whisker(kit, row, scale)],
+      cells: [row.ttl, responders(kit, row), ...(networks ? [row.network] : []), loss(kit, row), format.count(row.sent), ...numbers.map((name) => (name === "adds" ? signed(row.adds) : format.ms(row[name]))), whisker(kit, row, scale)],
     })),
   );
 }
