@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from pathwarden.model.history import DbStats, OutboxRow
 from pathwarden.model.protocols import Acknowledge
 
-HELD = 60  # some 250 kB; the client has at most 20 of them in flight
+HELD = 120  # some 500 kB; the client has at most 20 of them in flight
 LOW = 20  # so few are left when others are read
 _DONE = 256  # acknowledged rows that the store's thread may not have taken out yet
 _ACCEPTED = frozenset({0x00, 0x10})
