@@ -65,7 +65,7 @@ def test_one_row_of_a_target_at_a_time_in_order(reader: MemoryOutbox) -> None:
 
 
 def test_few_are_in_memory_and_many_are_read_at_a_time(reader: MemoryOutbox) -> None:
-    for number in range(200):
+    for number in range(2 * HELD):
         reader.store(f"t{number}")
     peer = Peer(reader)
     assert peer.send(room=999) == list(range(1, HELD + 1))
