@@ -106,7 +106,7 @@ class Runtime:
         self._undo.append(("netlink", oracle.close))
         if self.settings.default_targets:
             self.settings = _with_default_targets(self.settings, oracle)
-        added = read_added(reader.tellings().get(ADDED))
+        added = read_added(reader.tellings().get(ADDED) if self.settings.mqtt.allow_add else None)
         self.settings = with_all(self.settings, added)
         bus = open_bus(oracle)
         self._undo.append(("ubus", bus.close))
