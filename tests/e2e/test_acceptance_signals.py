@@ -1,5 +1,6 @@
 """The daemon's life as its supervisor sees it: SIGTERM, SIGHUP with a good and a bad configuration, kill -9."""
 
+import json
 import signal
 import socket
 import time
@@ -122,6 +123,27 @@ def test_sighup_takes_a_new_target_and_goes_on_with_the_old(lab: StandardLab, ag
     await_online(watch)
     assert told(agent) == ["agent_started"], "a reload is neither a start nor a change of a path"
     assert not watch.messages("/target/udp4/event")
+
+
+def test_the_page_adds_a_target_and_takes_it_out_again(lab: StandardLab, agent: Agent, watch: Subscriber) -> None:
+    await_online(watch)
+    before = f"# Mine.\n{agent.config.read_text()}"
+    agent.config.write_text(before)
+    near = "/api/v1/targets/near"
+    status, body = agent.ask("PUT", near, {"options": {"host": lab.gateway4, "interval_s": "0"}})
+    assert (status, json.loads(body)["detail"]) == (400, "interval_s: 0 is below 1")
+    assert agent.config.read_text() == before
+    assert agent.ask("PUT", near, {"options": {"host": lab.gateway4, "method": "icmp"}})[0] == 202
+    agent.awaits(agent.log, lambda log: log.count("INFO pathwarden: reloaded") == 1, "it has loaded again")
+    awaited(
+        lambda: watch.messages("/target/near/state"),
+        lambda states: any(state.json["state"] == "ok" for state in states),
+        "a state of the new target",
+    )
+    assert agent.ask("DELETE", near, {})[0] == 202
+    agent.awaits(agent.log, lambda log: log.count("INFO pathwarden: reloaded") == 2, "it has loaded again")
+    assert [state["target"] for state in agent.get("/api/v1/targets")["targets"]] == ["udp4"]
+    assert agent.config.read_text().split() == before.split()
 
 
 def test_sighup_with_a_broken_configuration_changes_nothing(agent: Agent, watch: Subscriber) -> None:

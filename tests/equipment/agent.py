@@ -223,17 +223,21 @@ class Agent:
 
     def get(self, path: str) -> Any:
         """The JSON answer to a GET request to its page, asked from inside the node."""
+        status, body = self.ask("GET", path)
+        assert status == 200, f"GET {path}: {status} {body[:500]!r}"
+        return json.loads(body)
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Status and body of its page's answer."""
         with self.lab.enter(self.node):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             connection.connect()
         try:
-            connection.request("GET", path)
+            connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            body = answer.read()
+            return answer.status, answer.read()
         finally:
             connection.close()
-        assert answer.status == 200, f"GET {path}: {answer.status} {body[:500]!r}"
-        return json.loads(body)
 
     def state(self, tid: str) -> dict[str, Any]:
         """The `state` object of a target, by HTTP."""

@@ -12,6 +12,7 @@ from equipment.web import Client
 from pathwarden.api import app as app_module
 from pathwarden.api import openapi
 from pathwarden.api.app import make_app
+from pathwarden.errors import OperatorError
 
 DOCUMENT = openapi.document()
 TARGET = "/api/v1/targets/cloudflare"
@@ -34,6 +35,11 @@ SAMPLES = {
     ("get", "/api/v1/paths/{route_id}"): ("/api/v1/paths/r1", ""),
     ("get", "/api/v1/diff"): ("/api/v1/diff", "target=cloudflare&a=A&b=B"),
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", "limit=5"),
+    ("get", "/api/v1/settings"): ("/api/v1/settings", ""),
+    ("put", "/api/v1/targets/{tid}"): ("/api/v1/targets/new", '{"options": {"host": "example.net"}}'),
+    ("delete", "/api/v1/targets/{tid}"): ("/api/v1/targets/new", "{}"),
+    ("put", "/api/v1/sources/{name}"): ("/api/v1/sources/up", '{"options": {"device": "wwan0"}}'),
+    ("delete", "/api/v1/sources/{name}"): ("/api/v1/sources/up", "{}"),
     ("get", "/api/v1/session"): ("/api/v1/session", ""),
     ("delete", "/api/v1/session"): ("/api/v1/session", "{}"),
     ("get", "/api/v1/openapi.json"): ("/api/v1/openapi.json", ""),
@@ -43,6 +49,23 @@ SAMPLES = {
 }
 # What other tests hold against it: the agent's state and events are those of MQTT, a file is streamed, and here nobody can sign in.
 ELSEWHERE = {("get", "/api/v1/status"), ("get", "/api/v1/changes"), ("get", "/api/v1/targets/{tid}/export"), ("post", "/api/v1/session")}
+
+
+class Pages:
+    """A configuration of one target, as the page sees it."""
+
+    def shown(self):
+        return {"targets": [{"id": "cloudflare", "options": {"host": "1.1.1.1"}}], "sources": [], "schema": []}
+
+    def put(self, kind, _name, options):
+        return [("host", "is missing")] if kind == "targets" and "host" not in options else []
+
+    def remove(self, _kind, name):
+        if name == "none":
+            raise KeyError(name)
+        if name == "locked":
+            raise OperatorError("the file cannot be written", "let the daemon's user write it")
+        return []
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +78,7 @@ def web():
         trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * 300 * SECOND)
         reader.add(trace, "r1" if number else None)
     reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300)]
-    return Client(make_app(agent, reader, make_settings(("cloudflare", "quad9")), FakeClock()))
+    return Client(make_app(agent, reader, make_settings(("cloudflare", "quad9")), FakeClock(), book=Pages()))
 
 
 def check(schema, value):
@@ -82,7 +105,7 @@ def test_every_route_of_the_application_is_in_it_and_no_other(monkeypatch):
     made = []
     bottle_class = app_module.bottle.Bottle
     monkeypatch.setattr(app_module.bottle, "Bottle", lambda: made.append(bottle_class()) or made[-1])
-    make_app(FakeAgent(), FakeReader(), make_settings(), FakeClock())
+    make_app(FakeAgent(), FakeReader(), make_settings(), FakeClock(), book=Pages())
     real = {(route.method.lower(), re.sub(r"<(\w+)(?::[^>]*(?:\[[^>]*)?)?>", r"{\1}", route.rule)) for route in made[0].routes}
     pages = {("get", "/"), ("get", "/static/{name}")}
     assert real - pages == set(openapi.ROUTES)
@@ -124,6 +147,31 @@ def test_parameters_are_those_that_the_routes_know(web):
             for name in names:
                 assert web.get(asked, f"{name}=x").json.get("code") != "unknown_parameter", (path, name)
             assert web.get(asked, "nobody_knows=1").json["code"] == "unknown_parameter"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code", "detail"),
+    [
+        ("PUT", "targets/new", '{"options": {"label": "x"}}', 400, "bad_setting", "host: is missing"),
+        ("PUT", "targets/a-b", '{"options": {"host": "x"}}', 400, "bad_parameter", "'a-b' is no id; use 1 to 32 of A-Z, a-z, 0-9 and _"),
+        ("PUT", "targets/new", '{"options": {"host": 5}}', 400, "bad_body", 'the body must be {"options": {NAME: TEXT}}'),
+        ("PUT", "sources/new", "{}", 400, "bad_body", 'the body must be {"options": {NAME: TEXT}}'),
+        ("DELETE", "sources/none", "{}", 404, "not_configured", "the configuration has no source 'none'"),
+        ("DELETE", "targets/none", '{"x": 1}', 400, "bad_body", "the body must be {}"),
+        ("DELETE", "targets/locked", "{}", 409, "cannot_change", "the file cannot be written; let the daemon's user write it"),
+    ],
+)
+def test_what_cannot_be_set_is_told(web, method, path, body, status, code, detail):
+    got = web.post(f"/api/v1/{path}", body.encode(), method=method)
+    assert (got.status, got.json["code"], got.json["detail"]) == (status, code, detail)
+
+
+def test_settings_are_guarded_as_every_write_is(web):
+    body = b'{"options": {"host": "example.net"}}'
+    for headers in ({"ORIGIN": "http://evil.example"}, {"SEC_FETCH_SITE": "cross-site"}):
+        for method in ("PUT", "DELETE"):
+            assert web.post("/api/v1/targets/new", body, method=method, **headers).json["code"] == "foreign_origin"
+    assert web.post("/api/v1/targets/new", body, "text/plain", method="PUT").json["code"] == "not_json"
 
 
 def test_without_the_tools_it_is_absent(web, monkeypatch):

@@ -26,6 +26,9 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/incidents?limit | `incidents` as they were told last (1 to 100), newest first |
 | GET /api/v1/asyncapi.json | what is published over MQTT: AsyncAPI 3 with JSON Schemas |
 | GET /api/v1/openapi.json | this table as OpenAPI 3.1 |
+| GET /api/v1/settings | targets and sources as they stand in the file, and what may stand there; absent where LuCI sets them |
+| PUT /api/v1/targets/{id}, /sources/{id} | `{"options": {NAME: TEXT}}`: 202, and the daemon loads it |
+| DELETE /api/v1/targets/{id}, /sources/{id} | 202; the history stays |
 | GET /api/v1/session | who asks: `signed_in`, `name`, `right` (none, read, write), `token` for writes |
 | POST /api/v1/session | sign in with `{"name", "password"}` or `{"code"}`; the answer sets the cookie |
 | DELETE /api/v1/session | leave |
@@ -54,9 +57,11 @@ from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
 from pathwarden.api.past import PastRoutes
 from pathwarden.api.problem import Answer, Problem
+from pathwarden.api.settings import SettingsRoutes
 from pathwarden.api.sign_in import SignInRoutes
 from pathwarden.api.wishes import WishRoutes
 from pathwarden.errors import OperatorError
+from pathwarden.model.access import SettingsBook
 from pathwarden.model.protocols import Agent, Clock, Exports, HistoryReader
 from pathwarden.model.settings import Settings
 
@@ -89,11 +94,12 @@ def make_app(
     exports: Callable[[], Exports | None] = lambda: None,
     gate: Gate | None = None,
     hosts: HostRule | None = None,
+    book: SettingsBook | None = None,
 ) -> WsgiApp:
     """The application. Several threads use `reader` and `exports`, which is asked at each export; it gives None if nothing can export.
 
     Without a `gate` this machine may do everything, others look. Without `hosts` the addresses of `web.listen` are ours: raises
-    `ConfigError` if one is unreadable.
+    `ConfigError` if one is unreadable. Without a `book` nothing can be set.
     """
     gate = gate or Gate(clock)
     hosts = hosts or HostRule(split_listen(each)[0] for each in settings.web.listen)
@@ -107,6 +113,8 @@ def make_app(
     ExportRoutes(exports, answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
     SignInRoutes(gate).add_to(routes)
+    if book:
+        SettingsRoutes(book).add_to(routes)
     Pages(settings.web.root).add_to(routes)
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

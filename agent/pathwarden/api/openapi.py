@@ -47,6 +47,9 @@ _SHAPES = {
     "diff": "target:text same:flag old:side new:side rows:[row]",
     "changes": "changes:[event] last_seq:int",
     "incidents": "incidents:[any]",
+    "section": "id:text options:any",
+    "settings": "targets:[section] sources:[section] schema:[any]",
+    "written": "id:text",
     "session": "signed_in:flag name:text? right:text token:text? can_sign_in:flag suggested:text no_password:flag",
     "problem": "type:text title:text status:int code:text detail:text",
 }
@@ -81,6 +84,11 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/diff"): ("Two paths of a target, aligned", "target a b", "diff", ""),
     ("get", "/api/v1/changes"): ("Events", f"since_seq before_seq target {_SPAN} limit", "changes", ""),
     ("get", "/api/v1/incidents"): ("Incidents, newest first", "limit", "incidents", ""),
+    ("get", "/api/v1/settings"): ("Targets and sources as they stand in the file", "", "settings", ""),
+    ("put", "/api/v1/targets/{tid}"): ("Write a target", "", "written", "options"),
+    ("delete", "/api/v1/targets/{tid}"): ("Take a target out", "", "written", ""),
+    ("put", "/api/v1/sources/{name}"): ("Write a source", "", "written", "options"),
+    ("delete", "/api/v1/sources/{name}"): ("Take a source out", "", "written", ""),
     ("get", "/api/v1/session"): ("Who asks", "", "session", ""),
     ("post", "/api/v1/session"): ("Sign in; the answer sets the cookie", "", "session", "name password code"),
     ("delete", "/api/v1/session"): ("Leave", "", "session", ""),
@@ -92,11 +100,12 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
 LATER = ("/trace", "/accept-path", "/pause", "/resume")  # they answer 202
 # Every code of a problem, with its usual status; they keep their meaning.
 CODES: Mapping[str, int] = {
-    "bad_request": 400, "bad_query": 400, "bad_body": 400, "bad_parameter": 400, "unknown_parameter": 400,
+    "bad_request": 400, "bad_query": 400, "bad_body": 400, "bad_parameter": 400, "unknown_parameter": 400, "bad_setting": 400,
     "sign_in_required": 401, "wrong_password": 401, "wrong_code": 401,
     "foreign_origin": 403, "read_only": 403, "wrong_token": 403, "no_right": 403,
     "not_found": 404, "unknown_target": 404, "no_trace": 404, "no_path": 404, "no_packets": 404, "not_installed": 404, "no_sign_in": 404,
-    "method_not_allowed": 405, "not_watched": 409, "body_too_large": 413, "not_json": 415, "wrong_host": 421, "too_many_attempts": 429,
+    "not_configured": 404, "method_not_allowed": 405,
+    "not_watched": 409, "cannot_change": 409, "body_too_large": 413, "not_json": 415, "wrong_host": 421, "too_many_attempts": 429,
     "header_too_large": 431, "internal_error": 500, "not_implemented": 501, "history_unavailable": 503, "accounts_unavailable": 503,
 }  # fmt: skip
 
@@ -129,7 +138,7 @@ def _operation(method: str, path: str, summary: str, query: Iterable[str], answe
     kinds = {name: _TYPES["int" if name in _WHOLE else "text"] for name in query}
     parameters = [{"name": name, "in": "path", "required": True, "schema": _TYPES["text"]} for name in named]
     parameters += [{"name": name, "in": "query", "schema": kind} for name, kind in kinds.items()]
-    status = "202" if method == "post" and path.endswith(LATER) else "200"
+    status = "202" if answer == "written" or (method == "post" and path.endswith(LATER)) else "200"
     content: Json = {answer: {}} if "/" in answer else {"application/json": {"schema": _ref(answer)}}
     operation: Json = {
         "summary": summary,

@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 
-from pathwarden.config.load import load_here
+from pathwarden.config.load import find, load_here
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,4 +23,4 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     from pathwarden.daemon.run import run as live
 
-    return live(lambda: load_here(args.config))
+    return live(lambda: load_here(args.config), find(args.config))

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 from pathwarden import __version__
@@ -40,6 +41,7 @@ class _Life:
         self._ear, self._mouth = socket.socketpair()
         self._mouth.setblocking(False)
         signal.set_wakeup_fd(self._mouth.fileno())
+        self.place: Path | None = None
         self.stop = False
         self.reload = False
         self.fault: threading.ExceptHookArgs | None = None
@@ -83,9 +85,13 @@ class _Life:
         self._mouth.close()
 
 
-def run(load: Callable[[], Settings]) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP calls `load` again. Returns the exit code; raises `OperatorError` if it cannot start."""
+def run(load: Callable[[], Settings], place: Path | None = None) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP calls `load` again. `place` is the file that the page may change.
+
+    Returns the exit code; raises `OperatorError` if it cannot start.
+    """
     life = _Life()
+    life.place = place
     signal.signal(signal.SIGTERM, life.on_stop)
     signal.signal(signal.SIGINT, life.on_stop)
     signal.signal(signal.SIGHUP, life.on_reload)
@@ -123,6 +129,7 @@ def run(load: Callable[[], Settings]) -> int:
 
 def _made(settings: Settings, life: _Life, before: Runtime | None = None) -> Runtime:
     runtime = Runtime(settings, before)
+    runtime.place = life.place
     runtime.renew = life.on_renew
     return runtime
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # a daemon without a page and without hooks needs none of the
     from pathwarden.api.access import Gate
     from pathwarden.daemon.hooks import Hooks
     from pathwarden.daemon.page import Page
+    from pathwarden.model.access import SettingsBook
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Runtime:
     def __init__(self, settings: Settings, before: "Runtime | None" = None) -> None:
         self.configured = self.settings = settings
         self.gate: Gate | None = None
+        self.place: Path | None = None
         self._before = before
         self._page: Page | None = None
         self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
@@ -224,11 +227,28 @@ class Runtime:
 
         hosts = HostRule((), os.uname().nodename.partition(".")[0])
         app = make_app(
-            board, reader, self.settings, clock, lambda: exporter(reader, self.settings.agent.name, board.whose), self.gate, hosts
+            board,
+            reader,
+            self.settings,
+            clock,
+            lambda: exporter(reader, self.settings.agent.name, board.whose),
+            self.gate,
+            hosts,
+            self._book(bus),
         )
         self._page = Page(self.settings, app, hosts, bus.addresses)
         self._undo.append(("page", self._page.stop))
         self._page.start()
+
+    def _book(self, bus: OpenBus) -> "SettingsBook | None":
+        """The file that the page may change; None on OpenWrt, where the daemon reads a copy that it may not write: there LuCI sets."""
+        if self.place is None or bus.accounts():
+            return None
+        from pathwarden.config.book import Book
+        from pathwarden.config.load import load_here
+
+        # As whoever changes the file by hand does.
+        return Book(self.place, load_here, lambda: os.kill(os.getpid(), signal.SIGHUP))
 
     @property
     def pages(self) -> tuple[str, ...]:

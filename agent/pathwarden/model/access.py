@@ -1,5 +1,6 @@
-"""Who may do what on the page."""
+"""Who may do what on the page, and the settings that it changes."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -38,4 +39,23 @@ class Accounts(Protocol):
 
     def end(self, ticket: str) -> None:
         """The ticket is not needed any longer."""
+        ...
+
+
+class SettingsBook(Protocol):
+    """The configuration file, as far as the page may change it. `kind` is targets or sources; any thread may call.
+
+    Every method raises `OperatorError` if the file cannot be read or changed.
+    """
+
+    def shown(self) -> dict[str, object]:
+        """Targets and sources as they stand there, and the schema of their options."""
+        ...
+
+    def put(self, kind: str, name: str, options: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Write one; the options that are wrong, each with what is wrong: then nothing was written."""
+        ...
+
+    def remove(self, kind: str, name: str) -> list[tuple[str, str]]:
+        """Take one out; what would be wrong then. Raises `KeyError` if there is none."""
         ...
