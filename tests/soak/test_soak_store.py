@@ -75,3 +75,10 @@ def test_that_disk_would_show_a_writer_that_does_not_sync(folder: Path, seed: in
     done = campaign("crashes", folder, CARELESS_CUTS, seed, "careless")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(("AssertionError: ", "sqlite3.DatabaseError: ")), done.stderr[-3000:]
+
+
+def test_a_disk_that_is_pulled_out_and_put_back_gets_everything(tmp_path: Path, need: Callable[[str], str]) -> None:
+    need("mkfs.ext4")
+    command = [*ALONE, sys.executable, "-m", "storelab.stick", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": SEARCHED})
+    assert_clean(done, "pulled 3 times, 6 writes refused, 120 records kept", 0)

@@ -41,6 +41,15 @@ class Disk:
         """Put the disk away; its loop device goes with it."""
         _run("umount", str(self._place))
 
+    def pull(self) -> None:
+        """Take the disk out while it is in use."""
+        self.cut()
+        _run("umount", "--lazy", str(self._place))
+        # Another device when it is put back: of the same file mount(8) would take the dead one again.
+        copy = self._image.with_suffix(".copy")
+        shutil.copy(self._image, copy)
+        copy.replace(self._image)
+
     def cut(self) -> None:
         """Forget what was not synced; whoever writes gets an error from now on."""
         descriptor = os.open(self._place, os.O_RDONLY)

@@ -38,6 +38,7 @@ class FakeStore:
         self.closed = False
         self.flushes = 0
         self.sends = True
+        self.warns = ""
 
     def drop_outbox(self, most: int = 0) -> int:
         self._check("drop_outbox")
@@ -69,6 +70,9 @@ class FakeStore:
     def correct_clock(self, shift: ClockShift) -> int:
         self.saved.append([f"corrected by {shift.by_ns}"])
         return 0
+
+    def warning(self) -> str:
+        return self.warns
 
     def flush(self) -> int:
         self._check("flush")
@@ -281,6 +285,19 @@ def test_with_a_broker_the_outbox_is_bounded_and_what_went_is_counted(started: K
     assert store.bounds == [module.MOST_SENDINGS]
     assert called == [1], "only the record with an event"
     assert started.sendings_dropped == 3
+
+
+def test_what_the_disk_does_not_bear_is_noted_and_logged_once(store: FakeStore, caplog: pytest.LogCaptureFixture) -> None:
+    keeper = Keeper(store, 0.0)
+    keeper.publisher = publisher = FakePublisher(store)
+    with caplog.at_level("WARNING"):
+        for number, warning in enumerate(("", "much: 1", "much: 2", "")):
+            store.warns = warning
+            keeper.put(record(number))
+            keeper._work()
+            assert keeper.warning == warning
+    assert [entry.message for entry in caplog.records] == ["much: 1"]
+    assert publisher.infos == 2
 
 
 def test_what_was_written_is_not_written_again_when_the_outbox_refuses(store: FakeStore) -> None:

@@ -6,10 +6,11 @@ Rules:
 3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest go, counted, those without
    events first.
 4. When the clock becomes right, what was noted before is written first, then corrected, then the rest is written.
-5. A damaged file is not written to again: the process ends, and the next start sets the file aside.
+5. A damaged file is not written to again: the process ends, and the next start sets the file aside. It also ends when another history
+   lies in the place of ours, on a disk that was changed or mounted late: the next start goes on with that one.
 6. Without a broker to tell, no event waits in the outbox; one that is switched on later is not told old news. With one that stays
    away, at most `MOST_SENDINGS` wait; beyond that the oldest informational ones go, then the oldest of all, counted.
-7. Every `flush_s` what the history keeps in memory is flushed to the disk; at the end, too.
+7. Every `flush_s` what the history keeps in memory is flushed to the disk; at the end, too. Then it is looked whether the disk bears it.
 """
 
 import logging
@@ -50,6 +51,10 @@ class Store(HistoryWriter, Protocol):
         """Correct what this boot wrote before the clock was right."""
         ...
 
+    def warning(self) -> str:
+        """What the operator should know although all is written, '' if nothing."""
+        ...
+
     def flush(self) -> int:
         """Write to the disk what waits in memory."""
         ...
@@ -64,6 +69,7 @@ class Keeper:
 
     def __init__(self, store: Store, flush_s: float | None = None) -> None:
         self.notice = ""
+        self.warning = ""
         self.dropped = 0
         self.sendings_dropped = 0
         self.publisher: Publisher | None = None
@@ -173,6 +179,17 @@ class Keeper:
         if self._flush_s is not None and time.monotonic() >= self._flush_at:
             self._store.flush()
             self._flush_at = time.monotonic() + self._flush_s
+            self._warn(self._store.warning())
+
+    def _warn(self, warning: str) -> None:
+        """Note what should be known, '' if nothing; the log has it once, since the figures in it change."""
+        before, self.warning = self.warning, warning
+        if bool(before) == bool(warning):
+            return
+        if warning:
+            log.warning("%s", warning)
+        if self.publisher is not None:
+            self.publisher.info_changed()
 
     def _say(self, notice: str) -> None:
         """Note what is wrong now, '' if nothing; the log has its beginning and its end, and subscribers learn of both."""

@@ -155,7 +155,7 @@ class Runtime:
                         **(hooks.counts if hooks else NO_HOOKS),
                     },
                 ),
-                "notices": notices(facts, mqtt, trouble, about_bus, networks.notices()),
+                "notices": notices(facts, mqtt, trouble, about_bus, [*networks.notices(), *filter(None, [keeper.warning])]),
             }
 
         board = Board(self.settings, clock, reader, prober.ask, parts)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pathwarden.store import migrate
-from pathwarden.store.faults import is_damage, told, unreachable
+from pathwarden.store.faults import StoreError, is_damage, told, unreachable
 
 # A reader holds the file for milliseconds and a flush to a slow card takes seconds: whoever waits longer has met something stuck.
 BUSY_S = 10.0
@@ -73,6 +73,22 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, str]:
             aside = set_aside(path)
             notice = f"the history {path} was damaged ({damage}): it was set aside as {aside}, and a new history was started"
             return _open(path), notice
+
+
+def open_again(path: Path, database_id: str) -> tuple[sqlite3.Connection, str]:
+    """As `open_for_writing`, a file that came back to its place, or a new one that stands for it.
+
+    Raises `StoreError` for another history.
+    """
+    db, notice = open_for_writing(path)
+    with told(path):
+        if db.execute("SELECT value FROM meta WHERE key = 'database_id'").fetchone() != (database_id,):
+            if db.execute("SELECT 1 FROM targets").fetchone():
+                close_after_writing(db, clean=True)
+                # The keeper ends with this code: the next start goes on with the history that is there.
+                raise StoreError(f"another history lies at {path} now", "the agent starts anew with it", sqlite3.SQLITE_NOTADB)
+            db.execute("UPDATE meta SET value = ? WHERE key = 'database_id'", (database_id,))
+    return db, notice
 
 
 def close_after_writing(db: sqlite3.Connection, *, clean: bool) -> None:

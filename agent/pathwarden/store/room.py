@@ -1,8 +1,10 @@
-"""How much a history may still grow: by its limit, and by its disk."""
+"""A history's place: how much it may still grow there, by its limit and by its disk, and whether it is still there."""
 
 import os
+import sqlite3
 from pathlib import Path
 
+from pathwarden.store.faults import StoreError, refused
 from pathwarden.store.opening import PAGE_SIZE
 
 
@@ -12,6 +14,25 @@ class Room:
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
         self._limit = limit
+        self._file = identity(path)
+
+    def is_another(self) -> bool:
+        """Whether another file is there than before: that of a stick that was put back is another one for the system.
+
+        Raises `StoreError` while there is none.
+        """
+        try:
+            file = identity(self._path)
+        except FileNotFoundError as error:
+            problem, remedy = f"the history {self._path} is gone", "bring its disk back: then all that waits is written"
+            raise StoreError(problem, remedy, sqlite3.SQLITE_CANTOPEN) from error
+        except OSError as error:
+            raise refused(self._path, error) from error
+        return file != self._file
+
+    def follow(self) -> None:
+        """The file that is there now is the right one."""
+        self._file = identity(self._path)
 
     def free(self) -> int | None:
         """Bytes that are free on the disk; None if it does not say."""
@@ -39,3 +60,9 @@ class Room:
         """Whether the file could grow to its limit: if so, it was the limit that it met, not the end of the disk."""
         free = self.free()
         return free is not None and free >= self.left()
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another of the same name."""
+    file = path.stat()
+    return file.st_dev, file.st_ino

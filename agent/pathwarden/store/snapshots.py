@@ -14,6 +14,7 @@ from pathwarden.store import migrate
 from pathwarden.store.faults import is_unfinished, told, unreachable
 from pathwarden.store.opening import connect, live_of, uri_of
 from pathwarden.store.past import Past, has_live
+from pathwarden.store.room import identity
 from pathwarden.store.spool import read as read_spool
 
 CONNECTIONS = 4  # as many threads read at once, the others wait for milliseconds; every connection has its own cache
@@ -32,7 +33,7 @@ class Snapshots:
         self._attached: dict[int, _Identity] = {}  # the live database of a connection
         self._closed = False
         try:
-            path.stat()
+            self._file = identity(path)
         except FileNotFoundError:
             raise OperatorError(f"no history at {path} yet", "start the daemon with: pathwarden run") from None
         except OSError as error:
@@ -65,10 +66,7 @@ class Snapshots:
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         """A connection that sees one state of the history for as long as it is used."""
         with self._gate, told(self.path):
-            try:
-                db = self._idle.pop()
-            except IndexError:
-                db = self._connect()
+            db = self._take()
             try:
                 self._begin(db)
                 self._follow_live(db)
@@ -81,6 +79,21 @@ class Snapshots:
                 self._close(db)
             else:
                 self._idle.append(db)
+
+    def _take(self) -> sqlite3.Connection:
+        """A connection to the file that is there now: where a stick was put back it is another one."""
+        try:
+            file = identity(self.path)
+        except OSError:
+            file = self._file
+        if file != self._file:
+            self._file = file
+            while self._idle:
+                self._close(self._idle.pop())
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = connect(uri_of(self.path, "ro"))

@@ -64,6 +64,12 @@ _FOLLOWED = """
     SELECT route_id FROM spans JOIN routes ON routes.id = spans.route
     WHERE spans.target = (SELECT id FROM targets WHERE target = ?) ORDER BY at DESC LIMIT 1
 """
+_DROP_SENDINGS = """
+    DELETE FROM outbox WHERE seq IN (
+        SELECT seq FROM outbox CROSS JOIN events USING (seq)
+        ORDER BY failed IS NULL, severity <> 'info', seq LIMIT max(0, (SELECT count(*) FROM outbox) - ?)
+    )
+"""
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
@@ -122,6 +128,10 @@ class Tables:
         seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, self._text(_json(event.body))))
         if to_send:
             self.db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+
+    def drop_sendings(self, most: int) -> int:
+        """Leave at most so many events in the outbox; how many went: failed ones first, then informational ones, the oldest each time."""
+        return self.db.execute(_DROP_SENDINGS, (most,)).rowcount
 
     def put_route(self, route: Route, stamp: int) -> int:
         """A route as it stands now, unless something newer is there; its number."""

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from pathwarden.store.blocks import DAY_NS
 from pathwarden.store.budget import A_DAY, Budget
 from pathwarden.store.faults import StoreError, is_damage, refused, told
 from pathwarden.store.live import Live, Numbered, last_number, put_record
-from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, PAGE_SIZE, close_after_writing, open_for_writing, read_back
+from pathwarden.store.opening import LIMIT_KEY, LIVE_KEY, PAGE_SIZE, close_after_writing, open_again, open_for_writing, read_back
 from pathwarden.store.room import Room
 from pathwarden.store.spool import Spool, take_in
 from pathwarden.store.spool import read as read_spool
@@ -24,13 +24,6 @@ from pathwarden.store.tables import Tables
 
 FLUSH_S = 900  # how long samples stay off the flash
 STATES_S = 12 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
-
-_DROP_SENDINGS = """
-    DELETE FROM outbox WHERE seq IN (
-        SELECT seq FROM outbox CROSS JOIN events USING (seq)
-        ORDER BY failed IS NULL, severity <> 'info', seq LIMIT max(0, (SELECT count(*) FROM outbox) - ?)
-    )
-"""
 
 
 class Writer:
@@ -57,7 +50,6 @@ class Writer:
         self._damaged = False
         self._closed = False
         self._limit = retention.pages(max_mb * 1_000_000)
-        self._disk = Room(path, self._limit)
         self._live: Live | None = None
         self._dropped = 0
         self._followed: dict[str, str | None] = {}
@@ -67,6 +59,7 @@ class Writer:
         notice, self.remark = read_back(path)
         self._db, of_opening = open_for_writing(path)
         self._tables = Tables(self._db)
+        self._disk = Room(path, self._limit)
         self.notice = notice or of_opening
         self.remark = self.remark or self._disk.missing()
         self._database_id = self.meta_get("database_id") or ""
@@ -106,6 +99,13 @@ class Writer:
             "budget_24h_bytes": A_DAY,
         }
 
+    def warning(self) -> str:
+        """What the operator should know although all is written, '' if nothing: too much of it, or too little room for more."""
+        if self.budget.last_day() > A_DAY:
+            remedy = "fewer targets or longer intervals write less, or choose another place with option db"
+            return f"more than {A_DAY / 1e6:.0f} MB were written to the history {self.path} in 24 hours, which wears small flash; {remedy}"
+        return self._disk.missing()
+
     def save(self, records: Sequence[Record]) -> None:
         """Write finished traces, routes, states, events and incidents: those with events, and what goes with them, in one transaction.
 
@@ -136,6 +136,7 @@ class Writer:
         """
         if self._live is None:
             return 0
+        self._follow_file()
         with told(self.path):
             flushed = dict(self._db.execute("SELECT target, latest FROM targets WHERE latest IS NOT NULL"))
             self._live.drop(flushed)
@@ -161,7 +162,7 @@ class Writer:
     def drop_outbox(self, most: int = 0) -> int:
         """Leave at most so many events in the outbox; how many went: failed ones first, then informational ones, the oldest each time."""
         with self._transaction():
-            return self._db.execute(_DROP_SENDINGS, (most,)).rowcount
+            return self._tables.drop_sendings(most)
 
     def correct_clock(self, shift: ClockShift) -> int:
         """The clock became right: correct what this boot noted before, and mark it as right; how many traces that were."""
@@ -213,8 +214,21 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _follow_file(self) -> None:
+        """Go on in the file that is there now, if a stick was taken out and put back; what waits goes there."""
+        if not self._disk.is_another():
+            return
+        db, notice = open_again(self.path, self._database_id)
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self._db, self._tables, self.notice = db, Tables(db), notice or self.notice
+        self._disk.follow()
+        self._clear_spool()
+        self._name_live()
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        self._follow_file()
         with told(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -369,6 +383,7 @@ class Writer:
 
     def _save_with_room(self, records: Sequence[Numbered], tids: Collection[str]) -> None:
         """Write to the lasting file, with all that waits of some targets; what is old makes room."""
+        self._follow_file()  # first of all: one that is gone would read as damaged
         self._make_room()
         for share in retention.SHARES:
             try:
