@@ -18,6 +18,7 @@ import { readout } from "./views/timeline.js";
 
 const VIEWS = { overview, target, changes, report };
 const READOUTS = { timeline: readout, heat: heatReadout };
+const HURRY_MS = 1000; // a trace takes seconds
 const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
 
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
@@ -78,6 +79,12 @@ function render() {
   );
   patch(document.getElementById("page"), shell(kit, { ...app, poll: poller.state(), prefs, heading: title }, content));
   document.title = `${title} – Pathwarden`;
+}
+
+/** While a trace runs its end is awaited. */
+function hurryMs() {
+  const states = app.data?.summary?.targets ?? [app.data?.target?.state];
+  return states.some((state) => state?.running) ? HURRY_MS : Infinity;
 }
 
 async function refresh(signal) {
@@ -250,7 +257,7 @@ function onHash() {
 /** Begins: shows the page in #page, fed by `from`, asked every so many ms. */
 export async function start(from, intervalMs) {
   source = from;
-  poller = createPoller({ task: refresh, intervalMs, onState: render });
+  poller = createPoller({ task: refresh, intervalMs, hurryMs, onState: render });
   await setLanguage();
   setScheme();
   darkScheme.addEventListener("change", setScheme);

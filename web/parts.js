@@ -66,6 +66,9 @@ export function letter(kit, label, usual) {
   return el("span", { class: "letter" }, label, usual && el("span", { title: kit.t("path.usual") }, " ★", el("span", { class: "sr" }, kit.t("path.usual"))));
 }
 
+/** How many hops, in words. */
+export const hopCount = (kit, count) => (count === 1 ? kit.t("hops.one") : kit.t("hops.count", { count: kit.format.count(count) }));
+
 /** The device a target's packets leave through, with source and gateway. */
 export function egress(kit, state) {
   const route = state.kernel_route;

@@ -7,8 +7,9 @@
 const MAX_BACKOFF_MS = 60_000; // a page left open beside a dead router asks once a minute
 const TIMEOUT_MS = 20_000; // a Raspberry Pi under load answers within seconds; beyond this nobody will
 
-/** States: live, paused, offline. `task(signal)` rejects when the agent cannot be reached; `onState` hears every change. */
-export function createPoller({ task, intervalMs, onState }) {
+/** States: live, paused, offline. `task(signal)` rejects when the agent cannot be reached; `onState` hears every change,
+ *  `hurryMs()` tells how soon something is awaited. */
+export function createPoller({ task, intervalMs, hurryMs, onState }) {
   let state = "live";
   let failures = 0;
   let timer = 0;
@@ -23,7 +24,8 @@ export function createPoller({ task, intervalMs, onState }) {
   function plan() {
     clearTimeout(timer);
     if (state === "paused" || document.hidden) return;
-    timer = setTimeout(run, Math.max(intervalMs, Math.min(intervalMs * 2 ** failures, MAX_BACKOFF_MS)));
+    const usual = failures ? intervalMs : Math.min(intervalMs, hurryMs());
+    timer = setTimeout(run, Math.max(usual, Math.min(usual * 2 ** failures, MAX_BACKOFF_MS)));
   }
 
   async function attempt(abort) {

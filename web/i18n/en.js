@@ -73,6 +73,7 @@ export default {
   "hop": "Hop",
   "hops": "Hops",
   "hops.count": "{count} hops",
+  "hops.one": "1 hop",
   "hops.caption": "Latest trace, hop by hop; times in ms",
   "responder": "Responder",
   "sent": "Sent",

@@ -73,6 +73,7 @@ export default {
   "hop": "ホップ",
   "hops": "ホップ数",
   "hops.count": "{count} ホップ",
+  "hops.one": "1 ホップ",
   "hops.caption": "最新のトレース（ホップごと、単位は ms）",
   "responder": "応答元",
   "sent": "送信",

@@ -73,6 +73,7 @@ export default {
   "hop": "跳",
   "hops": "跳数",
   "hops.count": "{count} 跳",
+  "hops.one": "1 跳",
   "hops.caption": "最近一次追踪，逐跳列出；时间单位为 ms",
   "responder": "响应者",
   "sent": "发送",

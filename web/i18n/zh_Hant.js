@@ -73,6 +73,7 @@ export default {
   "hop": "跳",
   "hops": "跳數",
   "hops.count": "{count} 跳",
+  "hops.one": "1 跳",
   "hops.caption": "最近一次追蹤，逐跳列出；時間單位為 ms",
   "responder": "回應者",
   "sent": "送出",

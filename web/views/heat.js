@@ -23,27 +23,29 @@ function values(hop, measure) {
   return hop.rtt_ms.map((ms) => (ms === null ? null : ms - usual));
 }
 
-/** Whether a hop never answers while one behind it does: its silence is a habit, and no loss. */
-const isQuiet = (heat, hop) => hop.rtt_ms.every((ms) => ms === null) && heat.hops.some((other) => other.ttl > hop.ttl && other.rtt_ms.some((ms) => ms !== null));
+/** By column the last hop that answered at all: total silence before it is a habit, and no loss. */
+const deepest = (heat) => heat.at_s.map((_, index) => heat.hops.findLastIndex((hop) => hop.loss_pct[index] !== null && hop.loss_pct[index] < 100));
 
 /** Cells as one path a level, so that a thousand of them cost the browser six elements. */
 function cells(heat, measure, x, rowHeight) {
   const paths = Array.from({ length: LEVELS[measure].length + 1 }, () => []);
-  for (const hop of heat.hops.filter((each) => !isQuiet(heat, each))) {
-    const top = TOP + (hop.ttl - 1) * rowHeight;
+  const last = deepest(heat);
+  heat.hops.forEach((hop, place) => {
+    const top = TOP + place * rowHeight;
     values(hop, measure).forEach((value, index) => {
-      if (value === null) return;
+      if (value === null || (hop.loss_pct[index] === 100 && place < last[index])) return;
       const from = heat.start_s + index * heat.width_s;
       paths[levelOf(value, LEVELS[measure])].push(`M${x(from)} ${top}H${x(from + heat.width_s)}v${rowHeight - 1}H${x(from)}z`);
     });
-  }
+  });
   return paths.map((parts, level) => svg("path", { class: `heat-${level}`, d: parts.join("") }));
 }
 
 function key(kit, measure) {
   const said = (bound) => (measure === "loss" ? kit.format.percent(bound) : `+${kit.format.msUnit(bound)}`);
   const levels = [kit.t(`heat.${measure}.none`), ...LEVELS[measure].map((bound) => `≥ ${said(bound)}`)];
-  return el("ul", { class: "key small" }, levels.map((words, level) => el("li", {}, svg("svg", { class: "swatch", viewBox: "0 0 16 10", "aria-hidden": "true" }, svg("rect", { class: `heat-${level}`, width: 16, height: 10 })), words)));
+  const entry = (kind, words) => el("li", {}, svg("svg", { class: "swatch", viewBox: "0 0 16 10", "aria-hidden": "true" }, svg("rect", { class: kind, width: 16, height: 10 })), words);
+  return el("ul", { class: "key small" }, entry("ground", kit.t("note.quiet")), levels.map((words, level) => entry(`heat-${level}`, words)));
 }
 
 /** What lies under the pointer in words. */

@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import { SEGMENTS, sparkline, wayBar } from "../charts.js";
-import { egress, english, letter, message, muteButton, section, select, stateCell, table, traceButton } from "../parts.js";
+import { egress, english, hopCount, letter, message, muteButton, section, select, stateCell, table, traceButton } from "../parts.js";
 import { hashOf } from "../route.js";
 import { sentence } from "../say.js";
 
@@ -59,7 +59,7 @@ function row(kit, ui, state) {
       format.percent(state.loss_pct),
       [
         letter(kit, state.path_label, state.path_label && state.path_label === state.usual_path),
-        el("div", { class: "small muted" }, [since && t("path.for", { duration: since }), state.hop_count && t("hops.count", { count: format.count(state.hop_count) })].filter(Boolean).join(" · ")),
+        el("div", { class: "small muted" }, [since && t("path.for", { duration: since }), state.hop_count && hopCount(kit, state.hop_count)].filter(Boolean).join(" · ")),
         el("div", { class: "small" }, el("a", { href: hashOf({ name: "changes", query: { target: state.target } }) }, t("changes.24h", { count: format.count(state.changes_24h) }))),
       ],
       [el("div", { class: "small muted" }, state.next_run_at ? t("next.run", { when: format.until(state.next_run_at, kit.nowMs) }) : ""), traceButton(kit, ui, state), muteButton(kit, ui, state)],

@@ -2,11 +2,11 @@
 
 import { el } from "../dom.js";
 import { hashOf } from "../route.js";
-import { letter, section, table, time } from "../parts.js";
+import { hopCount, letter, section, table, time } from "../parts.js";
 import { changeList } from "./changes.js";
 
 function hopsOfRoute(kit, route) {
-  return el("details", {}, el("summary", {}, kit.t("hops.count", { count: kit.format.count(route.length ?? route.hops.length) })), el("ol", { class: "hop-list" }, route.hops.map((hop) => el("li", {}, hop.length ? hop.join(", ") : "*"))));
+  return el("details", {}, el("summary", {}, hopCount(kit, route.length ?? route.hops.length)), el("ol", { class: "hop-list" }, route.hops.map((hop) => el("li", {}, hop.length ? hop.join(", ") : "*"))));
 }
 
 function pathTable(kit, id, paths) {
