@@ -87,7 +87,7 @@ def test_sample_is_the_defaults_commented_or_not(read):
     defaults = read("")
     assert read(sample()) == defaults
     options = re.sub(r"^\t#(option|list) ", r"\t\1 ", sample().partition("\n#config")[0], flags=re.MULTILINE)
-    assert options.count("\toption ") == 28
+    assert options.count("\toption ") == 29
     assert read(options) == defaults
 
 
