@@ -1,6 +1,7 @@
 """The OpenAPI document: every route is in it, every answer is what it says, every code of a problem is told."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from pathwarden.api import app as app_module
 from pathwarden.api import openapi
 from pathwarden.api.app import make_app
 from pathwarden.errors import OperatorError
+from pathwarden.model.probe import Binding
+from pathwarden.model.settings import Source
 
 DOCUMENT = openapi.document()
 TARGET = "/api/v1/targets/cloudflare"
@@ -21,6 +24,7 @@ SAMPLES = {
     ("get", "/api/v1/summary"): ("/api/v1/summary", ""),
     ("get", "/api/v1/targets"): ("/api/v1/targets", ""),
     ("get", "/api/v1/targets/{tid}"): (TARGET, ""),
+    ("get", "/api/v1/sources"): ("/api/v1/sources", ""),
     ("post", "/api/v1/targets/{tid}/trace"): (f"{TARGET}/trace", "{}"),
     ("post", "/api/v1/targets/{tid}/mute"): (f"{TARGET}/mute", '{"for_s": 5}'),
     ("post", "/api/v1/targets/{tid}/accept-path"): ("/api/v1/targets/quad9/accept-path", "{}"),
@@ -78,7 +82,11 @@ def web():
         trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * 300 * SECOND)
         reader.add(trace, "r1" if number else None)
     reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300)]
-    return Client(make_app(agent, reader, make_settings(("cloudflare", "quad9")), FakeClock(), book=Pages()))
+    settings = make_settings(("cloudflare", "quad9"))
+    left = replace(
+        settings, sources=(Source("up", Binding("wwan0"), ""),), targets=(replace(settings.targets[0], source="up"), settings.targets[1])
+    )
+    return Client(make_app(agent, reader, left, FakeClock(), book=Pages()))
 
 
 def check(schema, value):
@@ -138,6 +146,11 @@ def test_every_problem_has_a_code_that_is_told(web):
     check(
         DOCUMENT["paths"]["/api/v1/targets/{tid}"]["get"]["responses"]["default"]["content"]["application/problem+json"]["schema"], got.json
     )
+
+
+def test_a_source_names_the_targets_that_leave_by_it(web):
+    (source,) = web.get("/api/v1/sources").json["sources"]
+    assert (source["id"], source["device"], source["interface"], source["targets"]) == ("up", "wwan0", "", ["cloudflare"])
 
 
 def test_parameters_are_those_that_the_routes_know(web):

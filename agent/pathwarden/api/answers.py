@@ -14,6 +14,7 @@ CHANGES = 100
 SPARK_NS = 3 * 3600 * 1_000_000_000
 SPARK_POINTS = 36  # one for every five minutes, the usual interval
 _SPARK_STEP_NS = SPARK_NS // SPARK_POINTS
+WAY_KEYS = ("device", "address", "table", "fwmark", "next_hop")
 CONFIG_KEYS = ("host", "label", "family", "port", "source", "interval_s", "queries", "first_ttl", "max_ttl", "dscp", "enabled")
 
 Json = dict[str, object]
@@ -30,6 +31,7 @@ class Answers:
         self._reader = reader
         self._clock = clock
         self._sparks: dict[str, tuple[tuple[object, int], Json]] = {}
+        self._sources = settings.sources
         self._targets = {target.tid: target for target in settings.targets}
 
     def whose(self, address: str) -> Network:
@@ -71,6 +73,11 @@ class Answers:
             "path": self._agent.target_path(tid),
             "trace": None if stored is None else self.of_trace(stored),
         }
+
+    def sources(self) -> Json:
+        """The configured sources, each with the targets that leave by it."""
+        named = [{"id": one.name, "interface": one.interface, **{key: getattr(one.binding, key) for key in WAY_KEYS}} for one in self._sources]
+        return {"sources": [{**one, "targets": [each.tid for each in self._targets.values() if each.source == one["id"]]} for one in named]}
 
     def trace(self, number: int) -> Json:
         """One trace with its hops."""

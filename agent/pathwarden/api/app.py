@@ -10,6 +10,7 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/summary | verdict, notices, and every target's `state` with a `spark` of 3 hours in at most 36 points and an `outline` |
 | GET /api/v1/targets | `targets`: the `state` objects |
 | GET /api/v1/targets/{id} | `config`, `state`, `path`, `trace` |
+| GET /api/v1/sources | `sources`: the configured ways out, each with its `targets` |
 | POST /api/v1/targets/{id}/trace | 202 and Location |
 | POST /api/v1/targets/{id}/mute | `{"for_s": N}`, 0 unmutes; `{"pair": ["A", "B"]}` until told otherwise, which is `"for_s": 0` |
 | POST /api/v1/targets/{id}/accept-path | 202 and Location; 409 without a path |

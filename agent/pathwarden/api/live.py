@@ -32,6 +32,7 @@ class LiveRoutes:
         app.get("/api/v1/summary", callback=self.summary)
         app.get("/api/v1/targets", callback=self.targets)
         app.get("/api/v1/targets/<tid>", callback=self.target)
+        app.get("/api/v1/sources", callback=self.sources)
         app.post("/api/v1/targets/<tid>/trace", callback=self.trace_now)
         app.get("/metrics", callback=self.metrics)
         app.get("/healthz", callback=self.healthz)
@@ -55,6 +56,11 @@ class LiveRoutes:
         """One target: configuration, state, path and newest trace."""
         query()
         return json_reply(self._answers.target(tid))
+
+    def sources(self) -> bottle.HTTPResponse:
+        """Configured ways out, and who takes them."""
+        query()
+        return json_reply(self._answers.sources())
 
     def trace_now(self, tid: str) -> bottle.HTTPResponse:
         """Asks for a trace; 202, since it runs later. Where to look for it stands in Location."""

@@ -27,6 +27,8 @@ _SHAPES = {
     "configured": "id:text method:text host:text label:text family:int port:int source:text interval_s:int queries:int first_ttl:int"
     " max_ttl:int dscp:int enabled:flag",
     "target": "config:configured state:state? path:path? trace:trace?",
+    "source": "id:text interface:text device:text address:text table:int fwmark:int next_hop:text targets:[text]",
+    "sources": "sources:[source]",
     "asked": "target:text",
     "muted": "target:text for_s:int? pair:[text]?",
     "answer": "responder:text? rtt_ms:number? kind:text? annotation:text reply_ttl:int? quoted_ttl:int? mpls:any marks:any",
@@ -68,6 +70,7 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/summary"): ("Everything that the overview shows", "", "summary", ""),
     ("get", "/api/v1/targets"): ("The state of every target", "", "targets", ""),
     ("get", "/api/v1/targets/{tid}"): ("One target", "", "target", ""),
+    ("get", "/api/v1/sources"): ("The configured ways out", "", "sources", ""),
     ("post", "/api/v1/targets/{tid}/trace"): ("Ask for a trace, which runs later", "", "asked", ""),
     ("post", "/api/v1/targets/{tid}/mute"): ("Notify nothing for `for_s` seconds, or of `pair`", "", "muted", "for_s pair"),
     ("post", "/api/v1/targets/{tid}/accept-path"): ("Take the path in force as usual", "", "asked", ""),
