@@ -76,8 +76,17 @@ class Answers:
 
     def sources(self) -> Json:
         """The configured sources, each with the targets that leave by it."""
-        named = [{"id": one.name, "interface": one.interface, **{key: getattr(one.binding, key) for key in WAY_KEYS}} for one in self._sources]
-        return {"sources": [{**one, "targets": [each.tid for each in self._targets.values() if each.source == one["id"]]} for one in named]}
+        return {
+            "sources": [
+                {
+                    "id": source.name,
+                    "interface": source.interface,
+                    **{key: getattr(source.binding, key) for key in WAY_KEYS},
+                    "targets": [target.tid for target in self._targets.values() if target.source == source.name],
+                }
+                for source in self._sources
+            ]
+        }
 
     def trace(self, number: int) -> Json:
         """One trace with its hops."""
