@@ -98,6 +98,29 @@ def test_rounds_without_a_change_tell_nothing(net: Net, quiet: Stage, name: str)
     assert quiet.states[name, HOME]["hop_count"] == 1
 
 
+@pytest.mark.parametrize("tid", ["udp4", "udp6"])
+def test_the_graph_is_the_laboratorys(net: Net, quiet: Stage, tid: str) -> None:
+    """Its nodes are those of the description, hop by hop, and its edges lead from one hop to the next; nothing else is there."""
+    assert quiet.states
+    agent = net.agents["raw"]
+    drawn = json.loads(net.runner.run(net.lab, agent.node, "--config", str(agent.config), "--json", "graph", tid).stdout)
+    expected = _expected(net.lab, tid, moved=False)
+    ttl_of = {
+        node["name"]: ttl for node in drawn["nodes"] for ttl, may in enumerate(expected, 1) if set(node["lines"][:1]) & (may or set())
+    }
+    ttl_of["source"] = 0
+    unknown = [node["name"] for node in drawn["nodes"] if node["kind"] == "unknown"]
+    assert len(ttl_of) + len(unknown) == len(drawn["nodes"])
+    assert {ttl for ttl, may in enumerate(expected, 1) if may} - set(ttl_of.values()) <= {net.lab.limited_ttl}
+    for edge in drawn["edges"]:
+        start, end = (ttl_of.get(edge[side]) for side in ("start", "end"))
+        assert edge["start"] in unknown if start is None else edge["end"] in unknown or end == start + 1, edge
+    starts, ends = ({edge[side] for edge in drawn["edges"]} for side in ("start", "end"))
+    assert ends | {"source"} == {node["name"] for node in drawn["nodes"]} == starts | {n["name"] for n in drawn["nodes"] if n["outcome"]}
+    [end] = [node for node in drawn["nodes"] if node["kind"] == "destination"]
+    assert (end["outcome"], ttl_of[end["name"]]) == ("answers", len(expected))
+
+
 def test_each_daemon_probes_as_its_user_may(net: Net, quiet: Stage) -> None:
     assert quiet.states
     assert {name: agent.get("/api/v1/status")["transport"]["name"] for name, agent in net.agents.items()} == {

@@ -1,18 +1,16 @@
 """`pathwarden export`: the history in the forms of other programs."""
 
 import argparse
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from pathwarden.cli.filing import put, write
 from pathwarden.cli.past import Held, add_bounds, bounds, held
 from pathwarden.cli.progress import Progress
 from pathwarden.cli.terminal import Paragraphs, counted, remark
 from pathwarden.config.load import load_here
-from pathwarden.errors import ConfigError, OperatorError
+from pathwarden.errors import ConfigError
 from pathwarden.export.exporter import FORMS, NO_PACKETS, PACKETS, PACKETS_REMEDY, Form, Subject, export
 from pathwarden.model.history import StoredTrace
 
@@ -67,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
         pieces = _pieces(form, found, start, end, progress)
         try:
             if args.output:
-                _write(args.output, pieces)
+                write(args.output, pieces)
             else:
-                _print(pieces)
+                put(pieces)
         finally:
             progress.clear()
     if args.output or not progress.traces:
@@ -84,19 +82,6 @@ def _pieces(form: Form, found: dict[str, Held], start: int | None, end: int | No
         progress.begin(tid)
         subject = Subject(tid, where.origin, where.target.max_ttl if where.target else MAX_TTL, where.whose)
         yield from export(form, where.reader, subject, at_from=start, at_to=end, passed=progress.passed)
-
-
-def _print(pieces: Iterable[str]) -> None:
-    """Write to standard output. Raises `OperatorError` if its disk is full, `BrokenPipeError` if its reader went away."""
-    try:
-        sys.stdout.writelines(pieces)
-        # Noticed here rather than by Python at exit.
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more when it ends
-        raise OperatorError(f"cannot write standard output: {error.strerror or error}", "make room where it goes to") from error
 
 
 class _Counting(Progress):
@@ -123,29 +108,3 @@ class _Counting(Progress):
         self._first = self._first or self._start or at
         part = (at - self._first) / max(self._end - self._first, 1)
         self.say(f"writing {self._tid}", (self._done + min(max(part, 0.0), 1.0)) / self._targets)
-
-
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """The file, all of it or nothing, for its owner alone. Raises `OperatorError`."""
-    place = path.resolve()  # a link stays a link
-    if place.exists() and not place.is_file():
-        raise OperatorError(f"{path} is no file", "give the name of a file, or leave out -o")
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(place)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _cannot_write(path: Path, error: OSError) -> OperatorError:
-    return OperatorError(f"cannot write {path}: {error.strerror or error}", "name a file in a folder with room that you may write to")

@@ -31,6 +31,7 @@ COMMANDS = {
     "import": "take in traces of RIPE Atlas and scamper",
     "replay": "what recorded traces would have told",
     "enrich": "networks and places of addresses",
+    "graph": "the routes as a picture",
     "doctor": "check what this machine can do, with remedies",
     "mqtt": "try the connection to the broker",
     "password": "set a password for the page",

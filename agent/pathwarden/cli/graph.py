@@ -1,0 +1,97 @@
+"""`pathwarden graph`: the routes of the history as a picture."""
+
+import argparse
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pathwarden.cli.filing import put, write
+from pathwarden.cli.past import Held, held, instant
+from pathwarden.cli.terminal import remark, say_json
+from pathwarden.config.load import load_here
+from pathwarden.errors import ConfigError, OperatorError
+from pathwarden.picture.dot import dot
+from pathwarden.picture.graph import Graph, Way, as_json, graph, way_of
+from pathwarden.picture.svg import DARK, LIGHT, svg
+
+RENDERER = "rsvg-convert"
+_RENDER_S = 120
+ENDINGS = (".svg", ".dot", ".png")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the `graph` command."""
+    parser = subparsers.add_parser(
+        "graph",
+        help="the routes as a picture",
+        description="Draws the ways to targets as one graph: hops by their address, coloured by network where a database knows it (see "
+        "enrich), destinations by outcome, silent hops as small circles. Where several routers share a hop, each leads "
+        "to each of the next.",
+    )
+    parser.add_argument("targets", metavar="TARGET", nargs="*", help="ids of targets; default: all that were measured here")
+    parser.add_argument("--at", metavar="TIME", help="the ways at TIME: 2026-11-21T08:45:00Z, '2026-11-21 08:45', -2h; default: the newest")
+    parser.add_argument("--before", metavar="TIME", help="compare with those at this time: - is gone since, + is new")
+    parser.add_argument("--dark", action="store_true", help="for a dark ground")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"a file ending in .svg, .dot (for Graphviz) or .png (with {RENDERER}); default: SVG to standard output",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw."""
+    ending = args.output.suffix.lower() if args.output else ENDINGS[0]
+    if ending not in ENDINGS:
+        raise ConfigError(f"-o {args.output}: the ending says the form", f"choose {', '.join(ENDINGS)}")
+    if ending == ".png" and shutil.which(RENDERER) is None:
+        raise OperatorError(f"{RENDERER} is not installed, which makes PNG of SVG", "install librsvg2-bin, or write an .svg")
+    now_ns = time.time_ns()
+    at = instant(args.at, now_ns) if args.at else now_ns
+    before = instant(args.before, now_ns, "--before") if args.before else None
+    with held(args.targets or None, load_here(args.config)) as found:
+        ways = list(_ways(found, at))
+        if not ways:
+            raise OperatorError("the history holds no trace of these targets from before then", "ask for a later time, or for others")
+        earlier = None if before is None else list(_ways(found, before))
+        whose = next(iter(found.values())).whose
+        drawn = graph(ways, earlier, whose)
+    if args.json:
+        say_json(as_json(drawn))
+    elif args.output is None:
+        put([svg(drawn, DARK if args.dark else LIGHT)])
+    else:
+        _file(args, drawn, ending)
+        remark(args, f"{len(drawn.nodes)} nodes, {len(drawn.edges)} edges")
+    return 0
+
+
+def _ways(found: dict[str, Held], at: int) -> Iterator[Way]:
+    """The way of each target at an instant; none of one that was not traced before."""
+    for tid, where in found.items():
+        stored = where.reader.trace_at(tid, at)
+        if stored is not None and stored.trace.address:
+            route = None if stored.route_id is None else where.reader.route(stored.route_id)
+            yield way_of((where.target.label if where.target else "") or tid, stored.trace, route)
+
+
+def _file(args: argparse.Namespace, drawn: Graph, ending: str) -> None:
+    if ending == ".dot":
+        write(args.output, [dot(drawn)])
+        return
+    picture = svg(drawn, DARK if args.dark else LIGHT)
+    if ending == ".svg":
+        write(args.output, [picture])
+        return
+    try:
+        command = [RENDERER, "-f", "png", "-o", str(args.output)]
+        subprocess.run(command, input=picture.encode(), check=True, capture_output=True, timeout=_RENDER_S)  # noqa: S603 - no shell
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        raise OperatorError(f"{RENDERER} failed: {said[0] if said else error.returncode}", "write an .svg") from error
+    except subprocess.TimeoutExpired as error:
+        raise OperatorError(f"{RENDERER} takes longer than {_RENDER_S} s", "write an .svg, or of fewer targets") from error
