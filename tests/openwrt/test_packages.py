@@ -427,13 +427,13 @@ def test_json_files_give_the_daemon_these_rights_and_no_more(name: str) -> None:
         }
 
 
-def test_rpcd_lets_readers_read_and_only_writers_ask_for_traces() -> None:
-    """Every method that the agent publishes is in exactly one of the two lists; `trace_now` alone does anything."""
+def test_rpcd_lets_readers_read_and_only_writers_do_anything() -> None:
+    """Every method that the agent publishes is in exactly one of the two lists."""
     (group,) = json.loads((FEED / "files/rpcd-acl.json").read_text(encoding="utf-8")).values()
     lists = {right: group[right]["ubus"]["pathwarden"] for right in ("read", "write")}
     offered = methods(Answers(FakeAgent(), FakeReader(), make_settings(), FakeClock()), lambda _tid: True)
     assert sorted([*lists["read"], *lists["write"]]) == sorted(offered)
-    assert lists["write"] == ["trace_now"]
+    assert lists["write"] == ["accept_path", "mute", "trace_now"]
     assert all(list(group[right]) == ["ubus"] for right in ("read", "write"))
 
 

@@ -21,8 +21,10 @@ from pathwarden.model.settings import Source
 from pathwarden.net import blobmsg
 from pathwarden.net.ubus_message import Status
 from pathwarden.net.ubus_session import UbusError
+from pathwarden.present.instants import rfc3339
 
 TIDS = ("cloudflare", "quad9")
+EARLIER, AT = rfc3339(NOW - 1400 * SECOND), rfc3339(NOW)
 
 
 class World:
@@ -61,7 +63,21 @@ def world():
         ("target", {"id": "cloudflare"}, "targets/cloudflare", ""),
         ("paths", {"id": "cloudflare"}, "targets/cloudflare/paths", ""),
         ("trace", {"id": 2}, "traces/2", ""),
+        ("trace_at", {"id": "cloudflare", "at": AT}, "targets/cloudflare/trace-at", f"at={AT}"),
+        ("series", {"id": "cloudflare"}, "targets/cloudflare/series", ""),
+        (
+            "series",
+            {"id": "cloudflare", "from": EARLIER, "to": AT, "points": 3},
+            "targets/cloudflare/series",
+            f"from={EARLIER}&to={AT}&points=3",
+        ),
+        ("heatmap", {"id": "cloudflare"}, "targets/cloudflare/heatmap", ""),
+        ("heatmap", {"id": "cloudflare", "from": EARLIER, "columns": 3}, "targets/cloudflare/heatmap", f"from={EARLIER}&columns=3"),
+        ("diff", {"id": "cloudflare", "a": EARLIER, "b": AT}, "diff", f"target=cloudflare&a={EARLIER}&b={AT}"),
+        ("diff", {"id": "cloudflare", "a": "A"}, "diff", "target=cloudflare&a=A"),
+        ("incidents", {}, "incidents", ""),
         ("changes", {}, "changes", ""),
+        ("changes", {"from": EARLIER, "to": AT}, "changes", f"from={EARLIER}&to={AT}"),
         ("changes", {"since_seq": 1, "limit": 1}, "changes", "since_seq=1&limit=1"),
         ("changes", {"before_seq": 3, "target": "cloudflare"}, "changes", "before_seq=3&target=cloudflare"),
     ],
@@ -82,6 +98,20 @@ def test_a_trace_is_asked_for_as_on_the_page(world):
     assert world.methods["trace_now"].arguments == {"target": str}
 
 
+def test_wishes_are_taken_as_on_the_page(world):
+    assert world.say("mute", id="quad9", for_s=60) == {"target": "quad9", "for_s": 60, "pair": None}
+    assert world.say("mute", id="cloudflare", a="A", b="B")["pair"] == ["A", "B"]
+    world.say("mute", id="cloudflare", a="B", b="A", for_s=0)
+    world.agent.paths["cloudflare"] = {}
+    assert world.say("accept_path", id="cloudflare") == {"target": "cloudflare"}
+    assert world.agent.wishes == [
+        ("mute", "quad9", 60),
+        ("pair", "cloudflare", "A", "B", True),
+        ("pair", "cloudflare", "B", "A", False),
+        ("accept", "cloudflare"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "asked", "status"),
     [
@@ -99,6 +129,22 @@ def test_a_trace_is_asked_for_as_on_the_page(world):
         ("changes", {"limit": 0}, Status.INVALID_ARGUMENT),
         ("changes", {"limit": 101}, Status.INVALID_ARGUMENT),
         ("changes", {"since_seq": -1}, Status.INVALID_ARGUMENT),
+        ("changes", {"from": "yesterday"}, Status.INVALID_ARGUMENT),
+        ("trace_at", {"id": "cloudflare"}, Status.INVALID_ARGUMENT),
+        ("trace_at", {"id": "cloudflare", "at": "1970-01-01T00:00:00Z"}, Status.NOT_FOUND),
+        ("series", {"id": "nobody"}, Status.NOT_FOUND),
+        ("series", {"id": "quad9", "points": 601}, Status.INVALID_ARGUMENT),
+        ("series", {"id": "quad9", "from": AT, "to": EARLIER}, Status.INVALID_ARGUMENT),
+        ("heatmap", {"id": "quad9", "columns": 241}, Status.INVALID_ARGUMENT),
+        ("diff", {"a": "A"}, Status.INVALID_ARGUMENT),
+        ("diff", {"id": "cloudflare", "a": "Z"}, Status.INVALID_ARGUMENT),
+        ("incidents", {"limit": 0}, Status.INVALID_ARGUMENT),
+        ("mute", {"id": "quad9"}, Status.INVALID_ARGUMENT),
+        ("mute", {"id": "nobody", "for_s": 60}, Status.NOT_FOUND),
+        ("mute", {"id": "cloudflare", "a": "A"}, Status.INVALID_ARGUMENT),
+        ("mute", {"id": "cloudflare", "a": "A", "b": "Z"}, Status.INVALID_ARGUMENT),
+        ("accept_path", {"id": "nobody"}, Status.NOT_FOUND),
+        ("accept_path", {"id": "quad9"}, Status.INVALID_ARGUMENT),
     ],
 )
 def test_what_is_wrong_has_a_status(world, method, asked, status):

@@ -8,16 +8,26 @@ from pathwarden.model.network import Network
 from pathwarden.model.protocols import Agent, Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.present import history
+from pathwarden.present.diff import differ, side
+from pathwarden.present.instants import parse_instant
 
 MOST_CHANGES = 200
 CHANGES = 100
 SPARK_NS = 3 * 3600 * 1_000_000_000
 SPARK_POINTS = 36  # one for every five minutes, the usual interval
 _SPARK_STEP_NS = SPARK_NS // SPARK_POINTS
+MOST_POINTS = 600  # as many as a wide screen has room for
+POINTS = 300
+MOST_COLUMNS = 240  # of 3 pixels each, and each is a trace to read
+COLUMNS = 120
+DAY_NS = 86_400_000_000_000
+MOST_MUTED_S = 2_592_000  # 30 days: what is muted for longer is better not watched
+PAIR = 2
 WAY_KEYS = ("device", "address", "table", "fwmark", "next_hop")
 CONFIG_KEYS = ("host", "label", "family", "port", "source", "interval_s", "queries", "first_ttl", "max_ttl", "dscp", "enabled")
 
 Json = dict[str, object]
+Span = tuple[int | None, int | None]  # instants in wall-clock nanoseconds
 
 
 class Answers:
@@ -101,6 +111,32 @@ class Answers:
         earlier = self._reader.traces(stored.trace.target, before_id=stored.trace_id, limit=history.EARLIER)
         return history.trace(stored, None if route is None else route.label, full=True, earlier=earlier, whose=self._agent.whose)
 
+    def trace_at(self, tid: str, at: int) -> Json:
+        """The trace in force at an instant: the newest that started at or before it."""
+        self.known(tid)
+        stored = self._reader.trace_at(tid, at)
+        if stored is None:
+            raise _no_trace_then()
+        return self.of_trace(stored)
+
+    def series(self, tid: str, span: Span, points: int) -> Json:
+        """Samples in equal buckets; the last day unless the span says otherwise."""
+        start, end = self._whole(span)
+        self.known(tid)
+        return history.series(tid, self._reader.series(tid, start, end, points))
+
+    def heatmap(self, tid: str, span: Span, columns: int) -> Json:
+        """Hops over time in equal columns; the last day unless the span says otherwise."""
+        start, end = self._whole(span)
+        self.known(tid)
+        return history.heat(tid, self._reader.heat(tid, start, end, columns))
+
+    def diff(self, tid: str, a: str | None, b: str | None) -> Json:
+        """Two paths of a target side by side: `a` and `b` are letters, ids or instants; without both, the newest and the one before it."""
+        self.known(tid)
+        sides = [side(route, stored and stored.trace) for route, stored in self._sides(tid, {"a": a, "b": b})]
+        return differ(tid, sides[0], sides[1], self._agent.whose)
+
     def paths(self, tid: str, most: int | None = None) -> Json:
         """All routes of a target, or so many, most time first."""
         self.known(tid)
@@ -119,9 +155,7 @@ class Answers:
             whose=self._agent.whose,
         )
 
-    def changes(
-        self, since_seq: int | None, before_seq: int | None, tid: str | None, limit: int, span: tuple[int | None, int | None] = (None, None)
-    ) -> Json:
+    def changes(self, since_seq: int | None, before_seq: int | None, tid: str | None, limit: int, span: Span = (None, None)) -> Json:
         """Events told in the span, newest first; after `since_seq`, oldest first. How incidents stand is told by `incidents`.
 
         `last_seq` is the `since_seq` to go on with: the last of the list when following, else the newest of all, 0 without any.
@@ -142,6 +176,76 @@ class Answers:
         """Incidents as they were told last, newest first."""
         return {"incidents": [incident.body for incident in self._reader.incidents(limit)]}
 
+    def mute(self, tid: str, for_s: object, pair: object) -> Json:
+        """Mute a target for so long, 0 unmutes it; or going between two paths, with `for_s` 0 no more. Both are as somebody wrote them."""
+        self.known(tid)
+        if for_s is not None and (isinstance(for_s, bool) or not isinstance(for_s, int) or not 0 <= for_s <= MOST_MUTED_S):
+            raise _bad("for_s", f"must be a whole number from 0 to {MOST_MUTED_S}")
+        if pair is None:
+            if for_s is None:
+                raise _bad("for_s", "is missing, and so is 'pair'")
+            done = self._agent.mute(tid, for_s)
+        else:
+            if for_s:
+                raise _bad("for_s", "must be 0 beside 'pair', or absent: a pair is muted until told otherwise")
+            one, other = self._pair(tid, pair)
+            done = self._agent.mute_pair(tid, one, other, muted=for_s is None)
+        if not done:
+            raise unknown_target(tid)
+        return {"target": tid, "for_s": for_s, "pair": pair}
+
+    def accept_path(self, tid: str) -> Json:
+        """Make the path in force the usual one."""
+        self.known(tid)
+        if not self._agent.accept_path(tid):
+            raise Problem(409, "no_path", f"no path to {tid!r} is known yet")
+        return {"target": tid}
+
+    def _pair(self, tid: str, pair: object) -> tuple[str, str]:
+        """Two letters of the target's paths. Raises `Problem`."""
+        if not isinstance(pair, list) or len(pair) != PAIR or not all(isinstance(each, str) for each in pair) or pair[0] == pair[1]:
+            raise _bad("pair", "must be the letters of two paths")
+        known = {route.label for route in self._reader.routes(tid)}
+        for letter in pair:
+            if letter not in known:
+                raise _bad("pair", f"names {letter!r}, which is no path of {tid!r}")
+        return pair[0], pair[1]
+
+    def _sides(self, tid: str, named: Mapping[str, str | None]) -> list[tuple[Route | None, StoredTrace | None]]:
+        routes = self._reader.routes(tid)
+        newest = sorted(routes, key=lambda route: route.last_at)[-2:]
+        if not any(text is not None for text in named.values()):
+            if len(newest) < len(named):
+                raise Problem(404, "no_path", f"{tid!r} has not taken two paths yet")
+            return [(route, self._trace_of(route)) for route in newest]
+        return [self._side(name, text, tid, routes) for name, text in named.items()]
+
+    def _side(self, name: str, text: str | None, tid: str, routes: Sequence[Route]) -> tuple[Route | None, StoredTrace | None]:
+        for route in routes:
+            if text in (route.label, route.route_id):
+                return route, self._trace_of(route)
+        try:
+            at = self._clock.wall_ns() if text is None else parse_instant(text)
+        except ValueError as error:
+            raise _bad(name, f"is neither a path of {tid!r} nor an instant") from error
+        stored = self._reader.trace_at(tid, at)
+        if stored is None:
+            raise _no_trace_then()
+        return next((route for route in routes if route.route_id == stored.route_id), None), stored
+
+    def _trace_of(self, route: Route) -> StoredTrace | None:
+        """Its last trace, if the history still holds that."""
+        stored = self._reader.trace_at(route.target, route.last_at)
+        return stored if stored is not None and stored.route_id == route.route_id else None
+
+    def _whole(self, span: Span) -> tuple[int, int]:
+        """The span without gaps: up to now, and a day of it."""
+        end = self._clock.wall_ns() if span[1] is None else span[1]
+        start = max(0, end - DAY_NS) if span[0] is None else span[0]
+        if start >= end:
+            raise _bad("from", "must be earlier than 'to' or now")
+        return start, end
+
     def _newest_seq(self) -> int:
         return next((event.seq for event in self._reader.events(limit=1)), 0)
 
@@ -155,3 +259,11 @@ class Answers:
             kept |= {tid: (stamps[tid], history.spark(samples[tid])) for tid in missing}
             self._sparks |= kept
         return {tid: spark for tid, (_, spark) in kept.items()}
+
+
+def _no_trace_then() -> Problem:
+    return Problem(404, "no_trace", "there is no trace as old as that")
+
+
+def _bad(name: str, what: str) -> Problem:
+    return Problem(400, "bad_parameter", f"{name!r} {what}", parameter=name)

@@ -109,8 +109,8 @@ def make_app(
     routes.default_error_handler = _refuse
     answers = Answers(agent, reader, settings, clock)
     LiveRoutes(agent, answers).add_to(routes)
-    PastRoutes(reader, clock, answers).add_to(routes)
-    WishRoutes(agent, reader, answers).add_to(routes)
+    PastRoutes(reader, answers).add_to(routes)
+    WishRoutes(agent, answers).add_to(routes)
     ExportRoutes(exports, answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
     SignInRoutes(gate).add_to(routes)

@@ -2,33 +2,23 @@
 
 import bottle
 
-from pathwarden.api.answers import CHANGES, MOST_CHANGES, Answers
+from pathwarden.api.answers import CHANGES, COLUMNS, MOST_CHANGES, MOST_COLUMNS, MOST_POINTS, POINTS, Answers
 from pathwarden.api.live import json_reply, query
 from pathwarden.api.problem import Problem
-from pathwarden.api.query import Query
-from pathwarden.model.history import Route, StoredTrace
-from pathwarden.model.protocols import Clock, HistoryReader
+from pathwarden.model.protocols import HistoryReader
 from pathwarden.present import history
-from pathwarden.present.diff import differ, side
-from pathwarden.present.instants import parse_instant
 
 MOST_ROWS = 200
 MOST_INCIDENTS = 100
 TRACES = 50
-MOST_POINTS = 600  # as many as a wide screen has room for
-POINTS = 300
-MOST_COLUMNS = 240  # of 3 pixels each, and each is a trace to read
-COLUMNS = 120
-DAY_NS = 86_400_000_000_000
 NUMBER = "<number:re:[0-9]{1,18}>"  # SQLite's integers have 19 digits at most
 
 
 class PastRoutes:
     """What the history holds. All methods may run in several threads at once; the reader must bear that."""
 
-    def __init__(self, reader: HistoryReader, clock: Clock, answers: Answers) -> None:
+    def __init__(self, reader: HistoryReader, answers: Answers) -> None:
         self._reader = reader
-        self._clock = clock
         self._answers = answers
 
     def add_to(self, app: bottle.Bottle) -> None:
@@ -70,11 +60,7 @@ class PastRoutes:
         at = query("at").instant("at")
         if at is None:
             raise Problem(400, "bad_parameter", "'at' is missing", parameter="at")
-        self._answers.known(tid)
-        stored = self._reader.trace_at(tid, at)
-        if stored is None:
-            raise _no_trace_then()
-        return json_reply(self._answers.of_trace(stored))
+        return json_reply(self._answers.trace_at(tid, at))
 
     def paths(self, tid: str) -> bottle.HTTPResponse:
         """All routes of a target, most time first."""
@@ -93,17 +79,13 @@ class PastRoutes:
         """Samples in equal buckets; the last day unless `from` and `to` say otherwise."""
         asked = query("from", "to", "points")
         points = asked.integer("points", 1, MOST_POINTS) or POINTS
-        start, end = self._span(asked)
-        self._answers.known(tid)
-        return json_reply(history.series(tid, self._reader.series(tid, start, end, points)))
+        return json_reply(self._answers.series(tid, asked.span(), points))
 
     def heatmap(self, tid: str) -> bottle.HTTPResponse:
         """Hops over time in equal columns; the last day unless `from` and `to` say otherwise."""
         asked = query("from", "to", "columns")
         columns = asked.integer("columns", 1, MOST_COLUMNS) or COLUMNS
-        start, end = self._span(asked)
-        self._answers.known(tid)
-        return json_reply(history.heat(tid, self._reader.heat(tid, start, end, columns)))
+        return json_reply(self._answers.heatmap(tid, asked.span(), columns))
 
     def diff(self) -> bottle.HTTPResponse:
         """Two paths of a target side by side: `a` and `b` are letters, ids or instants; without both, the newest and the one before it."""
@@ -111,45 +93,7 @@ class PastRoutes:
         tid = asked.text("target")
         if tid is None:
             raise Problem(400, "bad_parameter", "'target' is missing", parameter="target")
-        self._answers.known(tid)
-        sides = [side(route, stored and stored.trace) for route, stored in self._sides(tid, asked)]
-        return json_reply(differ(tid, sides[0], sides[1], self._answers.whose))
-
-    def _sides(self, tid: str, asked: Query) -> list[tuple[Route | None, StoredTrace | None]]:
-        routes = self._reader.routes(tid)
-        newest = sorted(routes, key=lambda route: route.last_at)[-2:]
-        named = [asked.text("a"), asked.text("b")]
-        if named == [None, None]:
-            if len(newest) < len(named):
-                raise Problem(404, "no_path", f"{tid!r} has not taken two paths yet")
-            return [(route, self._trace_of(route)) for route in newest]
-        return [self._side(name, text, tid, routes) for name, text in zip(("a", "b"), named, strict=True)]
-
-    def _side(self, name: str, text: str | None, tid: str, routes: list[Route]) -> tuple[Route | None, StoredTrace | None]:
-        for route in routes:
-            if text in (route.label, route.route_id):
-                return route, self._trace_of(route)
-        try:
-            at = self._clock.wall_ns() if text is None else parse_instant(text)
-        except ValueError as error:
-            raise Problem(400, "bad_parameter", f"{name!r} is neither a path of {tid!r} nor an instant", parameter=name) from error
-        stored = self._reader.trace_at(tid, at)
-        if stored is None:
-            raise _no_trace_then()
-        return next((route for route in routes if route.route_id == stored.route_id), None), stored
-
-    def _trace_of(self, route: Route) -> StoredTrace | None:
-        """Its last trace, if the history still holds that."""
-        stored = self._reader.trace_at(route.target, route.last_at)
-        return stored if stored is not None and stored.route_id == route.route_id else None
-
-    def _span(self, asked: Query) -> tuple[int, int]:
-        start, end = asked.span()
-        end = self._clock.wall_ns() if end is None else end
-        start = max(0, end - DAY_NS) if start is None else start
-        if start >= end:
-            raise Problem(400, "bad_parameter", "'from' must be earlier than 'to' or now", parameter="from")
-        return start, end
+        return json_reply(self._answers.diff(tid, asked.text("a"), asked.text("b")))
 
     def changes(self) -> bottle.HTTPResponse:
         """Events, newest first; after `since_seq`, oldest first."""
@@ -161,7 +105,3 @@ class PastRoutes:
     def incidents(self) -> bottle.HTTPResponse:
         """Incidents, newest first."""
         return json_reply(self._answers.incidents(query("limit").integer("limit", 1, MOST_INCIDENTS) or MOST_INCIDENTS))
-
-
-def _no_trace_then() -> Problem:
-    return Problem(404, "no_trace", "there is no trace as old as that")

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from ipaddress import IPv6Address, IPv6Network
 from typing import TypeVar
 
-from pathwarden.api.answers import Answers
+from pathwarden.api.answers import COLUMNS, MOST_COLUMNS, MOST_POINTS, POINTS, Answers, Span
 from pathwarden.api.problem import Problem
 from pathwarden.daemon.sources import UBUS, names_interface
 from pathwarden.errors import OperatorError
@@ -22,6 +22,7 @@ from pathwarden.net.ubus import UbusClient
 from pathwarden.net.ubus_message import Status
 from pathwarden.net.ubus_session import UbusError
 from pathwarden.net.ubus_standing import Data, Method
+from pathwarden.present.instants import parse_instant
 
 NAME = "pathwarden"
 CHANGES, MOST_CHANGES = 50, 100  # with both paths an event has several kilobytes
@@ -30,6 +31,7 @@ TOLD_S = 1.5  # netifd answers in milliseconds; whoever starts does not wait lon
 LAST_ID = 2**63 - 1  # SQLite's integers
 
 SESSION = "ubus_rpc_session"
+SPAN: dict[str, type] = {"id": str, "from": str, "to": str}
 UNIQUE_LOCAL = IPv6Network("fc00::/7")
 
 T = TypeVar("T")
@@ -128,21 +130,52 @@ def listening() -> Iterator[Bus]:
 def methods(answers: Answers, trace_now: Callable[[str], bool], new_code: NewCode | None = None) -> dict[str, Method]:
     """What is published: the HTTP interface's own objects, each within the megabyte that ubus carries in a message.
 
-    All but `trace_now` only read: rpcd's access list has it among what is written. `sign_in` gives a code to who signed in to LuCI.
+    What does something stands at the end: rpcd's access lists have it among what is written. `sign_in` gives a code to who signed in to
+    LuCI.
     """
-    return {
-        "status": Method({}, _said(lambda _asked: answers.status())),
-        "summary": Method({}, _said(lambda _asked: answers.summary())),
-        "targets": Method({}, _said(lambda _asked: answers.targets())),
-        "target": Method({"id": str}, _said(lambda asked: answers.target(_required(_text(asked, "id"))))),
-        "paths": Method({"id": str}, _said(lambda asked: answers.paths(_required(_text(asked, "id")), MOST_PATHS))),
-        "trace": Method({"id": int}, _said(lambda asked: answers.trace(_required(_number(asked, "id"))))),
-        "changes": Method(
-            {"since_seq": int, "before_seq": int, "target": str, "limit": int}, _said(lambda asked: _changes(answers, asked))
+    answering: dict[str, tuple[dict[str, type], Answer]] = {
+        "status": ({}, lambda _asked: answers.status()),
+        "summary": ({}, lambda _asked: answers.summary()),
+        "targets": ({}, lambda _asked: answers.targets()),
+        "target": ({"id": str}, lambda asked: answers.target(_target(asked))),
+        "paths": ({"id": str}, lambda asked: answers.paths(_target(asked), MOST_PATHS)),
+        "trace": ({"id": int}, lambda asked: answers.trace(_required(_number(asked, "id")))),
+        "trace_at": ({"id": str, "at": str}, lambda asked: answers.trace_at(_target(asked), _required(_instant(asked, "at")))),
+        "series": (SPAN | {"points": int}, lambda asked: answers.series(_target(asked), _span(asked), _points(asked))),
+        "heatmap": (SPAN | {"columns": int}, lambda asked: answers.heatmap(_target(asked), _span(asked), _columns(asked))),
+        "diff": ({"id": str, "a": str, "b": str}, lambda asked: answers.diff(_target(asked), _text(asked, "a"), _text(asked, "b"))),
+        "changes": (
+            {"since_seq": int, "before_seq": int, "target": str, "from": str, "to": str, "limit": int},
+            lambda asked: _changes(answers, asked),
         ),
-        "sign_in": Method({SESSION: str}, lambda asked: {"code": _code(new_code, _text(asked, SESSION))}),
-        "trace_now": Method({"target": str}, _said(lambda asked: _trace_now(trace_now, _required(_text(asked, "target"))))),
+        "incidents": ({"limit": int}, lambda asked: answers.incidents(_number(asked, "limit", 1, MOST_CHANGES) or CHANGES)),
+        "trace_now": ({"target": str}, lambda asked: _trace_now(trace_now, _required(_text(asked, "target")))),
+        "mute": (
+            {"id": str, "for_s": int, "a": str, "b": str},
+            lambda asked: answers.mute(_target(asked), asked.get("for_s"), _pair(asked)),
+        ),
+        "accept_path": ({"id": str}, lambda asked: answers.accept_path(_target(asked))),
     }
+    sign_in = Method({SESSION: str}, lambda asked: {"code": _code(new_code, _text(asked, SESSION))})
+    return {"sign_in": sign_in} | {name: Method(arguments, _said(answer)) for name, (arguments, answer) in answering.items()}
+
+
+def _target(asked: Data) -> str:
+    return _required(_text(asked, "id"))
+
+
+def _points(asked: Data) -> int:
+    return _number(asked, "points", 1, MOST_POINTS) or POINTS
+
+
+def _columns(asked: Data) -> int:
+    return _number(asked, "columns", 1, MOST_COLUMNS) or COLUMNS
+
+
+def _pair(asked: Data) -> list[str] | None:
+    """Two letters of paths; None without any. Raises UbusError."""
+    pair = [_text(asked, "a"), _text(asked, "b")]
+    return None if pair == [None, None] else [_required(letter) for letter in pair]
 
 
 def _code(new_code: NewCode | None, session: str | None) -> str:
@@ -156,7 +189,7 @@ def _code(new_code: NewCode | None, session: str | None) -> str:
 
 def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:
     limit = _number(asked, "limit", 1, MOST_CHANGES) or CHANGES
-    return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), _text(asked, "target"), limit)
+    return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), _text(asked, "target"), limit, _span(asked))
 
 
 def _trace_now(trace_now: Callable[[str], bool], tid: str) -> Mapping[str, object]:
@@ -177,6 +210,19 @@ def _text(asked: Data, name: str) -> str | None:
     """An argument's text; None if absent."""
     value = asked.get(name)
     return value if isinstance(value, str) else None
+
+
+def _instant(asked: Data, name: str) -> int | None:
+    """An argument's instant (RFC 3339) in wall-clock nanoseconds; None if absent. Raises UbusError."""
+    text = _text(asked, name)
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError as error:
+        raise UbusError(Status.INVALID_ARGUMENT) from error
+
+
+def _span(asked: Data) -> Span:
+    return _instant(asked, "from"), _instant(asked, "to")
 
 
 def _number(asked: Data, name: str, low: int = 0, high: int = LAST_ID) -> int | None:
