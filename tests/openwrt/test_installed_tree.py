@@ -144,7 +144,8 @@ def test_the_history_is_kept_where_a_reboot_does_not_reach(router: Router) -> No
     shown = json.loads(router.run("pathwarden", "--json", "config", "show").stdout)
     assert shown["agent"]["db"] == "/etc/pathwarden/history.db"
     assert shown["web"]["root"] == "/usr/share/pathwarden/www"
-    assert shown["web"]["listen"] == [f"127.0.0.1:{PORT}"]
+    assert shown["web"]["listen"] == [f"127.0.0.1:{PORT}", f"@lan:{PORT}"], "who is not on the router itself signs in"
+    assert shown["web"]["auth"] == "auto"
 
 
 def test_nothing_is_written_into_the_program_when_it_runs(router: Router) -> None:
