@@ -35,7 +35,7 @@ def state(target: str, **changed: Any) -> Json:
     """A target's state; what is not named is that of a healthy one."""
     usual: Json = {
         "v": 1, "agent": "home-rt", "target": target, "name": target, "address": "1.1.1.1", "af": 4, "proto": "udp", "method": "udp",
-        "ts": instant(0), "measured_at": instant(20), "clock_synced": True, "state": "ok",
+        "ts": instant(0), "measured_at": instant(20), "clock_synced": True, "added_by": None, "state": "ok",
         "verdict": "ok", "reached": True, "rtt_ms": 11.62, "rtt_min_ms": 11.1,
         "rtt_max_ms": 12.9, "jitter_ms": 0.4, "loss_pct": 0.0, "hop_count": 6, "silent_hops": 1, "path_id": "r1", "path_label": "A",
         "path_since": instant(9000), "usual_path": "A", "changes_24h": 2, "stability_pct_7d": 99.1, "last_change_at": instant(9000),
@@ -124,7 +124,8 @@ def states() -> list[Json]:
     return [
         state("cloudflare", name="Cloudflare DNS"),
         state(
-            "six", name="台北 IPv6", address=f"{LONG6}1111", af=6, state="degraded", verdict="isp", loss_pct=8.3, rtt_ms=38.25,
+            "six", name="台北 IPv6", added_by="mqtt", address=f"{LONG6}1111", af=6, state="degraded", verdict="isp", loss_pct=8.3,
+            rtt_ms=38.25,
             path_label="AB", usual_path="A", source="wanb",
             kernel_route={"device": "pppoe-wanb", "source": f"{LONG6}aaaa", "gateway": "fe80::ffff:eeee:dddd:cccc", "table": 102},
         ),

@@ -165,3 +165,9 @@ def test_the_agents_facts_tell_how_mqtt_stands(page, server, mqtt, text):
     server.status["mqtt"] |= mqtt | {"enabled": True}
     page.open()
     assert text in page.text(".facts")
+
+
+def test_a_target_that_a_command_added_says_so(page):
+    page.open()
+    assert "added over MQTT" in page.text(ROW.format("six"))
+    assert "added over MQTT" not in page.text(ROW.format("cloudflare"))

@@ -61,6 +61,7 @@ export default {
   "learning": "Learning",
   "learning.help": "The agent is learning the usual path and does not alert on changes yet.",
   "stale": "Stale: {age}",
+  "added.mqtt": "added over MQTT",
   "address.none": "no address yet",
   "never": "has never answered",
   "resolving": "Looking up the name…",

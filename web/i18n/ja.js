@@ -61,6 +61,7 @@ export default {
   "learning": "学習中",
   "learning.help": "通常の経路を学習中のため、変更のアラートはまだ出しません。",
   "stale": "古いデータ：{age}",
+  "added.mqtt": "MQTT で追加",
   "address.none": "アドレスなし",
   "never": "応答したことなし",
   "resolving": "名前を解決中…",

@@ -61,6 +61,7 @@ export default {
   "learning": "学习中",
   "learning.help": "代理程序正在学习常用路径，暂不对变更发出告警。",
   "stale": "数据过时：{age}",
+  "added.mqtt": "通过 MQTT 添加",
   "address.none": "尚无地址",
   "never": "从未响应",
   "resolving": "正在查询名称…",

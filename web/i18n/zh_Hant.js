@@ -61,6 +61,7 @@ export default {
   "learning": "學習中",
   "learning.help": "代理程式正在學習常用路徑，暫不對變更發出警示。",
   "stale": "資料過時：{age}",
+  "added.mqtt": "透過 MQTT 新增",
   "address.none": "尚無位址",
   "never": "從未回應",
   "resolving": "正在查詢名稱…",

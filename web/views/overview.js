@@ -52,6 +52,7 @@ function row(kit, ui, state) {
         el("a", { href: hashOf({ name: "target", id: state.target }), class: "target-link" }, state.name),
         el("div", { class: "small muted" }, state.address ?? t("address.none")),
         el("div", { class: "small muted" }, egress(kit, state)),
+        state.added_by && el("div", { class: "small muted" }, t("added.mqtt")),
       ],
       stateCell(kit, state),
       way(kit, state),
