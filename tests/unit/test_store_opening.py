@@ -15,7 +15,7 @@ from pathwarden.errors import OperatorError
 from pathwarden.store import migrate, opening
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
-from storelab.values import event, noise, record
+from storelab.values import START, event, noise, record
 
 NOBODY = 65534
 
@@ -110,6 +110,28 @@ def test_migrations_run_once_each_and_in_order(path: Path, tmp_path: Path, monke
         assert pragma(path, "user_version") == 7
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT colour FROM targets").fetchall() == [("green",)]
+
+
+def test_texts_of_the_fourth_schema_are_read_and_numbers_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, closing(sqlite3.connect(path)) as db:
+        older = migrate._files()[:4]
+        patch.setattr(migrate, "_files", lambda: older)
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        migrate.migrate(db, 0)
+        db.execute("INSERT INTO targets VALUES (1, 't1', NULL)")
+        put = "INSERT INTO events VALUES (?, ?, 1, ?, 'path_changed', 'notice', 1, ?, 1, ?)"
+        db.executemany(put, [(n, f"E{n}", n, START + n, f'{{"n":{n},"text":"changé"}}') for n in range(1, 8)])
+        db.execute("INSERT INTO outbox VALUES (6, NULL)")
+        db.execute("DELETE FROM events WHERE seq = 7")
+        db.execute("INSERT INTO telling VALUES ('t1', 'stays', 3)")
+        db.execute("""INSERT INTO incidents VALUES (1, 'I1', 5, NULL, '{"id":"I1"}')""")
+        db.commit()
+    with Writer(path, max_mb=16, boot_id="b") as writer, Reader(path) as reader:
+        assert [(row.seq, row.event_id, row.body["text"]) for row in reader.outbox(0, 9)] == [(6, "E6", "changé")]
+        assert [one.seq for one in reader.events(target="t1")] == [6, 5, 4, 3, 2, 1]
+        assert (reader.tellings(), reader.incidents()[0].body) == ({"t1": "stays"}, {"id": "I1"})
+        writer.save([record(events=(event(change_no=8),))])
+        assert reader.events(limit=1)[0].seq == 8, "a number that subscribers have seen never comes back"
 
 
 def test_a_migration_that_fails_leaves_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
