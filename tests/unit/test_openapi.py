@@ -51,8 +51,9 @@ SAMPLES = {
     ("get", "/metrics"): ("/metrics", ""),
     ("get", "/healthz"): ("/healthz", ""),
 }
-# What other tests hold against it: the agent's state and events are those of MQTT, a file is streamed, and here nobody can sign in.
+# What other tests hold against it: the agent's state and events are those of MQTT, a file is streamed, a picture drawn; nobody can sign in.
 ELSEWHERE = {("get", "/api/v1/status"), ("get", "/api/v1/changes"), ("get", "/api/v1/targets/{tid}/export"), ("post", "/api/v1/session")}
+ELSEWHERE |= {("get", "/api/v1/graph.svg")}
 
 
 class Pages:

@@ -22,6 +22,7 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/targets/{id}/heatmap?from&to&columns | each hop over time: `at_s` and, by ttl, columns of RTT and loss (at most 240) |
 | GET /api/v1/diff?target&a&b | two paths of a target aligned; letters, ids or instants; without both the last two |
 | GET /api/v1/targets/{id}/export?format&from&to | a file, streamed: atlas, scamper, mtr, text, csv or jsonl; neither tag nor compression |
+| GET /api/v1/graph.svg?target&at&before&theme | the ways to the targets as a picture, `theme` light or dark |
 | GET /api/v1/traces/{id}, /api/v1/paths/{id} | one trace, one path |
 | GET /api/v1/changes?since_seq&before_seq&target&from&to&limit | `changes` (1 to 200), `last_seq` |
 | GET /api/v1/incidents?limit | `incidents` as they were told last (1 to 100), newest first |
@@ -57,13 +58,14 @@ from pathwarden.api.listen import split_listen
 from pathwarden.api.live import LiveRoutes
 from pathwarden.api.pages import Pages
 from pathwarden.api.past import PastRoutes
+from pathwarden.api.pictures import PictureRoutes
 from pathwarden.api.problem import Answer, Problem
 from pathwarden.api.settings import SettingsRoutes
 from pathwarden.api.sign_in import SignInRoutes
 from pathwarden.api.wishes import WishRoutes
 from pathwarden.errors import OperatorError
 from pathwarden.model.access import SettingsBook
-from pathwarden.model.protocols import Agent, Clock, Exports, HistoryReader
+from pathwarden.model.protocols import Agent, Clock, Exports, HistoryReader, Pictures
 from pathwarden.model.settings import Settings
 
 SHARED_HEADERS = {
@@ -96,8 +98,9 @@ def make_app(
     gate: Gate | None = None,
     hosts: HostRule | None = None,
     book: SettingsBook | None = None,
+    pictures: Callable[[], Pictures | None] = lambda: None,
 ) -> WsgiApp:
-    """The application. Several threads use `reader` and `exports`, which is asked at each export; it gives None if nothing can export.
+    """The application. Several threads use `reader`, and `exports` and `pictures` when one is asked for; None: nothing makes any.
 
     Without a `gate` this machine may do everything, others look. Without `hosts` the addresses of `web.listen` are ours: raises
     `ConfigError` if one is unreadable. Without a `book` nothing can be set.
@@ -112,6 +115,7 @@ def make_app(
     PastRoutes(reader, answers).add_to(routes)
     WishRoutes(agent, answers).add_to(routes)
     ExportRoutes(exports, answers).add_to(routes)
+    PictureRoutes(pictures, settings.targets, clock, answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
     SignInRoutes(gate).add_to(routes)
     if book:

@@ -32,7 +32,9 @@ _SHAPES = {
     "asked": "target:text",
     "muted": "target:text for_s:int? pair:[text]?",
     "answer": "responder:text? rtt_ms:number? kind:text? annotation:text reply_ttl:int? quoted_ttl:int? mpls:any marks:any",
-    "hop": "ttl:int answers:[answer] responders:[text] loss_pct:number? rtt_ms:number? adds_ms:number? note:text",
+    "hop": "ttl:int answers:[answer] responders:[text] loss_pct:number? rtt_ms:number? adds_ms:number? note:text"
+    " asn:int? as_name:text? country:text? city:text? ixp:text?",
+    "network": "asn:int? as_name:text? country:text? city:text? ixp:text?",
     "short_trace": "id:int target:text at:instant clock_synced:flag duration_ms:number address:text? af:int? proto:text method:text"
     " source:text kernel_route:any transport:text reason:text ending:text error:text? error_detail:text? reached:flag reached_ttl:int?"
     " hop_count:int? rtt_ms:number? loss_pct:number? path_id:text? path_label:text? probes:int late:int duplicates:int",
@@ -45,7 +47,8 @@ _SHAPES = {
     "heat": "ttl:int rtt_ms:[number?] loss_pct:[number?]",
     "heatmap": "target:text start_s:int width_s:int at_s:[int?] hops:[heat]",
     "side": "path_id:text label:text at:instant? length:int as_path:[int] rtt_ms:number?",
-    "row": "op:text old_ttl:int? new_ttl:int? old:[text]? new:[text]? old_rtt_ms:number? new_rtt_ms:number?",
+    "row": "op:text old_ttl:int? new_ttl:int? old:[text]? new:[text]? old_network:network new_network:network"
+    " old_rtt_ms:number? new_rtt_ms:number?",
     "diff": "target:text same:flag old:side new:side rows:[row]",
     "changes": "changes:[event] last_seq:int",
     "incidents": "incidents:[any]",
@@ -82,6 +85,7 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/targets/{tid}/series"): ("Samples in equal buckets", f"{_SPAN} points", "series", ""),
     ("get", "/api/v1/targets/{tid}/heatmap"): ("Hops over time", f"{_SPAN} columns", "heatmap", ""),
     ("get", "/api/v1/targets/{tid}/export"): ("Traces as a file", f"format {_SPAN}", "application/octet-stream", ""),
+    ("get", "/api/v1/graph.svg"): ("The ways to the targets as a picture", "target at before theme", "image/svg+xml", ""),
     ("get", "/api/v1/traces/{number}"): ("One trace with its hops", "", "trace", ""),
     ("get", "/api/v1/paths/{route_id}"): ("One path", "", "route", ""),
     ("get", "/api/v1/diff"): ("Two paths of a target, aligned", "target a b", "diff", ""),

@@ -13,7 +13,8 @@ from pathwarden.cli.terminal import remark, say_json
 from pathwarden.config.load import load_here
 from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.picture.dot import dot
-from pathwarden.picture.graph import Graph, Way, as_json, graph, way_of
+from pathwarden.picture.drawer import way_at
+from pathwarden.picture.graph import Graph, Way, as_json, graph
 from pathwarden.picture.svg import DARK, LIGHT, svg
 
 RENDERER = "rsvg-convert"
@@ -73,10 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _ways(found: dict[str, Held], at: int) -> Iterator[Way]:
     """The way of each target at an instant; none of one that was not traced before."""
     for tid, where in found.items():
-        stored = where.reader.trace_at(tid, at)
-        if stored is not None and stored.trace.address:
-            route = None if stored.route_id is None else where.reader.route(stored.route_id)
-            yield way_of((where.target.label if where.target else "") or tid, stored.trace, route)
+        yield from way_at(where.reader, tid, (where.target.label if where.target else "") or tid, at)
 
 
 def _file(args: argparse.Namespace, drawn: Graph, ending: str) -> None:

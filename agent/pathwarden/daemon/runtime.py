@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pathwarden.config.targets import default_target
 from pathwarden.daemon.adding import ADDED, Additions, read_added, with_all
@@ -28,7 +28,7 @@ from pathwarden.engine.pacing import TokenBucket
 from pathwarden.errors import OperatorError
 from pathwarden.model.instants import since_boot
 from pathwarden.model.network import Whose, nobody
-from pathwarden.model.protocols import Exports
+from pathwarden.model.protocols import Exports, Pictures
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.net.choose import open_transport
@@ -235,6 +235,7 @@ class Runtime:
             self.gate,
             hosts,
             self._book(bus),
+            lambda: drawer(reader, board.whose),
         )
         self._page = Page(self.settings, app, hosts, bus.addresses)
         self._undo.append(("page", self._page.stop))
@@ -385,11 +386,21 @@ def _seed(writer: Writer) -> str:
 
 def exporter(reader: Reader, agent: str, whose: Whose = nobody) -> Exports | None:
     """What gives the history to other programs over HTTP: a megabyte of memory; None where the package with the tools is not installed."""
-    name = "pathwarden.export.exporter"
+    exports: Exports | None = _tool("pathwarden.export.exporter", "Exporter", reader, agent, whose)
+    return exports
+
+
+def drawer(reader: Reader, whose: Whose) -> Pictures | None:
+    """What draws for the page; None likewise."""
+    pictures: Pictures | None = _tool("pathwarden.picture.drawer", "Drawer", reader, whose)
+    return pictures
+
+
+def _tool(name: str, maker: str, *values: object) -> Any:  # noqa: ANN401 - what a module that may be missing makes
+    """What a module of the package with the tools makes of these values; None without that package."""
     try:
-        exports: Exports = import_module(name).Exporter(reader, agent, whose)
+        return getattr(import_module(name), maker)(*values)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        if error.name is None or not name.startswith(error.name):
             raise
         return None
-    return exports

@@ -1,6 +1,6 @@
 """What adapters offer each other, so that none imports another; the daemon hands them over."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from pathwarden.model.history import (
@@ -241,6 +241,14 @@ class Additions(Protocol):
 
     def remove(self, tid: str) -> tuple[str, str]:
         """Watch a target that was added no more; its history stays."""
+        ...
+
+
+class Pictures(Protocol):
+    """Pictures of the history; any thread may ask."""
+
+    def graph(self, targets: Iterable[Target], at: int, before: int | None, *, dark: bool) -> str | None:
+        """The ways to these targets at an instant, compared with those `before`, as SVG; None if none was traced by then."""
         ...
 
 

@@ -1,0 +1,37 @@
+"""Pictures of what this agent measured, for its page."""
+
+from collections.abc import Iterable, Iterator
+
+from pathwarden.model.network import Whose
+from pathwarden.model.protocols import HistoryReader
+from pathwarden.model.settings import Target
+from pathwarden.picture.graph import Way, graph, way_of
+from pathwarden.picture.svg import DARK, LIGHT, svg
+
+
+class Drawer:
+    """Implements `protocols.Pictures`."""
+
+    def __init__(self, reader: HistoryReader, whose: Whose) -> None:
+        self._reader = reader
+        self._whose = whose
+
+    def graph(self, targets: Iterable[Target], at: int, before: int | None, *, dark: bool) -> str | None:
+        """The ways to these targets at an instant, compared with those `before`, as SVG; None if none was traced by then."""
+        chosen = list(targets)
+        ways = list(ways_at(self._reader, chosen, at))
+        earlier = None if before is None else list(ways_at(self._reader, chosen, before))
+        return svg(graph(ways, earlier, self._whose), DARK if dark else LIGHT) if ways else None
+
+
+def ways_at(reader: HistoryReader, targets: Iterable[Target], at: int) -> Iterator[Way]:
+    """The way of each target at an instant; none of one that was not traced before, or whose name did not resolve."""
+    for target in targets:
+        yield from way_at(reader, target.tid, target.label or target.tid, at)
+
+
+def way_at(reader: HistoryReader, tid: str, name: str, at: int) -> Iterator[Way]:
+    """A target's way, if there is one."""
+    stored = reader.trace_at(tid, at)
+    if stored is not None and stored.trace.address:
+        yield way_of(name, stored.trace, None if stored.route_id is None else reader.route(stored.route_id))

@@ -1,0 +1,64 @@
+"""GET /api/v1/graph.svg: the ways to the targets as a picture."""
+
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from equipment.fakes import NOW, SECOND, FakeAgent, FakeClock, FakeReader, hop, make_settings, make_trace
+from equipment.web import Client
+from pathwarden.api.app import make_app
+from pathwarden.daemon.runtime import drawer
+from pathwarden.model.network import nobody
+from pathwarden.picture.drawer import Drawer
+from pathwarden.present.instants import rfc3339
+
+PATH = "/api/v1/graph.svg"
+MINUTE = 60 * SECOND
+
+
+@pytest.fixture
+def reader():
+    reader = FakeReader()
+    for age, via in ((30, "198.51.100.6"), (5, "198.51.100.7")):
+        reader.add(make_trace(hop(1, "10.0.0.1", 1.0), hop(2, via, 2.0), hop(3, "192.0.2.9", 9.0), at=NOW - age * MINUTE), None)
+    return reader
+
+
+@pytest.fixture
+def web(reader):
+    settings = make_settings(("cloudflare", "quad9"))
+    return Client(make_app(FakeAgent(), reader, settings, FakeClock(), pictures=lambda: Drawer(reader, nobody)))
+
+
+def words(got):
+    assert (got.status, got.headers["content-type"]) == (200, "image/svg+xml")
+    return [each.text for each in ET.fromstring(got.body).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_newest_ways_and_those_of_another_time(web):
+    assert "198.51.100.7" in words(web.get(PATH))
+    then = rfc3339(NOW - 20 * MINUTE)
+    assert {"198.51.100.6", "192.0.2.9"} <= set(words(web.get(PATH, f"at={then}&target=cloudflare")))
+    assert {"- 198.51.100.6", "+ 198.51.100.7", "- gone", "+ new"} <= set(words(web.get(PATH, f"before={then}&theme=dark")))
+    assert web.get(PATH, "theme=dark").body != web.get(PATH, "theme=light").body == web.get(PATH).body
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        ("theme=pink", 400, "bad_parameter"), ("at=yesterday", 400, "bad_parameter"), ("before=1", 400, "bad_parameter"),
+        ("colour=red", 400, "unknown_parameter"), ("target=nobody", 404, "unknown_target"), ("at=1999-01-01T00:00:00Z", 404, "no_trace"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn(web, asked, status, code):
+    got = web.get(PATH, asked)
+    assert (got.status, got.json["code"]) == (status, code)
+
+
+def test_without_the_tools_there_is_no_picture(reader, monkeypatch):
+    got = Client(make_app(FakeAgent(), reader, make_settings(("cloudflare",)), FakeClock())).get(PATH)
+    assert (got.status, got.json["code"]) == (404, "not_installed")
+    assert drawer(reader, nobody) is not None
+    monkeypatch.setitem(sys.modules, "pathwarden.picture.drawer", None)
+    assert drawer(reader, nobody) is None
