@@ -57,6 +57,21 @@ def test_a_stranger_or_another_length_raises_a_suspicion() -> None:
     assert raised(known("a * D"), sight("aaa *** *** DDD")).length == 4
 
 
+@pytest.mark.parametrize("ttls", [(8, 7, 6, 5, 4), (4, 5, 6, 7, 8), (6, 8, 4, 7, 5)])
+def test_a_destination_that_answers_looks_beyond_its_distance_is_at_one_place(ttls: tuple[int, ...]) -> None:
+    """The path got shorter, and single hops are asked: whoever stands beyond the destination, it is the destination that answers."""
+    route = known("a b c d e f g h D", steady=30)
+    looks = [Sight((*[()] * (ttl - 1), ("D",)), ttl) for ttl in (9, *ttls)]
+    suspicion = raised(route, looks[1])
+    for look in looks[2:]:
+        finding, suspicion = weigh(suspicion, route, look, partly=True)
+        assert finding in (Finding.UNDECIDED, Finding.CONFIRMED)
+    assert suspicion.unsteady == 0
+    assert suspicion.length == min(ttls[1:])
+    _, other = weigh(suspicion, route, Sight((*[()] * 4, ("x",)), None), partly=True)
+    assert other.unsteady == 1, "a router there is another matter"
+
+
 def test_two_agreeing_retraces_confirm() -> None:
     findings, suspicion = judge(ROUTE, NEW, NEW, NEW)
     assert findings == [Finding.UNDECIDED, Finding.CONFIRMED]

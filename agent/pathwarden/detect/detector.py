@@ -235,7 +235,7 @@ class Detector:
             else:
                 self.state = self.state._replace(suspicion=suspicion)
             return None
-        finding, suspicion = weigh(suspicion, known, sight)
+        finding, suspicion = weigh(suspicion, known, sight, partly=partly)
         if finding is Finding.CONFIRMED and ((partly and whole is None) or not (self.alone or suspicion.cleared)):
             finding = Finding.UNDECIDED
         elif finding is Finding.CONFIRMED and whole is not None:

@@ -93,12 +93,16 @@ def suspect(known: Known, sight: Sight, at: int) -> Suspicion | None:
     return None
 
 
-def weigh(suspicion: Suspicion, known: Known, sight: Sight) -> tuple[Finding, Suspicion]:
-    """Judge one re-trace; the second value is the suspicion as it stands afterwards. With PER_PACKET its hops are who joins."""
+def weigh(suspicion: Suspicion, known: Known, sight: Sight, *, partly: bool = False) -> tuple[Finding, Suspicion]:
+    """Judge one re-trace; the second value is the suspicion as it stands afterwards. With PER_PACKET its hops are who joins.
+
+    `partly` tells that only some hops were asked: a destination that answers is then at that ttl or nearer.
+    """
     seen = sight.hops
     new, moved = strangers(known.hops, seen), _length_moved(known, sight)
     mixed = {ttl for ttl in new if not set(known.hops[ttl - 1]).isdisjoint(seen[ttl - 1])}
-    moves_on = bool(suspicion.agreeing and (new or moved) and not compatible(suspicion.hops, suspicion.length, seen, sight.length))
+    lengths = (None, None) if partly else (suspicion.length, sight.length)
+    moves_on = bool(suspicion.agreeing and (new or moved) and not compatible(suspicion.hops, lengths[0], seen, lengths[1]))
     after = replace(
         suspicion,
         rows=_rows(suspicion.rows, known, sight),
@@ -120,7 +124,7 @@ def weigh(suspicion: Suspicion, known: Known, sight: Sight) -> tuple[Finding, Su
         # The first trace may have caught the route while it moved: half old, half new. Only re-traces describe the new route.
         after = replace(after, hops=seen, length=sight.length, agreeing=1, undecided=0)
     else:
-        hops, length = merge(suspicion.hops, seen), suspicion.length or sight.length
+        hops, length = merge(suspicion.hops, seen), min(filter(None, (suspicion.length, sight.length)), default=None)
         after = replace(after, hops=hops, length=length, agreeing=suspicion.agreeing + 1, undecided=0)
     sure = after.agreeing >= CONFIRMATIONS and _beyond_chance(after, known)
     return (Finding.CONFIRMED if sure else Finding.UNDECIDED), after
