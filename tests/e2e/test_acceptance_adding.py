@@ -1,9 +1,11 @@
 """A target that a command adds: watched soon, kept over a kill, gone when it is removed; and never without the owner's word."""
 
+import http.client
 import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,16 @@ def say(lab: Lab, broker: Broker, watch: Subscriber, verb: str, **members: Any) 
     return answer
 
 
+def metrics(lab: Lab) -> str:
+    """What Prometheus would get."""
+    with lab.enter(NODE):
+        connection = http.client.HTTPConnection("127.0.0.1", 8866, timeout=30)
+        connection.connect()
+    with closing(connection):
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+
+
 def test_a_target_comes_stays_over_a_kill_and_goes(lab: Lab, broker: Broker, watch: Subscriber, both: tuple[Runner, Runner]) -> None:
     agent = Agent(lab, both[0], "home", node=NODE)
     own = section("defaults", "defaults", interval_s=1, queries=1), section("target", "here", host="127.0.0.1")
@@ -69,7 +81,7 @@ def test_a_target_comes_stays_over_a_kill_and_goes(lab: Lab, broker: Broker, wat
         agent.awaits(listens, bool, "it listens")
         assert say(lab, broker, watch, "add", target="there", host="127.0.0.2")["code"] == "not_allowed"
         before = agent.config.read_bytes()
-        agent.configure(*own, section("mqtt", "mqtt", **mqtt, allow_add=1))
+        agent.configure(*own, section("mqtt", "mqtt", **mqtt, allow_add=1, publish_results=1), hop_metrics=1)
         written = agent.config.read_bytes()
         assert before != written
         heard = broker.log().count(f"home 1 {CMD}#")
@@ -84,6 +96,8 @@ def test_a_target_comes_stays_over_a_kill_and_goes(lab: Lab, broker: Broker, wat
         assert (state["name"], state["added_by"], state["stale_after_s"]) == ("Dort", "mqtt", 3)
         agent.awaits(lambda: watch.payloads("/there/state"), bool, "subscribers see it")
         assert agent.state("here")["added_by"] is None
+        agent.awaits(lambda: watch.messages("/there/result"), bool, "each trace is published")
+        assert 'pathwarden_hop_rtt_seconds{target="there",ttl="1"} ' in metrics(lab)
         heard = broker.log().count(f"home 1 {CMD}#")
         agent.kill()
         agent.start()
