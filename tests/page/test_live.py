@@ -85,15 +85,17 @@ def test_the_overview_shows_every_target_as_it_is(page: Page, agent: Agent, net:
     page.open()
     page.until(lambda: page.text(".alert-message.verdict") == "All is well. All 4 targets answer.")
     expected = {
-        "udp4": (net.lab.target4, "8"),
-        "udp6": (net.lab.target6, "8"),
-        "icmp4": (net.lab.target4, "8"),
-        "home": (net.lab.gateway4, "1"),
+        "udp4": (net.lab.target4, " · 8 hops"),
+        "udp6": (net.lab.target6, " · 8 hops"),
+        "icmp4": (net.lab.target4, " · 8 hops"),
+        "home": (net.lab.gateway4, " · 1 hop"),
     }
     for target, (address, hops) in expected.items():
         row = cells(page, ROW.format(target))
         assert row[0][1] == address
-        assert (row[1][0], row[3], row[4], row[5][0]) == ("OK", ["0%"], [hops], "A ★"), row
+        assert (row[1][0], row[4], row[5][0]) == ("OK", ["0%"], "A ★"), row
+        assert row[5][2].endswith(hops)
+        assert [part.split()[0] for part in row[2]] == ["Home", "ISP", "Transit", "Destination"]
     assert cells(page, ROW.format("udp4"))[0] == ["Zürich", net.lab.target4, f"{net.lab.wan} · via {net.lab.gateway4}"]
     assert page.text(".agent-name").startswith(f"{agent.name} · ")
     page.shoot("live-overview")

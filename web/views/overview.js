@@ -37,7 +37,7 @@ function verdict(kit, summary) {
 
 function way(kit, state) {
   const strip = state.outline?.strip;
-  if (!strip) return kit.format.count(null);
+  if (!strip || Object.values(strip).every((ms) => ms === null)) return kit.format.count(null);
   const part = (name, index) => el("li", { class: name === state.verdict ? "at-fault" : null }, el("span", { class: `part part-${index}`, "aria-hidden": "true" }), kit.t(`way.${name}`), " ", el("span", { class: "rtt" }, kit.format.ms(strip[name])));
   return [wayBar(kit, strip), el("ul", { class: "way small" }, SEGMENTS.map(part))];
 }
