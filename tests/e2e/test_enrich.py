@@ -1,5 +1,6 @@
 """A real daemon tells whose the hops are that it meets; `trace -A` asks nobody for what a database knows."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -49,3 +50,5 @@ def test_trace_asks_no_registry_for_what_a_database_knows(lab: Lab, agent: Agent
     done = both[0].run(lab, "agent", "trace", "--config", str(agent.config), "-n", "-A", "-q", "1", TARGET)
     assert [line.split()[1:3] for line in done.stdout.splitlines()[1:]] == [["192.0.2.2", "[AS64500]"], [TARGET, "[AS64501]"]]
     assert done.stderr == ""
+    done = both[0].run(lab, "agent", "trace", "--config", str(agent.config), "-n", "-A", "-q", "1", "--json", TARGET)
+    assert [hop["as_name"] for hop in json.loads(done.stdout)["hops"]] == ["HOME", "TARGET"]

@@ -61,7 +61,8 @@ class FakeAgent:
         return self.paths.get(tid)
 
     def target_outline(self, tid: str) -> dict[str, object] | None:
-        return {"strip": {"local": 0.4, "isp": 8.1, "transit": None, "destination": 1.2}, "why": None}
+        known = any(state["target"] == tid for state in self.states)
+        return {"strip": {"local": 0.4, "isp": 8.1, "transit": None, "destination": 1.2}, "why": None} if known else None
 
     def trace_now(self, tid: str) -> bool:
         if all(state["target"] != tid for state in self.states):

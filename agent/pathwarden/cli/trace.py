@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pathwarden.cli.terminal import Screen, remark, say, say_json
 from pathwarden.cli.tracing import egress, matrix, methods, options
-from pathwarden.cli.tracing.lines import Printer
+from pathwarden.cli.tracing.lines import Printer, networks_of
 from pathwarden.cli.tracing.personality import OWN
 from pathwarden.cli.tracing.probing import Bench, Rules, Running, finish, held_port, in_words
 from pathwarden.cli.tracing.wish import Wish, method, wishes
@@ -149,7 +149,7 @@ def _print_result(args: argparse.Namespace, running: Running, printer: Printer) 
     if trace.error:
         raise CannotProbe(f"{running.wish.host}: {explain(trace.error)}", "the trace ended there")
     if args.json:
-        say_json(matrix.full_json(trace), indent=None)
+        say_json(matrix.full_json(trace, printer.whose), indent=None)
         return
     printer.finish(trace.hops, trace.flow.af)
     if printer.problem:
@@ -161,7 +161,7 @@ def _print_known(args: argparse.Namespace, running: Running, printer: Printer) -
     if running.trace is None:
         return
     if args.json:
-        say_json({**matrix.full_json(running.trace), "interrupted": True}, indent=None)
+        say_json({**matrix.full_json(running.trace, printer.whose), "interrupted": True}, indent=None)
     else:
         printer.offer(running.trace.hops, running.trace.flow.af, None)
 
@@ -182,7 +182,7 @@ def _many(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
         for running in all_running:
             finish(running)
     if args.json:
-        say_json(matrix.as_json(all_running, interrupted=interrupted), indent=None)
+        say_json(matrix.as_json(all_running, interrupted=interrupted, whose=networks_of(args)), indent=None)
     else:
         for line in matrix.as_text(matrix.columns(all_running, interrupted=interrupted), Screen(args)):
             say(line)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathwarden.cli.tracing.methods import Chosen
 from pathwarden.config.load import load_here
 from pathwarden.daemon.networks import open_networks
-from pathwarden.model.network import nobody
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.trace import Hop
 from pathwarden.net.names import ReverseNames
 from pathwarden.net.whois import Origins
@@ -17,13 +17,18 @@ NAME_WAIT_S = 1.0  # how long a line waits for the names in it
 ORIGIN_WAIT_S = 8.0  # and for the AS numbers, whose registry may be far: longer than one question to it takes
 
 
+def networks_of(args: argparse.Namespace) -> Whose:
+    """Whose addresses are by the databases of this machine, if AS numbers were asked for."""
+    return open_networks(load_here(args.config).agent, lookups=False).now if args.origins else nobody
+
+
 class Printer:
     """Prints hops; each once, from the first on. A line that waits for names holds up no probe: replies must be read in time."""
 
     def __init__(self, args: argparse.Namespace, chosen: Chosen) -> None:
         self._names = None if args.numeric else ReverseNames()
         self._origins = Origins(os.environ.get("RA_SERVER", ""), os.environ.get("RA_SERVICE", "")) if args.origins else None
-        self._whose = open_networks(load_here(args.config).agent, lookups=False).now if args.origins else nobody
+        self.whose = networks_of(args)
         self._show = Show(extensions=args.extensions, segment=chosen.info, back=args.back)
         self._tells_mss = chosen.mss
         self._mss = 0
@@ -76,7 +81,7 @@ class Printer:
 
     def _foreign(self, responders: tuple[str, ...]) -> tuple[str, ...]:
         """Those whose AS no database of this machine knows: the registry is asked."""
-        return tuple(each for each in responders if self._whose(each).asn is None)
+        return tuple(each for each in responders if self.whose(each).asn is None)
 
     def _print(self, hop: Hop, af: int, wait_s: float) -> None:
         self._shown = hop.ttl
@@ -86,7 +91,7 @@ class Printer:
         if self._names is not None:
             show = show._replace(names=self._names.get(hop.responders, wait_s))
         if self._origins is not None:
-            known = {each: f"AS{self._whose(each).asn}" for each in hop.responders}
+            known = {each: f"AS{self.whose(each).asn}" for each in hop.responders}
             foreign = self._foreign(hop.responders)
             show = show._replace(as_of={**known, **self._origins.get(foreign, wait_s and ORIGIN_WAIT_S)})
         # A reader waits for each line.

@@ -8,6 +8,7 @@ from pathwarden.cli.tracing.probing import Running
 from pathwarden.cli.tracing.wish import PORTLESS
 from pathwarden.errors import explain
 from pathwarden.model.history import StoredTrace
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Ending, Hop, Trace
 from pathwarden.present import hops as figures
@@ -94,7 +95,7 @@ def as_text(found: Sequence[Column], screen: Screen) -> Iterator[str]:
         yield _GAP.join([" " * _TTL, *painted]).rstrip()
 
 
-def as_json(all_running: Sequence[Running], *, interrupted: bool = False) -> dict[str, object]:
+def as_json(all_running: Sequence[Running], *, interrupted: bool = False, whose: Whose = nobody) -> dict[str, object]:
     """`columns`, each with its whole trace, and `rows` of cells in the order of the columns; None where nothing was asked or heard."""
     found = columns(all_running, interrupted=interrupted)
     ttls = sorted({ttl for column in found for ttl in column.cells})
@@ -107,7 +108,7 @@ def as_json(all_running: Sequence[Running], *, interrupted: bool = False) -> dic
                 "port": None if running.flow is None or running.wish.chosen.method in PORTLESS else running.flow.dport,
                 "flow": running.wish.number,
                 "outcome": column.outcome,
-                "trace": None if running.trace is None else full_json(running.trace),
+                "trace": None if running.trace is None else full_json(running.trace, whose),
             }
             for running, column in zip(all_running, found, strict=True)
         ],
@@ -115,9 +116,9 @@ def as_json(all_running: Sequence[Running], *, interrupted: bool = False) -> dic
     }
 
 
-def full_json(trace: Trace) -> dict[str, object]:
+def full_json(trace: Trace, whose: Whose = nobody) -> dict[str, object]:
     """A trace that no history holds, as the API shows one."""
-    return trace_as_json(StoredTrace(0, trace.path.path_id, None, trace), None, full=True)
+    return trace_as_json(StoredTrace(0, trace.path.path_id, None, trace), None, full=True, whose=whose)
 
 
 def _arrival(last: Hop, trace: Trace) -> str:
