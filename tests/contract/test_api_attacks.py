@@ -3,14 +3,15 @@
 import http.client
 import json
 import socket
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
 from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
+from pathwarden.api import server as server_module
 from pathwarden.api.access import ADDRESS_TRIES, Gate
 from pathwarden.api.app import make_app
-from pathwarden.api.server import CONNECTIONS, Server
+from pathwarden.api.server import CONNECTIONS, PEER_CONNECTIONS, Server
 from pathwarden.model.access import Right
 
 DEADLINE_S = 30
@@ -73,6 +74,20 @@ def test_two_hundred_connections_at_once_are_all_answered():
                 assert read_all(each).endswith(b"ok\n")
         assert AT_ONCE > 2 * CONNECTIONS
         assert ask(port, "GET", "/healthz")[0] == 200
+
+
+def test_one_machine_cannot_take_all_connections(monkeypatch):
+    """Another machine, for which a second loopback address stands in, holds as many as it can and says nothing."""
+    monkeypatch.setattr(server_module, "is_home", lambda address: address == "127.0.0.1")
+    with serving() as port, ExitStack() as stack:
+        held = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S, ("127.0.0.2", 0))) for _ in range(2 * CONNECTIONS)
+        ]
+        for _ in range(CONNECTIONS - PEER_CONNECTIONS - 1):
+            stack.enter_context(connect(port)).sendall(b"GET /healthz HTTP/1.1\r\n")
+        assert ask(port, "GET", "/healthz")[0] == 200
+        for each in held[PEER_CONNECTIONS:]:
+            assert each.recv(1) == b"", "what is too many is closed at once"
 
 
 @pytest.mark.parametrize("header", [b"X: y\r\n", b"Cookie: pathwarden=" + b"a" * 43 + b"\r\n", b"X-" + b"a" * 500 + b": b\r\n"])

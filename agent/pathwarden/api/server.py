@@ -18,6 +18,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 
+from pathwarden.api.access import is_home
 from pathwarden.api.app import WsgiApp, add_shared_headers
 from pathwarden.api.guard import BODY_LIMIT
 from pathwarden.api.listen import join_listen, split_listen
@@ -26,6 +27,7 @@ from pathwarden.errors import OperatorError
 
 THREADS = 4
 CONNECTIONS = 50  # a household's browsers hold six each
+PEER_CONNECTIONS = 20  # of one machine that is not this one, so that it cannot take them all
 REQUEST_S = 30  # for a request to arrive, and as long for its answer to be taken
 HEADER_LIMIT = 16_384  # browsers send about 1 KiB
 BACKLOG = 64
@@ -134,6 +136,8 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """A connection with a deadline by the monotonic clock.
 
+    One machine of many connections gets no more of them.
+
     Waitress looks at the last byte only, so that a client which sends one now and then stays for ever; and at the wall clock, which
     jumps when a router learns the time.
     """
@@ -143,6 +147,10 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def __init__(self, *args: object, **kwargs: object) -> None:
         self._deadline = time.monotonic() + REQUEST_S
         super().__init__(*args, **kwargs)
+        here = self.addr[0]
+        theirs = sum(isinstance(part, HTTPChannel) and part.addr[0] == here for part in self._map.values())
+        if theirs > PEER_CONNECTIONS and not is_home(here):
+            self.handle_close()
 
     def readable(self) -> bool:
         """Asked by the loop at least once a second."""
