@@ -157,9 +157,10 @@ class _Client:
         self.news.set()
 
     def info_changed(self) -> None:
-        """The disk refuses: but for a power cut that is no part of this life."""
-        os.write(2, f"{self._keeping.notice}\n".encode())
-        os._exit(3)
+        """The disk refuses: but for a power cut that is no part of this life. That much is written here is no news."""
+        if self._keeping.notice:
+            os.write(2, f"{self._keeping.notice}\n".encode())
+            os._exit(3)
 
 
 def live(path: Path, most: int | None = None, *, careless: bool = False) -> None:
