@@ -13,8 +13,8 @@ from pathwarden.picture.graph import Edge, Graph, Kind, Node, Outcome, State
 from pathwarden.picture.layout import Layout, Pair, Size, arrange
 from pathwarden.picture.wording import lines, longest, networks, told
 
-_LETTER, _LINE = 6.7, 14.0  # px: a column of an 11 px monospaced face, and a line of it
-_FONT = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11"'
+LETTER, LINE = 6.7, 14.0  # px: a column of an 11 px monospaced face, and a line of it
+FONT = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11"'
 _BOLD = ' font-weight="bold"'
 _PAD, _MARGIN = 7.0, 16.0
 _BETWEEN, _APART = 44.0, 12.0
@@ -56,17 +56,26 @@ def svg(graph: Graph, theme: Theme = LIGHT, title: str = "Routes") -> str:
     named = networks(graph)
     tints = {number: theme.tints[place % len(theme.tints)] for place, number in enumerate(named)}
     keys = _legend(graph, named, tints, theme)
-    column = (longest(text for text, _ in keys) * _LETTER + 2 * _LEGEND) if keys else 0.0
+    column = (longest(text for text, _ in keys) * LETTER + 2 * _LEGEND) if keys else 0.0
     across = max(min(_WIDEST_LEGEND, int(layout.width // column)) if column else 1, 1)
     width = max(layout.width, column * min(across, len(keys)))
     legend_height = -(-len(keys) // across) * _LEGEND
     draw = _Drawing(graph, layout, sizes, texts, tints, theme)
     body = [*draw.regions(), *draw.edges(), *draw.nodes(), *_keys(keys, layout.height + _LEGEND, column, across, theme)]
     w, h = width + 2 * _MARGIN, layout.height + 2 * _MARGIN + (legend_height + _LEGEND if keys else 0)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(w)}" height="{_n(h)}" viewBox="0 0 {_n(w)} {_n(h)}" role="img" {_FONT}>'
+    size = f'width="{short(w)}" height="{short(h)}" viewBox="0 0 {short(w)} {short(h)}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" {FONT}>'
     ground = f'<rect width="100%" height="100%" fill="{theme.ground}"/>'
     return "\n".join(
-        [head, f"<title>{_text(title)}</title>", ground, f'<g transform="translate({_n(_MARGIN)} {_n(_MARGIN)})">', *body, "</g></svg>", ""]
+        [
+            head,
+            f"<title>{escaped(title)}</title>",
+            ground,
+            f'<g transform="translate({short(_MARGIN)} {short(_MARGIN)})">',
+            *body,
+            "</g></svg>",
+            "",
+        ]
     )
 
 
@@ -106,8 +115,8 @@ class _Drawing:
             colour = self._theme.gone if pair in self._layout.back else colours[edge.state]
             dashes = ' stroke-dasharray="5 4"' if edge.state is State.GONE or pair in self._layout.back else ""
             wide = 1 + log2(len(edge.targets) or 1) / 2 + (edge.state is State.COME)
-            line = f'<path d="{self._way(pair)}" fill="none" stroke="{colour}" stroke-width="{_n(wide)}"{dashes}/>'
-            yield f"<g><title>{_text(told(edge))}</title>{line}{self._head(edge, colour)}</g>"
+            line = f'<path d="{self._way(pair)}" fill="none" stroke="{colour}" stroke-width="{short(wide)}"{dashes}/>'
+            yield f"<g><title>{escaped(told(edge))}</title>{line}{self._head(edge, colour)}</g>"
 
     def nodes(self) -> Iterator[str]:
         """Boxes with their lines, and small circles for what is unknown."""
@@ -115,7 +124,7 @@ class _Drawing:
             x, y = self._layout.middles[node.name]
             if node.kind is Kind.UNKNOWN:
                 ring = {State.SAME: self._theme.line, State.GONE: self._theme.gone, State.COME: self._theme.come}[node.state]
-                circle = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(_DOT / 2)}" fill="{self._theme.ground}" stroke="{ring}"/>'
+                circle = f'<circle cx="{short(x)}" cy="{short(y)}" r="{short(_DOT / 2)}" fill="{self._theme.ground}" stroke="{ring}"/>'
                 yield f"<g><title>does not answer</title>{circle}</g>"
             else:
                 yield self._box(node, x, y)
@@ -125,13 +134,13 @@ class _Drawing:
         number = node.network.asn
         fill = self._theme.box if number is None else self._tints[number]
         left, top = x - size.width / 2, y - size.height / 2
-        place = f'x="{_n(left)}" y="{_n(top)}" width="{_n(size.width)}" height="{_n(size.height)}" rx="{_round(node)}"'
+        place = f'x="{short(left)}" y="{short(top)}" width="{short(size.width)}" height="{short(size.height)}" rx="{_round(node)}"'
         words = "".join(
-            f'<text x="{_n(left + _PAD)}" y="{_n(top + _PAD + _LINE * (line + 1) - 4)}" fill="{self._theme.text}"'
-            f"{' font-weight=' + chr(34) + 'bold' + chr(34) if not line else ''}>{_text(text)}</text>"
+            f'<text x="{short(left + _PAD)}" y="{short(top + _PAD + LINE * (line + 1) - 4)}" fill="{self._theme.text}"'
+            f"{' font-weight=' + chr(34) + 'bold' + chr(34) if not line else ''}>{escaped(text)}</text>"
             for line, text in enumerate(texts)
         )
-        tip = _text(", ".join((*node.lines, *([node.network.city, node.network.country] if node.network.country else ()))))
+        tip = escaped(", ".join((*node.lines, *([node.network.city, node.network.country] if node.network.country else ()))))
         return f'<g><title>{tip}</title><rect {place} fill="{fill}" {self._border(node)}/>{words}</g>'
 
     def _border(self, node: Node) -> str:
@@ -151,10 +160,10 @@ class _Drawing:
     def _way(self, pair: Pair) -> str:
         """A curve that leaves and enters the boxes level, and is level at each bend."""
         x, y, end_x, end_y = self._ends(pair)
-        way = f"M{_n(x)} {_n(y)}"
+        way = f"M{short(x)} {short(y)}"
         for to_x, to_y in (*self._layout.bends[pair], (end_x, end_y)):
             middle = (x + to_x) / 2
-            way += f"C{_n(middle)} {_n(y)} {_n(middle)} {_n(to_y)} {_n(to_x)} {_n(to_y)}"
+            way += f"C{short(middle)} {short(y)} {short(middle)} {short(to_y)} {short(to_x)} {short(to_y)}"
             x, y = to_x, to_y
         return way
 
@@ -162,13 +171,13 @@ class _Drawing:
         """An arrow's head, without a marker: a page's policy may forbid what is named by an address."""
         _, _, x, y = self._ends((edge.start, edge.end))
         back = 6.0 if (edge.start, edge.end) in self._layout.back else -6.0
-        return f'<path d="M{_n(x)} {_n(y)}l{_n(back)} -3v6z" fill="{colour}"/>'
+        return f'<path d="M{short(x)} {short(y)}l{short(back)} -3v6z" fill="{colour}"/>'
 
 
 def _size(node: Node, texts: list[str]) -> Size:
     if node.kind is Kind.UNKNOWN:
         return Size(_DOT, _DOT)
-    return Size(longest(texts) * _LETTER + 2 * _PAD, len(texts) * _LINE + 2 * _PAD)
+    return Size(longest(texts) * LETTER + 2 * _PAD, len(texts) * LINE + 2 * _PAD)
 
 
 def _legend(graph: Graph, named: Mapping[int, str], tints: Mapping[int, str], theme: Theme) -> list[tuple[str, str]]:
@@ -182,18 +191,20 @@ def _legend(graph: Graph, named: Mapping[int, str], tints: Mapping[int, str], th
 def _keys(keys: list[tuple[str, str]], top: float, column: float, across: int, theme: Theme) -> Iterator[str]:
     for number, (text, colour) in enumerate(keys):
         x, y = number % across * column, top + number // across * _LEGEND
-        yield f'<rect x="{_n(x)}" y="{_n(y)}" width="12" height="12" rx="2" fill="{colour}" stroke="{theme.line}" stroke-width="0.5"/>'
-        yield f'<text x="{_n(x + _LEGEND)}" y="{_n(y + 10)}" fill="{theme.text}">{_text(text)}</text>'
+        place = f'x="{short(x)}" y="{short(y)}" width="12" height="12"'
+        yield f'<rect {place} rx="2" fill="{colour}" stroke="{theme.line}" stroke-width="0.5"/>'
+        yield f'<text x="{short(x + _LEGEND)}" y="{short(y + 10)}" fill="{theme.text}">{escaped(text)}</text>'
 
 
 def _round(node: Node) -> str:
     return {Kind.SOURCE: "16", Kind.DESTINATION: "10"}.get(node.kind, "3")
 
 
-def _n(number: float) -> str:
+def short(number: float) -> str:
     """A number with one decimal at most, so that files are small and the same everywhere."""
     return f"{round(number, 1) + 0.0:g}"  # -0.0 + 0.0 is 0.0
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as SVG takes it, without anything that cannot be printed."""
     return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), quote=True)
