@@ -251,3 +251,12 @@ def test_an_incident_leads_to_its_report(page, server):
     page.find(".incident a[href^='#/report/cloudflare']").click()
     page.find(".report")
     assert set(query(page)) == {"from", "to"}
+
+
+def test_the_sentence_on_top_speaks_the_readers_language(page, server):
+    page.open()
+    assert server.summary["sentence"] in page.text(".verdict")
+    page.language("ja")
+    said = page.text(".alert-message.verdict")
+    assert said == f"障害は ISP にあります。 監視中の 4 ターゲットのうち 2 が応答しています。 応答なし：{page_data.HOSTILE}。"
+    assert page.js("return window.hacked") is None

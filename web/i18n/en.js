@@ -317,6 +317,7 @@ export default {
   "views.target": "Views of the target",
   "why": "Why?",
   "why.answering": "{answering} of {watched} watched targets answer.",
+  "why.failing": "Without an answer: {names}.",
   "why.persists": "Loss or delay at a hop counts only if it persists to the destination.",
   "evidence.no_carrier": "the uplink has no carrier",
   "evidence.no_address": "the uplink has no address",

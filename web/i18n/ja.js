@@ -317,6 +317,7 @@ export default {
   "views.target": "ターゲットの表示",
   "why": "なぜ？",
   "why.answering": "監視中の {watched} ターゲットのうち {answering} が応答しています。",
+  "why.failing": "応答なし：{names}。",
   "why.persists": "ホップでのロスや遅延は、宛先まで続く場合だけ数えます。",
   "evidence.no_carrier": "アップリンクに信号がない",
   "evidence.no_address": "アップリンクにアドレスがない",

@@ -317,6 +317,7 @@ export default {
   "views.target": "目标的视图",
   "why": "为什么？",
   "why.answering": "{watched} 个监视的目标中有 {answering} 个响应。",
+  "why.failing": "无响应：{names}。",
   "why.persists": "某一跳的丢包或延迟要持续到目的地才算数。",
   "evidence.no_carrier": "上行链路没有载波",
   "evidence.no_address": "上行链路没有地址",

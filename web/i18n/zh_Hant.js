@@ -317,6 +317,7 @@ export default {
   "views.target": "目標的檢視",
   "why": "為什麼？",
   "why.answering": "{watched} 個監看的目標中有 {answering} 個回應。",
+  "why.failing": "無回應：{names}。",
   "why.persists": "某一跳的遺失或延遲要持續到目的地才算數。",
   "evidence.no_carrier": "上行線路沒有載波",
   "evidence.no_address": "上行線路沒有位址",

@@ -6,16 +6,22 @@ import { egress, english, hopCount, letter, message, muteButton, section, select
 import { hashOf } from "../route.js";
 import { sentence } from "../say.js";
 
+const MOST_NAMES = 3; // as many as the agent's own sentence names
 const ANSWERING = ["ok", "degraded", "unstable"];
 
 const VERDICT_TONES = { ok: "success", unknown: "notice", destination: "warning", transit: "warning", isp: "error", local: "error", resolver: "error" };
 const NOTICE_TONES = { info: "notice", notice: "notice", warning: "warning", error: "error", critical: "error" };
 
+/** The targets that are watched, and how many of them answer. */
+function standing(summary) {
+  const watched = summary.targets.filter((state) => state.state !== "paused");
+  return { watched, answering: watched.filter((state) => ANSWERING.includes(state.state)).length };
+}
+
 /** Why the sentence says what it says: how the targets stand, and of each that fails where it fails and what speaks for it. */
 function reasoning(kit, summary) {
   const { t } = kit;
-  const watched = summary.targets.filter((state) => state.state !== "paused");
-  const answering = watched.filter((state) => ANSWERING.includes(state.state)).length;
+  const { answering, watched } = standing(summary);
   const failing = watched.filter((state) => state.outline?.why);
   const of = ({ name, outline: { why } }) => [el("strong", {}, name), ": ", sentence(kit, why) ?? "", why.evidence.length > 0 && el("ul", {}, why.evidence.map((each) => el("li", {}, kit.word("evidence", each))))];
   return el(
@@ -26,11 +32,20 @@ function reasoning(kit, summary) {
   );
 }
 
+/** The agent's sentence, which is English; in another language what it rests on: how many answer, and who does not. */
+function sentenceOf(kit, summary) {
+  if (kit.lang === "en") return english(kit, summary.sentence);
+  const { answering, watched } = standing(summary);
+  const failing = watched.filter((state) => state.measured_at && !ANSWERING.includes(state.state)).map((state) => state.name);
+  const names = `${failing.slice(0, MOST_NAMES).join("、")}${failing.length > MOST_NAMES ? "…" : ""}`;
+  return [kit.t("why.answering", { answering, watched: watched.length }), failing.length > 0 && [" ", kit.t("why.failing", { names })]];
+}
+
 function verdict(kit, summary) {
   return el(
     "div",
     { class: `alert-message ${VERDICT_TONES[summary.verdict] ?? "notice"}` },
-    el("div", { class: "alert-message verdict", role: "status", "aria-live": "polite" }, el("strong", {}, kit.word("verdict.is", summary.verdict)), " ", english(kit, summary.sentence)),
+    el("div", { class: "alert-message verdict", role: "status", "aria-live": "polite" }, el("strong", {}, kit.word("verdict.is", summary.verdict)), " ", sentenceOf(kit, summary)),
     summary.targets.length > 0 && reasoning(kit, summary),
   );
 }
