@@ -302,6 +302,18 @@ def test_guests_may_look_where_the_owner_says_so():
     assert world.call(TRACE, "POST").status == 202
 
 
+def test_a_guest_who_signed_in_stays_so_by_looking():
+    world = World(guests=True)
+    world.sign_in()
+    for _ in range(4):
+        world.pass_time(1800)
+        assert world.call("/api/v1/summary").status == 200
+    assert world.call(TRACE, "POST").status == 202
+    world.book.trouble = OperatorError("rpcd is away", "see whether it runs")
+    world.pass_time(31)
+    assert world.call("/api/v1/summary").status == 200, "looking needs no accounts here"
+
+
 def test_without_accounts_others_look_and_this_machine_changes():
     agent, clock = FakeAgent(), FakeClock()
     app = make_app(agent, FakeReader(), make_settings(), clock)

@@ -162,6 +162,8 @@ class Gate:
         writes = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
         needed = Right.WRITE if writes else Right.READ
         if self._stranger(environ) >= needed:
+            with suppress(Problem):  # who signed in all the same stays so by looking
+                self.session(environ)
             return
         session = self.session(environ)
         if session is None:
