@@ -50,13 +50,19 @@ class Desk:
     """Runs a watcher's errands through a world. `log` holds when each errand left, `changes` what was found by whom."""
 
     def __init__(
-        self, detectors: Mapping[str, Detector], world: World, *, pps: float = 1.0, gate: Callable[[str, int], bool] | None = None
+        self,
+        detectors: Mapping[str, Detector],
+        world: World,
+        *,
+        pps: float = 1.0,
+        gate: Callable[[str, int], bool] | None = None,
+        together: int = 1,
     ) -> None:
         self.now_s = 0.0
         self.world = world
         self.able = lambda _tid: True
         self.detectors = detectors
-        self.watcher = Watcher(detectors, pps, gate or (lambda _tid, _mono_ns: True), self._mono_ns())
+        self.watcher = Watcher(detectors, pps, gate or (lambda _tid, _mono_ns: True), self._mono_ns(), together)
         self.log: list[tuple[float, Errand]] = []
         self.changes: list[tuple[str, Change]] = []
         self.outcomes: list[tuple[Errand, Outcome]] = []

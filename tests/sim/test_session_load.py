@@ -3,13 +3,14 @@
 import gc
 import random
 import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
-from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.pacing import Pace, TokenBucket, thrifty
 from pathwarden.engine.session import TraceSession, TraceSpec
 from pathwarden.engine.waits import Waits
 from pathwarden.model.probe import Binding, Flow, Method, Probe
@@ -104,11 +105,14 @@ class Logging(SimNetwork):
         return super().send(probe, binding)
 
 
+@pytest.mark.parametrize("make", [TokenBucket, thrifty])
 @pytest.mark.parametrize("expected_ttl", [0, 12])
-def test_at_the_shipped_pace_no_router_of_a_trace_is_asked_twice_within_a_quarter_of_a_second(expected_ttl: int) -> None:
+def test_at_the_shipped_pace_no_router_of_a_trace_is_asked_twice_within_a_quarter_of_a_second(
+    expected_ttl: int, make: Callable[[float], Pace]
+) -> None:
     for seed in range(50):
         network, correlator = Logging(world(1, 12, 24.0)), Correlator()
-        driver = Driver(network, network, correlator, TokenBucket(10))
+        driver = Driver(network, network, correlator, make(10))
         spec = TraceSpec(flows(network, 1)[0], 1, 30, QUERIES, 5_000_000_000, 5, 16, expected_ttl)
         driver.add(TraceSession(spec, correlator, random.Random(seed)), Binding(), lambda _: None)
         start_ns = network.now_ns

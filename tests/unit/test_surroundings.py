@@ -88,6 +88,16 @@ def world() -> World:
     return made
 
 
+def test_who_is_awake_already_looks_around_a_little_sooner(world: World) -> None:
+    world.surroundings.tick(world.surroundings.next_ns())
+    begun, reads = world.surroundings.next_ns() - EVERY_NS, len(world.reads)
+    for after_s in (2, 4, 6):
+        world.surroundings.tick(begun + after_s * S)
+    assert (world.surroundings.next_ns(), len(world.reads)) == (begun + EVERY_NS, reads)
+    world.surroundings.tick(begun + 8 * S)
+    assert (world.surroundings.next_ns(), len(world.reads)) == (begun + 8 * S + EVERY_NS, reads + 1)
+
+
 def test_an_uplink_goes_and_comes_back(world: World) -> None:
     begun, begun_at = world.clock.mono, world.clock.wall
     world.routes[SITE] = "no_route"

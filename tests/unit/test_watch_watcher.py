@@ -124,6 +124,32 @@ def test_a_pause_of_hours_is_not_made_up_for() -> None:
     assert len(desk.log) - before <= 12
 
 
+@pytest.mark.parametrize(("pps", "together"), [(1.0, 2), (0.25, 2), (3.0, 4)])
+def test_probes_that_leave_in_one_breath_keep_the_pace_and_ask_different_targets_and_routers(pps: float, together: int) -> None:
+    desk = Desk(town(12), as_known, pps=pps, together=together)
+    desk.run(1200)
+    assert spent(desk, 0, 1200) == pytest.approx(1200 * pps, rel=0.02)
+    breaths: dict[float, list[Errand]] = defaultdict(list)
+    for at_s, errand in desk.log:
+        breaths[at_s].append(errand)
+    assert all(len({errand.tid for errand in errands}) == len(errands) <= together for errands in breaths.values())
+    assert sum(len(errands) == together for errands in breaths.values()) > 0.9 * len(breaths)
+    for errands in breaths.values():
+        asked = [as_known(errand.tid, look, 0) for errand in errands for look in errand.looks if not look.sentinel and look.ttl < 6]
+        assert len(set(asked)) == len(asked)
+    assert all(later - at_s >= len(breaths[at_s]) / pps - 1e-6 for at_s, later in pairwise(breaths))
+
+
+def test_only_what_nobody_waits_for_is_patient() -> None:
+    desk = Desk(town(12, traces=40), moved(as_known, 300, "y1", "z1"), together=2)
+    desk.run(900)
+    assert [tid for tid, _ in desk.changes] == ["t1"]
+    told_s = next(at_s for at_s, errand in desk.log if errand.kind is Kind.INQUIRY)
+    assert {errand.kind for _, errand in desk.log if errand.patient} == {Kind.SENTINEL, Kind.VERIFY, Kind.AUDIT}
+    assert all(errand.patient for at_s, errand in desk.log if at_s < told_s)
+    assert not any(errand.patient for _, errand in desk.log if errand.kind is Kind.INQUIRY)
+
+
 # Spacing.
 
 

@@ -29,6 +29,8 @@ THREADS = 4
 CONNECTIONS = 50  # a household's browsers hold six each
 PEER_CONNECTIONS = 20  # of one machine that is not this one, so that it cannot take them all
 REQUEST_S = 30  # for a request to arrive, and as long for its answer to be taken
+LOOK_S = 1  # how often a connection's deadline is looked at
+REST_S = 60  # without connections there is none
 HEADER_LIMIT = 16_384  # browsers send about 1 KiB
 BACKLOG = 64
 FINISH_S = 1  # what running requests get when we stop
@@ -98,7 +100,9 @@ class Server:
 
 
 def _run(parts: dict[int, Any]) -> None:
-    wasyncore.loop(timeout=1, use_poll=True, map=parts)  # until nothing is left in the map
+    while parts:  # until `_close` leaves nothing in the map
+        connected = any(isinstance(part, HTTPChannel) for part in list(parts.values()))
+        wasyncore.poll2(LOOK_S if connected else REST_S, parts)
 
 
 def _close(servers: Sequence[Any], parts: dict[int, Any], waking: threading.Lock) -> None:

@@ -29,6 +29,7 @@ from pathwarden.model.trace import Answer, Ending, Reason, Trace
 log = logging.getLogger(__name__)
 
 WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
+WATCH_TOGETHER = 2  # probes of the watch that leave together: the second costs a third of a waking up, and they wait a second at most
 NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
 NAME_RETRY_NS = 500_000_000
 
@@ -165,7 +166,7 @@ class Prober:
         detectors = {target.tid: self._judges[target.tid].detector for target in self._targets}  # in their order, which a set has not
         for detector in detectors.values():
             detector.alone = False
-        watcher = Watcher(detectors, self._agent.watch_pps, self._reporter.is_green, self._clock.mono_ns())
+        watcher = Watcher(detectors, self._agent.watch_pps, self._reporter.is_green, self._clock.mono_ns(), WATCH_TOGETHER)
         for tid in self._tids:
             try:
                 watcher.restore(tid, self._judges[tid].watch)

@@ -24,7 +24,7 @@ from pathwarden.daemon.restoring import restore_judges, restore_load, restore_te
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
 from pathwarden.daemon.surroundings import Surroundings
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
-from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.pacing import thrifty
 from pathwarden.errors import OperatorError
 from pathwarden.model.instants import since_boot
 from pathwarden.model.network import Whose, nobody
@@ -118,7 +118,7 @@ class Runtime:
         self._undo.append(("resolver", resolver.close))
         random = Random()  # noqa: S311 - jitter and order, no secret
         correlator = Correlator(random.randint(1, LAST_IDENT))
-        driver = Driver(transport, clock, correlator, TokenBucket(self.settings.agent.max_pps))
+        driver = Driver(transport, clock, correlator, thrifty(self.settings.agent.max_pps))
         judges = restore_judges(self.settings, reader)
         keeper = Keeper(writer, self.settings.agent.flush_s)
         if clock.synced():

@@ -5,10 +5,10 @@ Rules:
    a cause or the gate is asked for.
 2. A source is in use since `uses` named it. Its uplink is down while there is no way out for the address that it was last used for, or
    while a device by which it left when it was up is down, though there is another way out. That is looked at when something happened, and
-   every 10 s.
+   every 10 s, or a little sooner.
 3. `uplink_down` and `uplink_up` are told when a state has held for 5 s: a link that flaps within that time tells nothing. The first state
    of a source is told only if it is down. A device that replaces one that is down is the uplink after an hour.
-4. Counters are read every 10 s, and at `sample`, which whoever suspects something calls.
+4. Counters are read as often, and at `sample`, which whoever suspects something calls.
 """
 
 import threading
@@ -30,6 +30,7 @@ from pathwarden.model.trace import KernelRoute
 
 HOLD_NS = 5_000_000_000
 EVERY_NS = 10_000_000_000
+EARLY_NS = 2_500_000_000  # by so much it may be sooner, when we are awake anyway: the watch's probes wake us every two seconds
 ADOPT_NS = 3_600_000_000_000  # a modem may come back under another name; a line that is repaired is back sooner or stays away
 LEAST_APART_NS = 1_000_000_000  # several targets may suspect something at once
 _NOTED = 256  # happenings between two ticks; netifd makes tens for a new uplink
@@ -200,13 +201,13 @@ class Surroundings:
     def tick(self, mono_ns: int) -> tuple[Notice, ...]:
         """Look around; what is to be told. To be called at least at `next_ns`, and may be called as often as one likes."""
         self._take()
-        if self._look or mono_ns - self._looked_ns >= EVERY_NS:
+        if self._look or mono_ns - self._looked_ns >= EVERY_NS - EARLY_NS:
             self._looked_ns, self._look = mono_ns, False
             for source, uplink in self._uplinks.items():
                 for af, way in uplink.ways.items():
                     way.route, way.why = self._way_out(source, af, way.address)
                 self._judge(uplink, mono_ns)
-        if self._sampled_ns is None or mono_ns - self._sampled_ns >= EVERY_NS:
+        if self._sampled_ns is None or mono_ns - self._sampled_ns >= EVERY_NS - EARLY_NS:
             self.sample(mono_ns)
         self._name_servers.check()
         told = [self._uplink(source, uplink, mono_ns) for source, uplink in self._uplinks.items()]

@@ -93,7 +93,7 @@ class Watching:
             self._busy.add(errand.tid)
         check = Check(asks, self._driver.correlator, self._wait_ns(errand.tid), window)
         at, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        self._driver.add(check, way.binding, lambda _: self._done(errand, check, way, at, mono_ns), urgent=True)
+        self._driver.add(check, way.binding, lambda _: self._done(errand, check, way, at, mono_ns), urgent=True, patient=errand.patient)
 
     def _ask(self, target: Target, way: WayOut, look: Look) -> Ask:
         flow = way.flow

@@ -18,6 +18,7 @@ from pathwarden.net.sockets import (
     SO_RCVBUFFORCE,
     SO_RXQ_OVFL,
     STAMPS,
+    Stamps,
     ask_for_stamps,
     bound,
     stamp_of,
@@ -68,7 +69,7 @@ class Ear:
         except BaseException:
             self.sock.close()
             raise
-        self._offset_ns = self._read_ns = 0
+        self._stamps = Stamps(counts)
 
     def _enlarge(self) -> None:
         try:  # beyond net.core.rmem_max only with CAP_NET_ADMIN
@@ -85,8 +86,8 @@ class Ear:
 
     def drain(self, replies: list[Reply], record: Recorder | None = None) -> None:
         """Add the replies that have come."""
-        receive, decode, counts, four = self.sock.recvmsg, self._decode, self._counts, self.af == 4
-        self._read_ns = 0  # the clocks are compared once for all that is read now
+        receive, decode, counts, four, stamps = self.sock.recvmsg, self._decode, self._counts, self.af == 4, self._stamps
+        stamps.read_ns = 0  # the clocks are compared once for all that is read now
         for _ in range(_AT_ONCE):
             try:
                 packet, control, _flags, sender = receive(_ROOM, _CONTROL)
@@ -98,8 +99,8 @@ class Ear:
             if len(control) == 1 and control[0][1] in STAMPS and len(control[0][2]) == _WIDE.size:
                 seconds, ns = _WIDE.unpack(control[0][2])
                 stamp_ns = seconds * _SECOND_NS + ns
-                # As `_instant` says, without a call for each packet.
-                at_ns = stamp_ns + self._offset_ns if 0 <= self._read_ns - stamp_ns < _SECOND_NS else self._instant(stamp_ns)
+                # As `Stamps.instant` says, without a call for each packet.
+                at_ns = stamp_ns + stamps.offset_ns if 0 <= stamps.read_ns - stamp_ns < _SECOND_NS else stamps.instant(stamp_ns)
             else:
                 at_ns, hop_limit = self._read_control(control)
             reply = None
@@ -115,21 +116,6 @@ class Ear:
             if record:
                 record(packet if four else self._whole(packet, sender[0], control), at_ns, reply)
 
-    def _instant(self, stamp_ns: int) -> int:
-        """The monotonic instant of a wall-clock stamp.
-
-        The wall clock may have been set between arrival and reading: a stamp from the future or older than a second is not
-        believed, and the instant of reading stands instead.
-        """
-        age_ns = self._read_ns - stamp_ns
-        if not 0 <= age_ns < _SECOND_NS:  # the first of this reading, or one that came during it
-            self._read_ns = time.time_ns()
-            self._offset_ns = time.monotonic_ns() - self._read_ns
-            if not 0 <= self._read_ns - stamp_ns < _SECOND_NS:
-                self._counts["timestamps_refused"] += 1
-                return self._read_ns + self._offset_ns
-        return stamp_ns + self._offset_ns
-
     def _read_control(self, control: list[tuple[int, int, bytes]]) -> tuple[int, int]:
         """The monotonic instant of arrival, and the hop limit (0: IPv4 has it in the packet)."""
         at_ns = hop_limit = 0
@@ -137,7 +123,7 @@ class Ear:
             if level == socket.SOL_SOCKET:
                 stamp_ns = stamp_of(level, kind, data)
                 if stamp_ns is not None:
-                    at_ns = self._instant(stamp_ns)
+                    at_ns = self._stamps.instant(stamp_ns)
                 elif kind == SO_RXQ_OVFL:
                     self.missed = int.from_bytes(data, sys.byteorder)
             elif level == socket.IPPROTO_IPV6 and kind == IPV6_HOPLIMIT:

@@ -14,7 +14,7 @@ from pathwarden.wire.probe_codec import default_size
 _PORTS = {Method.TCP: 80, Method.TCP_CONNECT: 80, Method.UDPLITE: 53}
 _NO_SERVICE = 33434
 NOBODYS = range(33434, 33535)  # UDP ports where traceroutes have always gone: no program answers there
-_REMEMBER_NS = 5_000_000_000  # an address change that nobody reports is seen after this
+_REMEMBER_NS = 60_000_000_000  # an address change that nobody reports is seen after this; the kernel's reports end it at once
 _REMEMBERED = 1024  # flows; more than any configuration has
 _DISCARD = 9  # connecting a UDP socket sends nothing, but wants a port
 

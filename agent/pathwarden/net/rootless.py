@@ -38,6 +38,7 @@ _EVERY_IDENT = 0xFFFE  # a quoted echo request always holds its sequence, which 
 _AT_ONCE = 256  # packets of one socket before the caller gets its turn
 _WAYS = 4096  # flows whose payload is laid out; about 1 KB each
 _CONNECTED = 64  # services; each has a socket
+_LONGEST_PAUSE_NS = 900_000_000  # a stamp that is a second old is not believed
 _ATTEMPTS = 3  # a reply to an earlier probe fails a send once; two may cross it, a real error comes every time
 
 _ECHO_REPLY = {4: icmp4.ECHO_REPLY, 6: icmp6.ECHO_REPLY}
@@ -313,7 +314,7 @@ class RootlessTransport:
     def pause(self, timeout_ns: int) -> None:
         """See `Transport.pause`."""
         if self._stamped and not (self._connects and self._connects.pending):
-            self._waiter.pause(timeout_ns)
+            self._waiter.pause(min(timeout_ns, _LONGEST_PAUSE_NS))
         else:  # without stamps a reply is as old as its reading, and so is a connection's end
             self._waiter.wait(timeout_ns)
 

@@ -8,6 +8,7 @@ import fcntl
 import socket
 import struct
 import time
+from collections.abc import MutableMapping
 
 from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding
@@ -67,6 +68,10 @@ _WIDE = struct.Struct("=qq")
 _NARROW = struct.Struct("=ii")  # a 32-bit machine's timespec
 _SECOND_NS = 1_000_000_000
 STAMPS = frozenset({SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW})
+_OLDEST_NS = 4 * _SECOND_NS  # twice as long as the longest pause of who reads stamps
+_KEPT_NS = 1_000_000  # both clocks are slewed alike: only a step or a suspension moves them apart
+_AT_ONE_TIME_NS = 100_000  # both are read within this time, unless something interrupts us;
+_TRIES = 5  # then they are read again
 
 
 def device_state(device: str) -> str:
@@ -192,3 +197,45 @@ def monotonic_of(stamp_ns: int) -> tuple[int, bool]:
     if 0 <= age < _SECOND_NS:
         return mono - age, True
     return mono, False
+
+
+class Stamps:
+    """The receive stamps of one socket, which may be read a while after they were made.
+
+    The wall clock may have been set between arrival and reading. A stamp from the future is not believed, nor one that is a second old, or
+    `_OLDEST_NS` where both clocks are as far apart as when they were compared last; the instant of reading stands instead, and is counted.
+    `read_ns` is the wall clock at this reading (0: a new one begins), `offset_ns` what makes a monotonic instant of a stamp.
+    """
+
+    __slots__ = ("_counts", "_oldest_ns", "offset_ns", "read_ns")
+
+    def __init__(self, counts: MutableMapping[str, int]) -> None:
+        self.read_ns = 0
+        self.offset_ns = _clocks()[1]
+        self._oldest_ns = _SECOND_NS
+        self._counts = counts
+
+    def instant(self, stamp_ns: int) -> int:
+        """The monotonic instant of a stamp."""
+        if stamp_ns > self.read_ns:  # the first of this reading, or one that came during it
+            self._compare()
+        if not 0 <= self.read_ns - stamp_ns < self._oldest_ns:
+            self._counts["timestamps_refused"] += 1
+            return self.read_ns + self.offset_ns
+        return stamp_ns + self.offset_ns
+
+    def _compare(self) -> None:
+        wall_ns, offset_ns = _clocks()
+        kept = abs(offset_ns - self.offset_ns) < _KEPT_NS
+        if not self.read_ns or not kept:
+            self._oldest_ns = _OLDEST_NS if kept else _SECOND_NS
+        self.read_ns, self.offset_ns = wall_ns, offset_ns
+
+
+def _clocks() -> tuple[int, int]:
+    """The wall clock, and what must be added to it for the monotonic one."""
+    for _ in range(_TRIES):
+        before_ns, wall_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if after_ns - before_ns < _AT_ONE_TIME_NS:
+            break
+    return wall_ns, after_ns - wall_ns

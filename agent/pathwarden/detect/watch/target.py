@@ -151,7 +151,7 @@ class TargetWatch:
             dues[number] -= 1
             look = self._look(_KINDS[number], route, mono_ns)
             if look is not None:
-                return Errand(self.tid, _KINDS[number], (look,), mono_ns)
+                return Errand(self.tid, _KINDS[number], (look,), mono_ns, patient=True)
         return None
 
     def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:

@@ -41,7 +41,8 @@ class Whole(NamedTuple):
 class Errand(NamedTuple):
     """Looks that go together, not before this instant. `whole` is what a sibling's route would be, `tries` how often it was silent.
 
-    `number` tells which of its target's inquiries it belongs to: an errand outlives its inquiry while it is under way.
+    `number` tells which of its target's inquiries it belongs to: an errand outlives its inquiry while it is under way. Nobody waits for
+    the answers of a `patient` one.
     """
 
     tid: str
@@ -51,6 +52,7 @@ class Errand(NamedTuple):
     whole: Whole | None = None
     tries: int = 0
     number: int = 0
+    patient: bool = False
 
 
 SENTINEL = Look(sentinel=True)

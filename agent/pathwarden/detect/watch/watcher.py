@@ -1,8 +1,9 @@
 """All targets under watch: whose turn it is, what is urgent, and what it may cost.
 
 Rules:
-1. Steady probes leave one at a time, `pps` a second, to the target with the largest credit. A target earns credit with the square root
-   of how often it changes, 0.3 to 4 times the mean: who changes often is looked at more often.
+1. Steady probes leave `pps` a second, each to the target with the largest credit. A target earns credit with the square root of how
+   often it changes, 0.3 to 4 times the mean: who changes often is looked at more often. Up to `together` of them leave in one breath,
+   to different targets and different responders, and then nobody for as many intervals; nobody waits for their answers either.
 2. What follows up a finding goes at once, and the steady watch waits until it is paid for. A debt of `DEBT_S` seconds' worth stops all
    but inquiries, twice as much stops those too. Siblings never wait for that: they are few, and spare whole inquiries.
 3. What is urgent asks no responder that was asked within `SPACING_NS`. While it waits for one, the steady watch leaves its responders
@@ -40,6 +41,7 @@ FOLLOWING = frozenset({Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP})  # what takes step
 MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
 LOOK_NS = 1_000_000_000  # after so long what could not be done is tried again
 TIME_NS = 3_000_000_000  # how often time alone is looked at, at most: a lost target is asked every 15 s
+LATE_NS = 1_500_000_000  # so much longer it waits for steady probes, each of which wakes us anyway
 
 
 _CREDIT = attrgetter("credit")
@@ -48,12 +50,15 @@ _CREDIT = attrgetter("credit")
 class Watcher:
     """Not thread-safe: the prober's thread alone calls it. `pps` 0 follows up suspicions only."""
 
-    def __init__(self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[str, int], bool], mono_ns: int) -> None:
+    def __init__(
+        self, detectors: Mapping[str, Detector], pps: float, gate: Callable[[str, int], bool], mono_ns: int, together: int = 1
+    ) -> None:
         self.targets = {tid: TargetWatch(tid, detector, gate) for tid, detector in detectors.items()}
         self._seen: dict[tuple[int, str], int] = {}
         for watch in self.targets.values():
             watch.seen = self._seen
         self._interval_ns = round(1e9 / pps) if pps and detectors else 0
+        self._together = min(together, len(detectors))
         self._next_ns = mono_ns
         self._look_ns = mono_ns
         self._weigh_ns = mono_ns
@@ -69,7 +74,7 @@ class Watcher:
         due = [self._urgent[0][0]] if self._urgent else []
         if self._interval_ns:
             # Each waking up costs as much as a probe: time alone is looked at with the steady probes, and between them when those wait.
-            due += [self._next_ns, self._look_ns + LOOK_NS]
+            due += [self._next_ns, self._look_ns + LATE_NS]
         return min(due, default=None)
 
     def due(self, mono_ns: int, able: Callable[[str], bool]) -> list[Errand]:
@@ -78,8 +83,8 @@ class Watcher:
             self._look_ns = mono_ns + max(TIME_NS, self._interval_ns)
             self._queue(errand for watch in self.targets.values() if (errand := watch.vigil.urgent(mono_ns)))
         found = self._due_urgent(mono_ns, able)
-        if self._interval_ns and mono_ns >= self._next_ns and (errand := self._steady(mono_ns, able)):
-            found.append(errand)
+        if self._interval_ns and mono_ns >= self._next_ns:
+            found += self._breath(mono_ns, able)
         return found
 
     def done(self, errand: Errand, answers: Sequence[Answer], glimpse: Trace, mono_ns: int) -> Outcome:
@@ -178,21 +183,35 @@ class Watcher:
             return ""
         return next(iter(hop_at(route.hops, look.ttl)), "")
 
-    def _steady(self, mono_ns: int, able: Callable[[str], bool]) -> Errand | None:
+    def _breath(self, mono_ns: int, able: Callable[[str], bool]) -> list[Errand]:
+        """The steady probes that leave now."""
+        found: list[Errand] = []
+        while len(found) < self._together and (errand := self._steady(mono_ns, able, found)):
+            found.append(errand)
+        if not found:
+            self._next_ns = mono_ns + LOOK_NS
+        return found
+
+    def _steady(self, mono_ns: int, able: Callable[[str], bool], beside: Sequence[Errand]) -> Errand | None:
+        """The next steady probe, to another target and responder than those that leave beside it."""
         if mono_ns >= self._weigh_ns:
             self._weigh_ns = mono_ns + WEIGH_EVERY_NS
             self._weigh(mono_ns)
         watches = self.targets
         for tid, weight in self._weights.items():
             watches[tid].credit += weight
+        tids = {errand.tid for errand in beside}
+        responders = {self._expected(errand.tid, errand.looks[0]) for errand in beside} - {""}
         for watch in sorted(watches.values(), key=_CREDIT, reverse=True):
-            errand = watch.steady(mono_ns) if able(watch.tid) else None
-            if errand is not None and self._kept.get(self._expected(errand.tid, errand.looks[0]), 0) <= mono_ns:
+            errand = watch.steady(mono_ns) if watch.tid not in tids and able(watch.tid) else None
+            if errand is None:
+                continue
+            who = self._expected(errand.tid, errand.looks[0])
+            if who not in responders and self._kept.get(who, 0) <= mono_ns:
                 # Within bounds: while some cannot be asked the others fall behind, and would wait for long when those return.
                 watch.credit = max(min(watch.credit - len(watches), len(watches)), -len(watches))
                 self._pay(errand, mono_ns)
                 return errand
-        self._next_ns = mono_ns + LOOK_NS
         return None
 
     def _weigh(self, mono_ns: int) -> None:
