@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -146,6 +147,15 @@ def test_records_gather_until_one_has_an_event(started: Keeper, store: FakeStore
     until(written(store, 4), "all are written")
     assert store.saved == [["0", "1", "2", "3"]]
     until(lambda: started.waiting() == 0, "nothing waits")
+
+
+def test_what_the_owner_wished_waits_for_nothing(started: Keeper, store: FakeStore) -> None:
+    started.put(record(1))
+    started.put(replace(record(2), telling={"site/rest": "{}"}))
+    assert store.saved == []
+    started.put(Record(None, None, "3", telling={"site": "{}"}))
+    until(written(store, 3), "all are written")
+    until(lambda: ("site", 1) in told(started), "subscribers know")
 
 
 def test_records_without_events_are_written_when_the_time_is_over(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:

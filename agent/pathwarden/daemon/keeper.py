@@ -1,7 +1,8 @@
 """The store's thread: the only one that writes.
 
 Rules:
-1. A record with events is written at once; others gather for `GATHER_S`, so that traces that ran side by side share a transaction.
+1. A record with events, or with what the owner wished, is written at once; others gather for `GATHER_S`, so that traces that ran side by
+   side share a transaction.
 2. Subscribers are told only after the commit.
 3. When the disk refuses, records wait in memory and are tried again; beyond `MOST_WAITING` the oldest go, counted, those without
    events first.
@@ -107,7 +108,7 @@ class Keeper:
             self._records.append(record)
             if len(self._records) > MOST_WAITING:
                 self._drop_one()
-            if record.events or len(self._records) == 1:
+            if _hurries(record) or len(self._records) == 1:
                 self._condition.notify()  # others gather anyway, and each waking up costs as much as a probe
 
     def acknowledge(self, seqs: Sequence[int]) -> None:
@@ -155,7 +156,7 @@ class Keeper:
         with self._condition:
             self._condition.wait_for(lambda: self._records or self._outbox or self._shift or self._stopping, self._until_flush_s())
             if self._records:
-                self._condition.wait_for(lambda: self._stopping or self._outbox or any(r.events for r in self._records), GATHER_S)
+                self._condition.wait_for(lambda: self._stopping or self._outbox or any(map(_hurries, self._records)), GATHER_S)
             records, notes = list(self._records), list(self._outbox)
             stopping = self._stopping
         try:
@@ -255,7 +256,16 @@ def noting(keeper: Keeper, clock: Clock, name: str) -> Callable[[str], None]:
     return lambda text: keeper.put(Record(None, None, "", telling={name: text}, clock_synced=clock.synced()))
 
 
+def _hurries(record: Record) -> bool:
+    """Whether somebody waits for it."""
+    return bool(record.events or _wished(record))
+
+
+def _wished(record: Record) -> list[str]:
+    """The targets of which it holds what the owner wished; a name with a stroke is of what a detector keeps."""
+    return [name for name in record.telling if "/" not in name]
+
+
 def _touched(record: Record) -> set[str]:
     """The targets whose state a record changes: an event is named in it, and what the owner wished."""
-    wished = (name for name in record.telling if "/" not in name)  # with one it is what a detector keeps
-    return {tid for tid in (record.tid, *(event.target for event in record.events), *wished) if tid}
+    return {tid for tid in (record.tid, *(event.target for event in record.events), *_wished(record)) if tid}

@@ -130,23 +130,23 @@ class Reporter:
         """The owner accepts the route in force as usual."""
         self._judges[tid].detector.accept()
         self._teller.accept(tid)
-        self._show(tid)
+        self._wished(tid)
 
     def mute(self, tid: str, for_s: int) -> None:
         """Notify nothing of a target for so long."""
         at = self._clock.wall_ns()
         self._teller.mute(tid, at, at + for_s * 10**9)
-        self._show(tid)
+        self._wished(tid)
 
     def mute_pair(self, tid: str, one: str, other: str, *, muted: bool) -> None:
         """Notify nothing when a target goes from one of two routes to the other."""
         self._teller.mute_pair(tid, one, other, muted=muted)
-        self._show(tid)
+        self._wished(tid)
 
     def pause(self, tid: str, *, paused: bool) -> None:
         """A target is probed no more, or again."""
         self._teller.pause(tid, paused=paused)
-        self._show(tid)
+        self._wished(tid)
 
     def shift(self, shift: ClockShift) -> None:
         """The clock became right: correct every instant noted before."""
@@ -197,6 +197,11 @@ class Reporter:
         """Something about a target is another without anything having been measured."""
         if self.board is not None:
             self.board.changed(tid, fact(self._judges[tid], None, self._heard(tid), on_route=False), ())
+
+    def _wished(self, tid: str) -> None:
+        """The owner wished something of a target: the next tick keeps it, and that is at once."""
+        self._tick_ns = 0
+        self._show(tid)
 
     def _heard(self, tid: str) -> Heard:
         return self._teller.heard(tid, self._clock.wall_ns())
