@@ -10,7 +10,7 @@ const WHEEL_MS = 180; // a turn of the wheel is many events
 
 const numbers = ({ dataset }) => ({ from: Number(dataset.from), to: Number(dataset.to), left: Number(dataset.left), right: Number(dataset.right), width: Number(dataset.width), steps: dataset.steps ? dataset.steps.split(" ").map(Number) : [] });
 
-/** Listens below `root`; choose(instant or null), zoom(from, to) and hover(chart, instant or null) get seconds since 1970. */
+/** Listens below `root`; choose(instant or null, the chart if it was pointed at), zoom(from, to) and hover(chart, instant or null) get seconds since 1970. */
 export function listenToCharts(root, { choose, zoom, hover }) {
   const down = new Map(); // pointer -> { x, at }
   let chart = null;
@@ -96,7 +96,7 @@ export function listenToCharts(root, { choose, zoom, hover }) {
     }
     forget();
     const at = instant(event.clientX);
-    if (Math.abs(event.clientX - held.x) <= STILL_PX) choose(Math.round(snapped(at)));
+    if (Math.abs(event.clientX - held.x) <= STILL_PX) choose(Math.round(snapped(at)), chart);
     else if (Math.abs(at - held.at) >= 1) zoom(Math.min(at, held.at), Math.max(Math.max(at, held.at), Math.min(at, held.at) + LEAST_S));
   });
 

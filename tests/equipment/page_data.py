@@ -31,6 +31,9 @@ def now_s() -> int:
     return int(dt.datetime.now(dt.UTC).timestamp())
 
 
+BEGAN_S = now_s()  # what was measured before stays what it was, however often it is asked for
+
+
 def state(target: str, **changed: Any) -> Json:
     """A target's state; what is not named is that of a healthy one."""
     usual: Json = {
@@ -64,7 +67,7 @@ def outline(one: Json) -> Json:
 
 def series(known: bool) -> Json:
     """A day in buckets of five minutes: a swing, a slower third on path B, two losses, a gap of an hour; or nothing."""
-    ats = [now_s() - 86_400 + 300 * index for index in range(288)]
+    ats = [BEGAN_S - 86_400 + 300 * index for index in range(288)]
     gap = range(100, 112)
     sent = [0 if index in gap or not known else 3 for index in range(288)]
     lost = [{200: 1, 201: 3}.get(index, 0) if count else 0 for index, count in enumerate(sent)]
@@ -81,7 +84,7 @@ def series(known: bool) -> Json:
 
 def heat(known: bool) -> Json:
     """Six hops in a day of half hours: hop 2 is silent, hop 3 limits its answers, from the 40th on all is lost behind hop 4."""
-    start = now_s() - 86_400
+    start = BEGAN_S - 86_400
     row = {2: [100] * 48, 3: [33, 67] * 24, 5: [0] * 40 + [100] * 8, 6: [0] * 40 + [100] * 8}
     hops = [
         {"ttl": ttl, "loss_pct": row.get(ttl, [0] * 48), "rtt_ms": [None if ttl == 2 else 2.0 * ttl + index % 7 for index in range(48)]}

@@ -99,9 +99,14 @@ def test_the_heat_map_tells_a_fault_from_a_habit(page):
     page.find("[data-action=measure][data-value=rtt]").click()
     page.until(lambda: query(page).get("show") == "rtt")
     page.until(lambda: "as usual" in page.text(".key"))
-    page.js("document.querySelector(arguments[0]).focus()", CHART)
-    page.find(CHART).send_keys(Keys.ARROW_LEFT)
+    steps = page.find(CHART).get_attribute("data-steps").split()
+    place(page, 300).click().perform()
     page.until(lambda: any(text.startswith("Trace at ") for text in page.texts("h3")))
+    assert query(page)["at"] in steps, "the column's own trace"
+    page.js("document.querySelector(arguments[0]).focus()", CHART)
+    before = query(page)["at"]
+    page.find(CHART).send_keys(Keys.ARROW_LEFT)
+    page.until(lambda: query(page)["at"] < before)
 
 
 def test_a_comparison_begins_with_a_sentence_and_keeps_the_agents_rows(page, server):
@@ -260,3 +265,32 @@ def test_the_sentence_on_top_speaks_the_readers_language(page, server):
     said = page.text(".alert-message.verdict")
     assert said == f"障害は ISP にあります。 監視中の 4 ターゲットのうち 2 が応答しています。 応答なし：{page_data.HOSTILE}。"
     assert page.js("return window.hacked") is None
+
+
+def box_of(page):
+    """The chart's place on the screen: x, y, width, height."""
+    page.js("document.querySelector(arguments[0]).scrollIntoView()", CHART)
+    return page.js(
+        "const box = document.querySelector(arguments[0]).getBoundingClientRect(); return [box.x, box.y, box.width, box.height]", CHART
+    )
+
+
+def test_two_fingers_and_the_wheel_change_the_span(page):
+    page.open(VIEW)
+    page.size(1280)
+    x, y, width, _ = box_of(page)
+
+    def touch(kind, *places):
+        points = [{"x": x + place * width, "y": y + 60, "id": number} for number, place in enumerate(places)]
+        page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0.4, 0.6)
+    for step in (0.35, 0.3, 0.25, 0.2):
+        touch("touchMove", step, 1 - step)
+    touch("touchEnd")
+    page.until(lambda: "from" in query(page))
+    pinched = int(query(page)["to"]) - int(query(page)["from"])
+    assert 20_000 < pinched < 40_000, "a third of a day"
+    wheel = {"type": "mouseWheel", "x": x + width / 2, "y": y + 60, "deltaX": 0, "deltaY": 400, "modifiers": 2}
+    page.driver.execute_cdp_cmd("Input.dispatchMouseEvent", wheel)
+    page.until(lambda: int(query(page)["to"]) - int(query(page)["from"]) > 1.5 * pinched)

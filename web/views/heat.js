@@ -48,6 +48,9 @@ function key(kit, measure) {
   return el("ul", { class: "key small" }, entry("ground", kit.t("note.quiet")), levels.map((words, level) => entry(`heat-${level}`, words)));
 }
 
+/** The start of the trace that the column under the pointer shows; the instant itself where there is none. */
+export const columnAt = ({ heat }, at) => heat.at_s[Math.floor((at - heat.start_s) / heat.width_s)] ?? at;
+
 /** What lies under the pointer in words. */
 export function heatReadout(kit, { heat }, at) {
   const index = Math.floor((at - heat.start_s) / heat.width_s);
