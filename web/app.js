@@ -8,7 +8,7 @@ import { loaders, loadOlder } from "./loaders.js";
 import { message, skeleton } from "./parts.js";
 import { createPoller } from "./poller.js";
 import { hashOf, parseRoute } from "./route.js";
-import { embedded, shell } from "./shell.js";
+import { shell } from "./shell.js";
 import { changes } from "./views/changes.js";
 import { columnAt, heatReadout } from "./views/heat.js";
 import { overview } from "./views/overview.js";
