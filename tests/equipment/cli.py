@@ -78,6 +78,11 @@ class Past:
         with Writer(self.db, max_mb=16, boot_id="boot") as writer:
             writer.save(records)
 
+    def note(self, event_id: str, text: str) -> None:
+        """Write something about an event."""
+        with Writer(self.db, max_mb=16, boot_id="boot") as writer:
+            writer.save([Record(None, None, "", notes={event_id: text})])
+
     def run(self, capsys: pytest.CaptureFixture[str], *words: str) -> Result:
         """Run the command line in this process."""
         capsys.readouterr()

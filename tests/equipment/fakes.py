@@ -86,6 +86,9 @@ class FakeAgent:
         self.wishes.append(("accept", tid))
         return tid in self.paths
 
+    def note(self, event_id: str, text: str) -> None:
+        self.wishes.append(("note", event_id, text))
+
     def metrics(self) -> str:
         return metrics.render(self.info(), self.target_states())
 
@@ -106,7 +109,7 @@ class FakeReader:
 
     def tell(self, target: str, event_type: str = "path_changed", at: int = NOW) -> StoredEvent:
         seq = len(self.told) + 1
-        body: dict[str, object] = {"v": 1, "seq": seq, "event_id": f"E{seq}", "target": target, "event_type": event_type}
+        body: dict[str, object] = {"v": 1, "seq": seq, "event_id": f"E{seq}", "target": target, "event_type": event_type, "note": None}
         self.told.append(StoredEvent(seq, f"E{seq}", target, event_type, at, body))
         return self.told[-1]
 
@@ -163,6 +166,9 @@ class FakeReader:
             and (incidents or event.event_type != "incident")
         ]
         return (found if since_seq is not None else found[::-1])[:limit]
+
+    def event(self, event_id: str) -> StoredEvent | None:
+        return next((event for event in self.told if event.event_id == event_id), None)
 
     def count_events(self, target: str, at_from: int, types: Sequence[str]) -> int:
         return sum(event.target == target and event.at >= at_from and event.event_type in types for event in self.told)

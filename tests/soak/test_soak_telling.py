@@ -52,7 +52,7 @@ def kill_repeatedly(path: Path, count: int, rng: random.Random) -> tuple[int, in
         assert step in {saved, saved + 1}, repetition
         told, folded, states = story(step)
         assert [event.event_id for event in events] == [event.event_id for event in told], repetition
-        assert [event.body for event in events] == [{**event.body, "seq": seq} for seq, event in enumerate(told, start=1)]
+        assert [event.body for event in events] == [{**event.body, "seq": seq, "note": None} for seq, event in enumerate(told, start=1)]
         assert waiting == [event.event_id for event in told]
         assert telling == states, repetition
         assert {each.incident_id: each for each in incidents} == dict(list(folded.items())[-len(incidents) :])

@@ -18,8 +18,11 @@ class World:
         self.reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300), make_route("r3", "C", 60, target="quad9")]
         self.web = Client(make_app(self.agent, self.reader, make_settings(("cloudflare", "quad9")), FakeClock()))
 
-    def post(self, path, body, status=200):
-        got = self.web.post(f"/api/v1/targets/{path}", json.dumps(body).encode())
+    def note(self, event_id, body, status):
+        return self.post(f"{event_id}/note", body, status, "events")
+
+    def post(self, path, body, status=200, kind="targets"):
+        got = self.web.post(f"/api/v1/{kind}/{path}", json.dumps(body).encode())
         assert got.status == status, got.body
         return got
 
@@ -105,6 +108,32 @@ def test_incidents_newest_first_and_not_among_the_changes(world):
     assert world.web.get("/api/v1/incidents", "limit=101").status == 400
     changes = world.web.get("/api/v1/changes").json
     assert ([each["event_type"] for each in changes["changes"]], changes["last_seq"]) == (["agent_started", "path_changed"], 3)
+
+
+def test_a_note_is_kept_with_an_event(world):
+    world.reader.tell("cloudflare")
+    said = "  ISP confirmed: 光纖 was cut <b>here</b> 🙂 "
+    assert world.note("E1", {"note": said}, 202).json == {"event_id": "E1", "note": said.strip()}
+    assert world.note("E1", {"note": ""}, 202).json == {"event_id": "E1", "note": None}
+    assert world.agent.wishes == [("note", "E1", said.strip()), ("note", "E1", "")]
+
+
+@pytest.mark.parametrize("text", [None, 5, ["x"], "x" * 301, "two\nlines", "\x1b[31m", "\x7f", "a\u2028b", "\u202eevil", "\ud800"])
+def test_a_note_that_is_no_line_of_text_is_refused(world, text):
+    world.reader.tell("cloudflare")
+    problem = world.note("E1", {"note": text}, 400).json
+    assert (problem["code"], problem["parameter"]) == ("bad_parameter", "note")
+    assert problem["detail"] == "'note' must be one line of at most 300 characters, without control characters"
+    assert world.agent.wishes == []
+
+
+def test_only_events_that_changes_tell_take_a_note(world):
+    world.reader.tell("", "incident")
+    for event_id in ("E1", "E2", "%00"):
+        assert world.note(event_id, {"note": "x"}, 404).json["code"] == "no_event"
+    assert world.note("E1", {"text": "x"}, 400).json["code"] == "unknown_parameter"
+    assert world.web.post("/api/v1/events/E1/note", b"{}", ORIGIN="http://evil.example").status == 403
+    assert world.agent.wishes == []
 
 
 def test_pause_and_resume(world):

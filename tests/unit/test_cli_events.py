@@ -53,6 +53,14 @@ def test_events_of_a_time(past, capsys):
     assert (both.code, both.err) == (2, "pathwarden: --to goes not with --follow; leave out one of the two\n")
 
 
+def test_a_note_follows_the_event(past, capsys):
+    past.note("E1", f"the ISP's \x1b[31m{'long words ' * 20}")
+    out = past.run(capsys, "events").out.splitlines()
+    assert out[2].startswith("                     Note: the ISP's ")
+    assert "\x1b" not in "".join(out) and all(len(line) <= 80 for line in out)
+    assert [bool(e["note"]) for e in past.run(capsys, "events", "--json").json] == [True, False, False]
+
+
 def test_json_is_an_array_of_bodies(past, capsys):
     found = past.run(capsys, "events", "--json").json
     assert [e["title"] for e in found] == ["Path to site changed to B", "other does not answer", "Path to site went back to A"]

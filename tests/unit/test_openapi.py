@@ -30,6 +30,7 @@ SAMPLES = {
     ("post", "/api/v1/targets/{tid}/accept-path"): ("/api/v1/targets/quad9/accept-path", "{}"),
     ("post", "/api/v1/targets/{tid}/pause"): (f"{TARGET}/pause", "{}"),
     ("post", "/api/v1/targets/{tid}/resume"): (f"{TARGET}/resume", "{}"),
+    ("post", "/api/v1/events/{event_id}/note"): ("/api/v1/events/E1/note", '{"note": "the ISP moved us"}'),
     ("get", "/api/v1/targets/{tid}/traces"): (f"{TARGET}/traces", "limit=2"),
     ("get", "/api/v1/targets/{tid}/trace-at"): (f"{TARGET}/trace-at", "at=2026-11-21T08:45:00Z"),
     ("get", "/api/v1/targets/{tid}/paths"): (f"{TARGET}/paths", ""),
@@ -83,6 +84,7 @@ def web():
         trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * 300 * SECOND)
         reader.add(trace, "r1" if number else None)
     reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300)]
+    reader.tell("cloudflare")
     settings = make_settings(("cloudflare", "quad9"))
     left = replace(
         settings, sources=(Source("up", Binding("wwan0"), ""),), targets=(replace(settings.targets[0], source="up"), settings.targets[1])

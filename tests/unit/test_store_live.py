@@ -119,6 +119,23 @@ def test_an_event_of_another_target_brings_that_ones_state(path: Path, memory: P
             assert (left.states()["t2"], left.tellings(), numbers(left, "t2")) == ("new", {"t2/rest": "learned"}, [1, 0])
 
 
+def test_a_note_is_kept_at_once_changed_taken_away_and_not_sent(path: Path, memory: Path, tmp_path: Path) -> None:
+    with opened(path, memory) as writer, Reader(path) as reader:
+        first(writer)
+        writer.save([record("t1", number=1, events=(event(), event(change_no=2)))])
+        sent = [row.body for row in reader.outbox(0, 9)]
+        writer.save([Record(None, None, "", notes={"t1-000001": "光纖", "gone": "nobody's"})])
+        with after_power_cut(path, tmp_path) as left:
+            assert [one.body["note"] for one in left.events()] == [None, "光纖"]
+        writer.save([Record(None, None, "", notes={"t1-000001": "cut"}), Record(None, None, "", notes={"t1-000002": "b"})])
+        noted = reader.event("t1-000001")
+        assert noted is not None and (noted.seq, noted.body["note"]) == (1, "cut")
+        writer.save([Record(None, None, "", notes={"t1-000001": ""})])
+        assert [one.body["note"] for one in reader.events()] == ["b", None]
+        assert [row.body for row in reader.outbox(0, 9)] == sent, "the broker is told of events, not of notes"
+        assert reader.event("gone") is None
+
+
 def test_a_change_of_path_does_not_wait(path: Path, memory: Path, tmp_path: Path) -> None:
     with opened(path, memory) as writer:
         first(writer)

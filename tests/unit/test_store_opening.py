@@ -91,7 +91,7 @@ def test_odd_names_are_names(tmp_path: Path, name: str) -> None:
 
 def test_each_migration_leaves_its_record(path: Path) -> None:
     open_and_close(path)
-    assert pragma(path, "user_version") == migrate.newest() == 5
+    assert pragma(path, "user_version") == migrate.newest() == 6
     assert pragma(path, "application_id") == migrate.APPLICATION_ID
 
 
@@ -99,15 +99,15 @@ def test_migrations_run_once_each_and_in_order(path: Path, tmp_path: Path, monke
     open_and_close(path)
     schema = tmp_path / "schema"
     shutil.copytree(migrate._FOLDER, schema)
-    (schema / "0006_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
-    (schema / "0007_paint.sql").write_text("UPDATE targets SET colour = 'green';")
+    (schema / "0007_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
+    (schema / "0008_paint.sql").write_text("UPDATE targets SET colour = 'green';")
     monkeypatch.setattr(migrate, "_FOLDER", schema)
     with pytest.raises(OperatorError) as caught:
         Reader(path)
     assert str(caught.value) == f"the history {path} is of an older Pathwarden; start the daemon, it brings it up to date"
     for _ in range(2):
         open_and_close(path)
-        assert pragma(path, "user_version") == 7
+        assert pragma(path, "user_version") == 8
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT colour FROM targets").fetchall() == [("green",)]
 
@@ -138,11 +138,11 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, tmp_path: Path, monke
     open_and_close(path)
     schema = tmp_path / "schema"
     shutil.copytree(migrate._FOLDER, schema)
-    (schema / "0006_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
+    (schema / "0007_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
     monkeypatch.setattr(migrate, "_FOLDER", schema)
     with pytest.raises(sqlite3.OperationalError, match="no_such_column"):
         open_and_close(path)
-    assert pragma(path, "user_version") == 5
+    assert pragma(path, "user_version") == 6
     with closing(sqlite3.connect(path)) as db, pytest.raises(sqlite3.OperationalError):
         db.execute("SELECT colour FROM targets")
 
@@ -156,7 +156,7 @@ def test_a_newer_schema_is_refused(path: Path, opener) -> None:
     with pytest.raises(OperatorError) as caught:
         opener(path)
     remedy = "update Pathwarden, or choose another place with option db"
-    assert str(caught.value) == f"{path} has schema 7, but this Pathwarden knows only 5; {remedy}"
+    assert str(caught.value) == f"{path} has schema 7, but this Pathwarden knows only 6; {remedy}"
     assert path.read_bytes() == before
 
 

@@ -114,7 +114,7 @@ def test_a_clock_that_becomes_right_corrects_digests_and_incidents(path: Path) -
         writer.correct_clock(ClockShift(START, START + HOUR, 10 * HOUR, 0))
         (corrected,) = reader.events()
         right = START + 10 * HOUR
-        assert corrected.body == {**body(right), "seq": 1}
+        assert corrected.body == {**body(right), "seq": 1, "note": None}
         moved = StoredIncident("I1", right, right + SECOND, incident(1, right, right + SECOND).body)
         assert reader.incidents() == [moved, earlier]
 

@@ -48,7 +48,7 @@ def test_a_record_is_there_whole(writer: Writer, reader: Reader) -> None:
     assert reader.route("t1-A") == route()
     assert reader.states() == {"t1": '{"n":0}'}
     (kept,) = reader.events()
-    assert kept.body == {**event().body, "seq": 1}
+    assert kept.body == {**event().body, "seq": 1, "note": None}
     assert (kept.seq, kept.event_id, kept.target, kept.event_type, kept.at) == (1, "t1-000001", "t1", "path_changed", event().at)
 
 
@@ -84,7 +84,7 @@ def test_an_event_that_comes_again_is_ignored(writer: Writer, reader: Reader) ->
     writer.save([record(number=1, events=(event(body={"other": 1}), event(change_no=2)))])
     writer.save([record(number=2, events=(event(event_id="another id of change 2", change_no=2), event(change_no=3)))])
     assert [(e.seq, e.event_id) for e in reader.events(since_seq=0)] == [(1, "t1-000001"), (2, "t1-000002"), (3, "t1-000003")]
-    assert reader.events(since_seq=0, limit=1)[0].body == {**event().body, "seq": 1}
+    assert reader.events(since_seq=0, limit=1)[0].body == {**event().body, "seq": 1, "note": None}
     assert [row.seq for row in reader.outbox(0, 10)] == [1, 2, 3]
 
 

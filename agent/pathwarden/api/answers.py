@@ -1,5 +1,6 @@
 """The answers that HTTP and ubus both give: the same objects, made once. Knows neither bus nor server."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pathwarden.api.problem import Problem, unknown_target
@@ -22,6 +23,9 @@ MOST_COLUMNS = 240  # of 3 pixels each, and each is a trace to read
 COLUMNS = 120
 DAY_NS = 86_400_000_000_000
 MOST_MUTED_S = 2_592_000  # 30 days: what is muted for longer is better not watched
+MOST_NOTE = 300  # characters: some sentences, and small beside the event itself
+# Control characters, breaks of lines and of direction, and halves of characters, which are no text.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 PAIR = 2
 WAY_KEYS = ("device", "address", "table", "fwmark", "next_hop")
 CONFIG_KEYS = ("host", "label", "family", "port", "source", "interval_s", "queries", "first_ttl", "max_ttl", "dscp", "enabled")
@@ -193,6 +197,16 @@ class Answers:
         if not done:
             raise unknown_target(tid)
         return {"target": tid, "for_s": for_s, "pair": pair}
+
+    def note(self, event_id: str, text: object) -> Json:
+        """Keep what somebody wrote about an event that `changes` tells, '' takes it away. It is not published again."""
+        if not isinstance(text, str) or len(text) > MOST_NOTE or _UNFIT.search(text):
+            raise _bad("note", f"must be one line of at most {MOST_NOTE} characters, without control characters")
+        found = self._reader.event(event_id)
+        if found is None or found.event_type == "incident":
+            raise Problem(404, "no_event", f"there is no event {event_id!r}")
+        self._agent.note(event_id, text.strip())
+        return {"event_id": event_id, "note": text.strip() or None}
 
     def accept_path(self, tid: str) -> Json:
         """Make the path in force the usual one."""

@@ -15,6 +15,7 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | POST /api/v1/targets/{id}/mute | `{"for_s": N}`, 0 unmutes; `{"pair": ["A", "B"]}` until told otherwise, which is `"for_s": 0` |
 | POST /api/v1/targets/{id}/accept-path | 202 and Location; 409 without a path |
 | POST /api/v1/targets/{id}/pause, /resume | 202 and Location; 409 for one that is switched off |
+| POST /api/v1/events/{id}/note | 202; `{"note": TEXT}` is kept with an event, "" takes it away |
 | GET /api/v1/targets/{id}/traces?before&from&to&limit | `traces` without hops (1 to 200), `next_before` |
 | GET /api/v1/targets/{id}/trace-at?at | the trace in force then |
 | GET /api/v1/targets/{id}/paths | `paths`, most time first |

@@ -31,6 +31,7 @@ _SHAPES = {
     "sources": "sources:[source]",
     "asked": "target:text",
     "muted": "target:text for_s:int? pair:[text]?",
+    "noted": "event_id:text note:text?",
     "answer": "responder:text? rtt_ms:number? kind:text? annotation:text reply_ttl:int? quoted_ttl:int? mpls:any marks:any",
     "hop": "ttl:int answers:[answer] responders:[text] loss_pct:number? rtt_ms:number? adds_ms:number? note:text"
     " asn:int? as_name:text? country:text? city:text? ixp:text?",
@@ -50,7 +51,7 @@ _SHAPES = {
     "row": "op:text old_ttl:int? new_ttl:int? old:[text]? new:[text]? old_network:network new_network:network"
     " old_rtt_ms:number? new_rtt_ms:number?",
     "diff": "target:text same:flag old:side new:side rows:[row]",
-    "changes": "changes:[event] last_seq:int",
+    "changes": "changes:[told] last_seq:int",
     "incidents": "incidents:[any]",
     "section": "id:text options:any",
     "settings": "targets:[section] sources:[section] schema:[any]",
@@ -61,6 +62,7 @@ _SHAPES = {
 _EXTENDED = {
     "summary": ("", "v:int agent:text ts:instant clock_synced:flag verdict:text sentence:text notices:[notice] targets:[shown]"),
     "shown": ("state", "spark:spark outline:outline?"),
+    "told": ("event", "seq:int note:text?"),
     "trace": ("short_trace", "hops:[hop] findings:[any]"),
 }
 _PUBLISHED = {"info": schemas.INFO, "state": schemas.STATE, "path": schemas.PATH, "event": schemas.TARGET_EVENT}
@@ -79,6 +81,7 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("post", "/api/v1/targets/{tid}/accept-path"): ("Take the path in force as usual", "", "asked", ""),
     ("post", "/api/v1/targets/{tid}/pause"): ("Probe it no more, but on demand", "", "asked", ""),
     ("post", "/api/v1/targets/{tid}/resume"): ("Probe it again", "", "asked", ""),
+    ("post", "/api/v1/events/{event_id}/note"): ("Keep a note with an event, or with '' none; soon in `changes`", "", "noted", "note"),
     ("get", "/api/v1/targets/{tid}/traces"): ("Traces, newest first", f"before {_SPAN} limit", "traces", ""),
     ("get", "/api/v1/targets/{tid}/trace-at"): ("The trace in force at an instant", "at", "trace", ""),
     ("get", "/api/v1/targets/{tid}/paths"): ("Paths, most time first", "", "paths", ""),
@@ -104,14 +107,14 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/metrics"): ("OpenMetrics text", "", "application/openmetrics-text", ""),
     ("get", "/healthz"): ("Whether the server answers", "", "text/plain", ""),
 }
-LATER = ("/trace", "/accept-path", "/pause", "/resume")  # they answer 202
+LATER = ("/trace", "/accept-path", "/pause", "/resume", "/note")  # they answer 202
 # Every code of a problem, with its usual status; they keep their meaning.
 CODES: Mapping[str, int] = {
     "bad_request": 400, "bad_query": 400, "bad_body": 400, "bad_parameter": 400, "unknown_parameter": 400, "bad_setting": 400,
     "sign_in_required": 401, "wrong_password": 401, "wrong_code": 401,
     "foreign_origin": 403, "read_only": 403, "wrong_token": 403, "no_right": 403,
     "not_found": 404, "unknown_target": 404, "no_trace": 404, "no_path": 404, "no_packets": 404, "not_installed": 404, "no_sign_in": 404,
-    "not_configured": 404, "method_not_allowed": 405,
+    "not_configured": 404, "no_event": 404, "method_not_allowed": 405,
     "not_watched": 409, "cannot_change": 409, "body_too_large": 413, "not_json": 415, "wrong_host": 421, "too_many_attempts": 429,
     "header_too_large": 431, "internal_error": 500, "not_implemented": 501, "history_unavailable": 503, "accounts_unavailable": 503,
 }  # fmt: skip

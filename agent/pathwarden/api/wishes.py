@@ -1,4 +1,4 @@
-"""Routes that take the owner's wishes: mute a target or the going between two of its paths, accept a path as usual, pause a target."""
+"""Routes that take the owner's wishes: mute a target or a pair of its paths, accept a path as usual, pause a target, note something."""
 
 from typing import Any
 
@@ -24,6 +24,7 @@ class WishRoutes:
         app.post("/api/v1/targets/<tid>/accept-path", callback=self.accept_path)
         app.post("/api/v1/targets/<tid>/pause", callback=self.pause)
         app.post("/api/v1/targets/<tid>/resume", callback=self.resume)
+        app.post("/api/v1/events/<event_id>/note", callback=self.note)
 
     def mute(self, tid: str) -> bottle.HTTPResponse:
         """`{"for_s": N}` mutes a target, 0 unmutes it; `{"pair": ["A", "B"]}` mutes going between two paths, with `"for_s": 0` no more."""
@@ -46,6 +47,11 @@ class WishRoutes:
     def resume(self, tid: str) -> bottle.HTTPResponse:
         """Begins them again."""
         return self._pause(tid, paused=False)
+
+    def note(self, event_id: str) -> bottle.HTTPResponse:
+        """`{"note": TEXT}` is kept with an event; '' takes it away."""
+        query()
+        return json_reply(self._answers.note(event_id, _body("note").get("note")), 202)
 
     def _pause(self, tid: str, *, paused: bool) -> bottle.HTTPResponse:
         query()

@@ -97,3 +97,5 @@ def _print(args: argparse.Namespace, screen: Screen, event: StoredEvent) -> None
     message = clean(event.body["message"])
     if message:
         say(" " * TIME + screen.wrapped(message, TIME))
+    if event.body["note"] is not None:
+        say(" " * TIME + screen.wrapped(f"Note: {clean(event.body['note'])}", TIME))

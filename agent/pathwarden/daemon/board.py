@@ -9,7 +9,7 @@ from pathwarden import __version__
 from pathwarden.daemon.tally import Tally
 from pathwarden.detect.detector import Detector
 from pathwarden.model.change import NOWHERE, Location
-from pathwarden.model.history import Event, Route, StoredEvent
+from pathwarden.model.history import Event, Record, Route, StoredEvent
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.network import Whose, nobody
 from pathwarden.model.protocols import Clock, HistoryReader
@@ -91,6 +91,7 @@ class Board:
     ) -> None:
         self.wishes: Wishes | None = None
         self.whose: Whose = nobody
+        self.keep: Callable[[Record], None] = lambda _record: None
         self.resolver_silent: Callable[[], bool] = lambda: False
         self._name = settings.agent.name
         self._clock = clock
@@ -249,6 +250,10 @@ class Board:
     def accept_path(self, tid: str) -> bool:
         """Pass the wish on."""
         return self.wishes is not None and self.wishes.accept_path(tid)
+
+    def note(self, event_id: str, text: str) -> None:
+        """Pass it on to the history."""
+        self.keep(Record(None, None, "", notes={event_id: text}, clock_synced=self._clock.synced()))
 
     def metrics(self) -> str:
         """The OpenMetrics text."""

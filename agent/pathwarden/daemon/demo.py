@@ -148,7 +148,7 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
         board = Board(settings, network, reader, prober.ask, parts)
         for tid, judge in judges.items():
             board.restored(tid, remembered(judge, reader.latest(tid), teller.heard(tid, network.wall_ns())))
-        board.wishes, reporter.board = prober, board
+        board.wishes, board.keep, reporter.board = prober, keeper.put, board
         _serve_until_interrupted(board, reader, settings, network, keeper, prober, say)
 
 

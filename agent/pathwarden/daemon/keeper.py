@@ -258,7 +258,7 @@ def noting(keeper: Keeper, clock: Clock, name: str) -> Callable[[str], None]:
 
 def _hurries(record: Record) -> bool:
     """Whether somebody waits for it."""
-    return bool(record.events or _wished(record))
+    return bool(record.events or record.notes or _wished(record))
 
 
 def _wished(record: Record) -> list[str]:

@@ -164,7 +164,7 @@ class Runtime:
             board.restored(tid, remembered(judge, reader.latest(tid), heard))
             if heard.paused:
                 prober.hold(tid)
-        board.wishes, reporter.board = prober, board
+        board.wishes, board.keep, reporter.board = prober, keeper.put, board
         board.whose, reporter.whose = networks.now, networks.of
         board.resolver_silent = lambda: surroundings.resolver_silent
         hooks = self._make_hooks(reader, keeper, clock)

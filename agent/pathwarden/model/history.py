@@ -64,7 +64,8 @@ class Record:
 
     `route` is the route the trace belongs to as it now stands (None while undecided), `state` the target's state machine as JSON text.
     `events` may be of several targets and of the agent itself. `telling` holds, as JSON text by target, the state of what is told of
-    it, '' being the agent's own; what is not named stays as it was. `incidents` are those that were told anew.
+    it, '' being the agent's own; what is not named stays as it was. `incidents` are those that were told anew. `notes` are what somebody
+    wrote about events, by event id; '' takes one away.
 
     Without a trace (time passed, single probes found something, or the owner said something) `target` names whose `route` and `state`
     these are ('': they mean nothing), and `clock_synced` tells whether the clock was right; else the trace knows.
@@ -78,6 +79,7 @@ class Record:
     incidents: tuple[StoredIncident, ...] = ()
     clock_synced: bool = True
     target: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tid(self) -> str:
@@ -100,7 +102,7 @@ class StoredTrace(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event read back: its position in the one sequence of all events, and its JSON object with `seq` in it."""
+    """An event read back: its position in the one sequence of all events, and its JSON object with `seq` and `note` in it."""
 
     seq: int
     event_id: str

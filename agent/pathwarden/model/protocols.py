@@ -178,6 +178,10 @@ class HistoryReader(Protocol):
         """
         ...
 
+    def event(self, event_id: str) -> StoredEvent | None:
+        """One event."""
+        ...
+
     def incidents(self, limit: int = 100) -> list[StoredIncident]:
         """The incidents as they were told last, newest first."""
         ...
@@ -299,6 +303,10 @@ class Agent(Protocol):
 
     def accept_path(self, tid: str) -> bool:
         """Make the route in force the usual one; False if there is no such target, or no route yet."""
+        ...
+
+    def note(self, event_id: str, text: str) -> None:
+        """Keep what somebody wrote about an event, '' takes it away; it is in the history within moments."""
         ...
 
     def metrics(self) -> str:

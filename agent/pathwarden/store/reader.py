@@ -163,6 +163,12 @@ class Reader(Snapshots):
             rows = db.execute(f"{EVENT} WHERE {of_target}{_EVENT_RANGE} ORDER BY {by} {order} LIMIT :limit", values)
             return [to_event(row) for row in rows]
 
+    def event(self, event_id: str) -> StoredEvent | None:
+        """One event."""
+        with self._snapshot() as db:
+            row = db.execute(f"{EVENT} WHERE event_id = ? ORDER BY seq DESC LIMIT 1", (event_id,)).fetchone()
+        return row and to_event(row)
+
     def count_events(self, target: str, at_from: int, types: Sequence[str]) -> int:
         """How many events of these types a target had since an instant."""
         marks = ", ".join("?" * len(types))

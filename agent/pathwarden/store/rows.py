@@ -25,7 +25,10 @@ ROUTE = """
     SELECT route_id, targets.target, label, address, epoch, hops, length, first_at, last_at, held_s, traces, rtt_ms, loss_pct, stamp
     FROM {0}.routes JOIN {0}.targets ON targets.id = routes.target
 """
-EVENT = "SELECT seq, event_id, targets.target, event_type, at, body FROM main.events CROSS JOIN main.targets ON targets.id = events.target"
+EVENT = """
+    SELECT seq, event_id, targets.target, event_type, at, body, note
+    FROM main.events CROSS JOIN main.targets ON targets.id = events.target
+"""
 
 
 class Content(NamedTuple):
@@ -138,9 +141,9 @@ def to_routes(meanings: Meanings, rows: Iterable[Row]) -> list[tuple[int, Route]
 
 
 def to_event(row: Row) -> StoredEvent:
-    """A row of `EVENT`; its body gets its `seq`."""
-    seq, event_id, target, event_type, at, body = row
-    return StoredEvent(seq, event_id, target, event_type, at, to_body(seq, body))
+    """A row of `EVENT`; its body gets its `seq`, and `note`: what somebody wrote about it, or None."""
+    seq, event_id, target, event_type, at, body, note = row
+    return StoredEvent(seq, event_id, target, event_type, at, {**to_body(seq, body), "note": note})
 
 
 def to_body(seq: int, body: str | bytes) -> dict[str, object]:

@@ -70,6 +70,8 @@ _DROP_SENDINGS = """
         ORDER BY failed IS NULL, severity <> 'info', seq LIMIT max(0, (SELECT count(*) FROM outbox) - ?)
     )
 """
+# The newest first: an id has no index, and it is mostly what happened lately that somebody writes about.
+_PUT_NOTE = "UPDATE events SET note = ? WHERE seq = (SELECT seq FROM events WHERE event_id = ? ORDER BY seq DESC LIMIT 1)"
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
@@ -128,6 +130,10 @@ class Tables:
         seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, self._text(_json(event.body))))
         if to_send:
             self.db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+
+    def put_notes(self, notes: Mapping[str, str]) -> None:
+        """What somebody wrote about events; '' takes it away. One that is gone has none."""
+        self.db.executemany(_PUT_NOTE, [(note or None, event_id) for event_id, note in notes.items()])
 
     def drop_sendings(self, most: int) -> int:
         """Leave at most so many events in the outbox; how many went: failed ones first, then informational ones, the oldest each time."""

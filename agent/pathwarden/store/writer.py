@@ -270,7 +270,7 @@ class Writer:
             self._live.close(empty=empty)
 
     def _is_urgent(self, record: Record) -> bool:
-        if record.events or record.incidents:
+        if record.events or record.incidents or record.notes:
             return True
         if record.trace is None or record.route is None:
             return False
@@ -407,6 +407,7 @@ class Writer:
                     self._tables.put_event(event, to_send=self.sends)
                 for incident in record.incidents:
                     self._tables.put_incident(incident)
+                self._tables.put_notes(record.notes)
             if any(record.incidents for _, record in records):
                 self._db.execute("DELETE FROM incidents WHERE id <= (SELECT max(id) FROM incidents) - ?", (retention.INCIDENTS_KEPT,))
 
