@@ -88,6 +88,22 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (answer(DST, ReplyKind.OPEN), "203.0.113.9 open"),
+        (answer(DST, ReplyKind.UNREACHABLE, 1, (3, 2)), "203.0.113.9 !P"),
+        (answer(GATEWAY, ReplyKind.UNREACHABLE, 1, (3, 13)), "192.0.2.1 !X"),
+        (None, "*"),
+    ],
+)
+def test_the_table_of_outcomes(last: Answer | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = matrix.columns([ran(FIRST, last, ending=Ending.UNREACHABLE if said[-1] == "X" else Ending.REACHED)]) if last else []
+    found = found or matrix.columns([ran(FIRST, None, ending=Ending.GAP)])
+    lines = list(matrix.as_text(found, screen(80, monkeypatch), Cell.outcome))
+    assert lines[2:4] == ["  1  192.0.2.1 expired", f"  2  {said}"]
+
+
 def test_flows_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
     found = matrix.columns([ran(FIRST, number=number) for number in (0, 1)])
     assert list(matrix.as_text(found, screen(80, monkeypatch)))[1] == "ttl  tcp 443 flow 0   tcp 443 flow 1"
@@ -111,6 +127,6 @@ def test_the_table_as_json() -> None:
     assert open_["trace"]["reached_ttl"] == 2
     assert (failed["port"], failed["outcome"], failed["trace"]) == (None, "no route to the target", None)
     assert shown["rows"] == [
-        {"ttl": 1, "cells": [{"responders": [GATEWAY], "rtt_ms": 0.5}, None]},
-        {"ttl": 2, "cells": [{"responders": [DST], "rtt_ms": 1.0}, None]},
+        {"ttl": 1, "cells": [{"responders": [GATEWAY], "rtt_ms": 0.5, "said": None}, None]},
+        {"ttl": 2, "cells": [{"responders": [DST], "rtt_ms": 1.0, "said": "open"}, None]},
     ]

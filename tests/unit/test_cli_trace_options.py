@@ -118,6 +118,12 @@ REFUSALS = {
     ("--mda", "--mtu", HERE4): "--mda beside --mtu: they exclude each other; leave out one of them",
     ("--egress", "--pcap", "f", HERE4): "--egress beside --pcap: they exclude each other; leave out one of them",
     ("--confidence", "99", HERE4): "--confidence 99: only with --mda; add --mda or leave out --confidence",
+    ("--live", "--mda", HERE4): "--mda beside --live: they exclude each other; leave out one of them",
+    ("--live", "--matrix", HERE4): "--matrix beside --live: they exclude each other; leave out one of them",
+    ("--live", "--count", "0", HERE4): "--count 0: below 1; write a number from 1 to 1000000",
+    ("--live", "--interval", "0.1", HERE4): "--interval 0.1: a round every 0.1 s; write 0.5 to 3600",
+    ("--count", "1", HERE4): "--count 1: only with --live; add --live or leave out --count",
+    ("--interval", "2", HERE4): "--interval 2.0: only with --live; add --live or leave out --interval",
     ("--dot", "f", HERE4): "--dot f: only with --mda; add --mda or leave out --dot",
     ("--mda", "--confidence", "90", HERE4): (
         "--confidence 90: not a level that the stopping points are known for; write 95 or 99"
@@ -138,13 +144,22 @@ def test_what_cannot_be_is_refused_in_one_line(words: tuple[str, ...]) -> None:
     assert caught.value.exit_code == 2
 
 
+TOO_SOON = "--interval 0.7: too short for 2 at once; give each router time: at least 1"
+NO_TERMINAL = "--live: standard output is no terminal; add --count N for a report after N rounds"
+NO_PICTURE = "--graph ways.jpg: the ending says the form; choose .svg, .dot, .png"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        (["--live", "--count", "1", "--interval", "0.7", "--flows", "2", HERE4], f"pathwarden: {TOO_SOON}\n"),
+        (["--live", HERE4], f"pathwarden: {NO_TERMINAL}\n"),
+        (["--live", "--json", HERE4], "pathwarden: --live: --json prints a report; add --count N for a report after N rounds\n"),
+        (["--graph", "ways.jpg", HERE4], f"pathwarden: {NO_PICTURE}\n"),
         (["-k", "h"], "pathwarden: -k: no such option; see --help\n"),
         (["h", "--nosuch"], "pathwarden: --nosuch: no such option; see --help\n"),
         (["-q"], "pathwarden: -q/--queries: expected one argument; see --help\n"),
-        (["--m", "9", "h"], "pathwarden: ambiguous option: --m could match --max-hops, --module, --mda, --mtu; see --help\n"),
+        (["--m", "9", "h"], "pathwarden: ambiguous option: --m could match --max-hops, --module, --mda, --mtu, --matrix; see --help\n"),
     ],
 )
 def test_what_the_parser_does_not_know_is_one_line_too(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.picture.dot import dot
 from pathwarden.picture.drawer import way_at
 from pathwarden.picture.graph import Graph, Way, as_json, graph
-from pathwarden.picture.svg import DARK, LIGHT, svg
+from pathwarden.picture.svg import DARK, LIGHT, Theme, svg
 
 RENDERER = "rsvg-convert"
 _RENDER_S = 120
@@ -46,11 +46,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Draw."""
-    ending = args.output.suffix.lower() if args.output else ENDINGS[0]
-    if ending not in ENDINGS:
-        raise ConfigError(f"-o {args.output}: the ending says the form", f"choose {', '.join(ENDINGS)}")
-    if ending == ".png" and shutil.which(RENDERER) is None:
-        raise OperatorError(f"{RENDERER} is not installed, which makes PNG of SVG", "install librsvg2-bin, or write an .svg")
+    if args.output:
+        check("-o", args.output)
     now_ns = time.time_ns()
     at = instant(args.at, now_ns) if args.at else now_ns
     before = instant(args.before, now_ns, "--before") if args.before else None
@@ -66,30 +63,40 @@ def run(args: argparse.Namespace) -> int:
     elif args.output is None:
         put([svg(drawn, DARK if args.dark else LIGHT)])
     else:
-        _file(args, drawn, ending)
+        save(args.output, drawn, DARK if args.dark else LIGHT)
         remark(args, f"{len(drawn.nodes)} nodes, {len(drawn.edges)} edges")
     return 0
 
 
-def _ways(found: dict[str, Held], at: int) -> Iterator[Way]:
-    """The way of each target at an instant; none of one that was not traced before."""
-    for tid, where in found.items():
-        yield from way_at(where.reader, tid, (where.target.label if where.target else "") or tid, at)
+def check(option: str, file: Path) -> None:
+    """Whether this file's form is known, and can be made here. Raises ConfigError, OperatorError."""
+    if file.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"{option} {file}: the ending says the form", f"choose {', '.join(ENDINGS)}")
+    if file.suffix.lower() == ".png" and shutil.which(RENDERER) is None:
+        raise OperatorError(f"{RENDERER} is not installed, which makes PNG of SVG", "install librsvg2-bin, or write an .svg")
 
 
-def _file(args: argparse.Namespace, drawn: Graph, ending: str) -> None:
+def save(file: Path, drawn: Graph, theme: Theme = LIGHT) -> None:
+    """The graph as a file of the form that its ending says (see `check`). Raises OperatorError."""
+    ending = file.suffix.lower()
     if ending == ".dot":
-        write(args.output, [dot(drawn)])
+        write(file, [dot(drawn)])
         return
-    picture = svg(drawn, DARK if args.dark else LIGHT)
+    picture = svg(drawn, theme)
     if ending == ".svg":
-        write(args.output, [picture])
+        write(file, [picture])
         return
     try:
-        command = [RENDERER, "-f", "png", "-o", str(args.output)]
+        command = [RENDERER, "-f", "png", "-o", str(file)]
         subprocess.run(command, input=picture.encode(), check=True, capture_output=True, timeout=_RENDER_S)  # noqa: S603 - no shell
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
         raise OperatorError(f"{RENDERER} failed: {said[0] if said else error.returncode}", "write an .svg") from error
     except subprocess.TimeoutExpired as error:
         raise OperatorError(f"{RENDERER} takes longer than {_RENDER_S} s", "write an .svg, or of fewer targets") from error
+
+
+def _ways(found: dict[str, Held], at: int) -> Iterator[Way]:
+    """The way of each target at an instant; none of one that was not traced before."""
+    for tid, where in found.items():
+        yield from way_at(where.reader, tid, (where.target.label if where.target else "") or tid, at)

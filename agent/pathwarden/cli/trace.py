@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from pathwarden.cli.tracing.lines import Printer, networks_of
 from pathwarden.cli.tracing.personality import OWN
 from pathwarden.cli.tracing.probing import Bench, Rules, Running, finish, held_port, in_words
 from pathwarden.cli.tracing.wish import Wish, method, wishes
+from pathwarden.config.load import load_here
+from pathwarden.daemon.networks import open_networks
 from pathwarden.errors import CannotProbe, ProbeError, explain
 from pathwarden.model.probe import Method
 from pathwarden.net.choose import open_transport
@@ -40,6 +42,14 @@ def run(args: argparse.Namespace) -> int:
     if methods.asks_for_help(args.words):
         return _help(args)
     todo = wishes(args)
+    if args.graph:
+        from pathwarden.cli import graph
+
+        graph.check("--graph", Path(args.graph))
+    if args.live:
+        from pathwarden.cli.tracing import live
+
+        live.check(args, len(todo))
     with ExitStack() as stack:
         kernel = egress.Kernel()
         stack.callback(kernel.close)
@@ -50,8 +60,16 @@ def run(args: argparse.Namespace) -> int:
         _record(args, stack, transport, clock)
         first_ident = args.port[0] if args.port and todo[0].chosen.method is Method.ICMP else 0
         bench = Bench(transport, kernel, clock, args.pause, first_ident)
-        done = _all_paths(args, bench, todo) if args.mda else _many(args, bench, todo) if len(todo) > 1 else _one(args, bench, todo[0])
+        done = _way_of_tracing(args, todo)(args, bench, todo)
     return done if done != NOT_REACHED or not args.program.traceroute else 0
+
+
+def _way_of_tracing(args: argparse.Namespace, todo: Sequence[Wish]) -> Callable[[argparse.Namespace, Bench, Sequence[Wish]], int]:
+    if args.live:
+        return _live
+    if args.mda:
+        return _all_paths
+    return _many if len(todo) > 1 or args.matrix else _one
 
 
 def _help(args: argparse.Namespace) -> int:
@@ -118,8 +136,9 @@ def _rules(args: argparse.Namespace) -> Rules:
     return Rules(args.first, args.max_hops, args.queries, args.window, args.wait, gap, args.mtu)
 
 
-def _one(args: argparse.Namespace, bench: Bench, wish: Wish) -> int:
+def _one(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
     """Trace one wish, and print its lines as they come."""
+    wish = todo[0]
     running = bench.prepared(wish)
     if running.error is not None or running.flow is None or running.started is None:
         raise in_words(running.error or ProbeError("no_route"), wish)
@@ -138,6 +157,7 @@ def _one(args: argparse.Namespace, bench: Bench, wish: Wish) -> int:
         sys.stderr.write(f"{'' if args.json else chr(10)}pathwarden: {_CUT}\n")
         return INTERRUPTED
     _tell_mismatches(args, [running])
+    _draw(args, [running])
     return 0 if running.reached else NOT_REACHED
 
 
@@ -184,18 +204,45 @@ def _many(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
     if args.json:
         say_json(matrix.as_json(all_running, interrupted=interrupted, whose=networks_of(args)), indent=None)
     else:
-        for line in matrix.as_text(matrix.columns(all_running, interrupted=interrupted), Screen(args)):
+        shown_as = matrix.Cell.outcome if args.matrix else str
+        for line in matrix.as_text(matrix.columns(all_running, interrupted=interrupted), Screen(args), shown_as):
             say(line)
     if interrupted:
         sys.stderr.write(f"pathwarden: {_CUT}\n")
         return INTERRUPTED
     _tell_mismatches(args, all_running)
+    _draw(args, all_running)
     failed = [running for running in all_running if running.failed]
     for running in failed:
         sys.stderr.write(f"pathwarden: {running.wish.host}: {matrix.outcome(running)}\n")
     if failed:
         return CannotProbe.exit_code
     return 0 if all(running.reached for running in all_running) else NOT_REACHED
+
+
+def _live(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
+    """Trace all wishes round after round."""
+    from pathwarden.cli.tracing import live
+
+    all_running = [bench.prepared(wish) for wish in todo]
+    rounds, interrupted = live.watch(args, bench, all_running, _rules(args))
+    _draw(args, all_running)
+    if interrupted:
+        return INTERRUPTED
+    return 0 if rounds.reached else NOT_REACHED
+
+
+def _draw(args: argparse.Namespace, all_running: Sequence[Running]) -> None:
+    """Write the ways as a graph, if that is wanted. Raises OperatorError."""
+    if not args.graph:
+        return
+    from pathwarden.cli import graph
+    from pathwarden.picture.graph import graph as drawn
+    from pathwarden.picture.graph import way_of
+
+    whose = open_networks(load_here(args.config).agent, lookups=False).now
+    ways = [way_of(running.wish.host, running.trace) for running in all_running if running.trace is not None]
+    graph.save(Path(args.graph), drawn(ways, whose=whose))
 
 
 def _all_paths(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:

@@ -1,6 +1,6 @@
 """Several traces as one table: a row per ttl, a column per target, port and flow, the outcome below."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pathwarden.cli.terminal import Screen, fitted, width
@@ -19,6 +19,7 @@ _TTL = 3  # columns of a ttl
 _NAME = 24  # columns that a host name alone may claim
 _SILENT = "*"
 _INTERRUPTED = "interrupted"
+_EXPIRED = "expired"
 # What an arrival says about the port; by the method's own words where it has any.
 _OUTCOMES = {
     ReplyKind.OPEN: "open",
@@ -31,16 +32,21 @@ _COLORS = {"open": "green", "answers": "green", "closed": "yellow", "silent": "d
 
 
 class Cell(NamedTuple):
-    """What one trace saw at one ttl: responders, and the median RTT in ms (None: silent)."""
+    """What one trace saw at one ttl: responders, the median RTT in ms (None: silent), and what was said but that the ttl ran out."""
 
     responders: tuple[str, ...]
     rtt_ms: float | None
+    said: str = ""
 
     def __str__(self) -> str:
         if self.rtt_ms is None:
             return _SILENT
         more = f" +{len(self.responders) - 1}" if len(self.responders) > 1 else ""
         return f"{self.responders[0]}{more} {self.rtt_ms:.3f}"
+
+    def outcome(self) -> str:
+        """The cell with what was said in place of the RTT."""
+        return _SILENT if self.rtt_ms is None else f"{' '.join(self.responders)} {self.said or _EXPIRED}"
 
 
 class Column(NamedTuple):
@@ -74,14 +80,14 @@ def columns(all_running: Sequence[Running], *, interrupted: bool = False) -> lis
     """The columns, in the order of the command line."""
     numbered = any(running.wish.number for running in all_running)
     return [
-        Column(running.wish.host, _way(running, numbered=numbered), _cells(running.trace), outcome(running, interrupted=interrupted))
+        Column(running.wish.host, way(running, numbered=numbered), _cells(running.trace), outcome(running, interrupted=interrupted))
         for running in all_running
     ]
 
 
-def as_text(found: Sequence[Column], screen: Screen) -> Iterator[str]:
+def as_text(found: Sequence[Column], screen: Screen, shown_as: Callable[[Cell], str] = str) -> Iterator[str]:
     """The table as lines, in groups of as many columns as fit side by side."""
-    for number, group in enumerate(_groups(found, screen.columns - _TTL - len(_GAP))):
+    for number, group in enumerate(_groups(found, screen.columns - _TTL - len(_GAP), shown_as)):
         if number:
             yield ""
         widths = [width for _, width in group]
@@ -90,7 +96,7 @@ def as_text(found: Sequence[Column], screen: Screen) -> Iterator[str]:
         yield _line("", [column.target for column in shown], widths)
         yield _line("ttl", [column.way for column in shown], widths)
         for ttl in range(min(ttls, default=1), max(ttls, default=0) + 1):
-            yield _line(f"{ttl:{_TTL}d}", [str(column.cells.get(ttl, "")) for column in shown], widths)
+            yield _line(f"{ttl:{_TTL}d}", [shown_as(column.cells[ttl]) if ttl in column.cells else "" for column in shown], widths)
         painted = [screen.paint(fitted(column.outcome, room), _COLORS.get(column.outcome, "red")) for column, room in group]
         yield _GAP.join([" " * _TTL, *painted]).rstrip()
 
@@ -133,7 +139,8 @@ def _mark(trace: Trace, icmp_type: int, icmp_code: int) -> str:
     return figures.annotation(trace.flow.af, icmp_type, icmp_code)
 
 
-def _way(running: Running, *, numbered: bool) -> str:
+def way(running: Running, *, numbered: bool) -> str:
+    """What a trace asks with: method, port, number of the flow."""
     method = running.wish.chosen.method
     port = "" if method in PORTLESS or running.flow is None else f" {running.flow.dport}"
     flow = f" flow {running.wish.number}" if numbered else ""
@@ -143,14 +150,21 @@ def _way(running: Running, *, numbered: bool) -> str:
 def _cells(trace: Trace | None) -> dict[int, Cell]:
     if trace is None:
         return {}
-    return {hop.ttl: Cell(hop.responders, figures.median_ms(hop.rtts_ns)) for hop in trace.hops}
+    return {hop.ttl: Cell(hop.responders, figures.median_ms(hop.rtts_ns), _said(hop, trace)) for hop in trace.hops}
 
 
-def _groups(found: Sequence[Column], room: int) -> Iterator[list[tuple[Column, int]]]:
+def _said(hop: Hop, trace: Trace) -> str:
+    """What a hop said but that the ttl ran out: the destination's outcome, or a mark such as `!X`."""
+    words = [_OUTCOMES.get(answer.kind, "") for answer in hop.answers if answer.kind and answer.responder == trace.address]
+    marks = [_mark(trace, answer.icmp_type, answer.icmp_code) for answer in hop.answers if answer.kind]
+    return next(filter(None, [*words, *marks]), "")
+
+
+def _groups(found: Sequence[Column], room: int, shown_as: Callable[[Cell], str]) -> Iterator[list[tuple[Column, int]]]:
     """Columns with their widths, as many at a time as there is room for."""
     group: list[tuple[Column, int]] = []
     for column in found:
-        needed = min(_needed(column), room)
+        needed = min(_needed(column, shown_as), room)
         if group and sum(width for _, width in group) + len(_GAP) * len(group) + needed > room:
             yield group
             group = []
@@ -159,8 +173,8 @@ def _groups(found: Sequence[Column], room: int) -> Iterator[list[tuple[Column, i
         yield group
 
 
-def _needed(column: Column) -> int:
-    cells = [str(cell) for cell in column.cells.values()]
+def _needed(column: Column, shown_as: Callable[[Cell], str]) -> int:
+    cells = [shown_as(cell) for cell in column.cells.values()]
     return max(min(width(column.target), _NAME), *(width(text) for text in (column.way, column.outcome, *cells)))
 
 
@@ -169,4 +183,4 @@ def _line(head: str, texts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _cell_json(cell: Cell | None) -> dict[str, object] | None:
-    return None if cell is None else {"responders": list(cell.responders), "rtt_ms": cell.rtt_ms}
+    return None if cell is None else {"responders": list(cell.responders), "rtt_ms": cell.rtt_ms, "said": cell.said or None}

@@ -53,6 +53,7 @@ def add(parser: argparse.ArgumentParser, program: Program = OWN) -> None:
     _packets(parser.add_argument_group("what the packets carry"))
     _way_out(parser.add_argument_group("where they leave"))
     _shown(parser.add_argument_group("what is shown"))
+    _live(parser.add_argument_group("round after round"))
 
 
 def _what(group: "argparse._ArgumentGroup", program: Program) -> None:
@@ -140,8 +141,19 @@ def _shown(group: "argparse._ArgumentGroup") -> None:
     add("-e", "--extensions", action="store_true", help="show MPLS labels and other ICMP extensions")
     add("--back", action="store_true", help="guess the length of the way back, show where it differs")
     add("--dot", default="", metavar="FILE", help="with --mda: write the paths as a graph for Graphviz")
+    add("--matrix", action="store_true", help="a table of addresses and outcomes by ttl, target and port, for a single target, too")
+    add("--graph", default="", metavar="FILE", help="draw the ways as well, as `graph` does: .svg, .dot or .png")
     add("--pcap", default="", metavar="FILE", help="write all packets of the trace as pcapng, for Wireshark")
     add("-V", "--version", action="version", version=f"pathwarden {__version__}", help="print the version")
+
+
+def _live(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    live = "a table in the terminal that rolls on, one probe per hop and round; Loss%% is what persists to the destination"
+    add("--live", action="store_true", help=f"{live}; keys: q quit, p pause, r reset, d detail, n next target")
+    add("--count", type=values.number("--count", 1, 1_000_000), metavar="N", help="with --live: end with a report after N rounds")
+    between = "with --live: between rounds (default: 1; at least 0.5 for each target)"
+    add("--interval", type=values.interval, metavar="SECONDS", help=between)
 
 
 def _confidence(text: str) -> int:

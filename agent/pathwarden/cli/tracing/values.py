@@ -14,6 +14,9 @@ _SHOWN = 40  # of a value that is wrong
 MAX_PORTS = 64  # more are a scan, not a trace
 _LONGEST_WAIT_S = HOLD_NS // 1_000_000_000  # a reply after that is nobody's any more
 _LONGEST_PAUSE_S = 60
+# Sending a round takes at most 0.15 s, so two that begin so far apart keep 0.3 s between probes to one router.
+LEAST_ROUND_S = 0.5
+_LONGEST_ROUND_S = 3600
 _MILLISECONDS = 10  # from here on traceroute(8) takes -z for milliseconds
 
 
@@ -62,6 +65,14 @@ def waits(text: str) -> Waits:
     if not 0 < longest <= _LONGEST_WAIT_S:
         raise bad("-w", text, f"a wait of {longest:g} s", f"wait more than 0 and at most {_LONGEST_WAIT_S} s")
     return Waits(longest, here, near)
+
+
+def interval(text: str) -> float:
+    """Reads the seconds between two rounds. Raises ConfigError."""
+    value = _time("--interval", text, text)
+    if not LEAST_ROUND_S <= value <= _LONGEST_ROUND_S:
+        raise bad("--interval", text, f"a round every {value:g} s", f"write {LEAST_ROUND_S:g} to {_LONGEST_ROUND_S}")
+    return value
 
 
 def pause(text: str) -> float:

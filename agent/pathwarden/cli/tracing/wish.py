@@ -39,9 +39,24 @@ _APART = (
     ("egress", "--egress", "mda", "--mda"),
     ("egress", "--egress", "mtu", "--mtu"),
     ("egress", "--egress", "pcap", "--pcap"),
+    ("egress", "--egress", "graph", "--graph"),
+    ("egress", "--egress", "matrix", "--matrix"),
+    ("egress", "--egress", "live", "--live"),
+    ("mda", "--mda", "graph", "--graph"),
+    ("mda", "--mda", "matrix", "--matrix"),
+    ("mda", "--mda", "live", "--live"),
+    ("mtu", "--mtu", "live", "--live"),
+    ("matrix", "--matrix", "live", "--live"),
+    ("back", "--back", "live", "--live"),
+    ("extensions", "-e", "live", "--live"),
 )
 _ALONE = {"flows": 1}  # values that count as not given, beside None, False, 0 and empty ones
-_ONLY_WITH_MDA = (("confidence", "--confidence"), ("dot", "--dot"))
+_ONLY_WITH = (
+    ("confidence", "--confidence", "mda"),
+    ("dot", "--dot", "mda"),
+    ("count", "--count", "live"),
+    ("interval", "--interval", "live"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +136,9 @@ def _check_together(args: argparse.Namespace) -> None:
     for one, one_shown, other, other_shown in _APART:
         if one in given and other in given:
             raise ConfigError(f"{one_shown} beside {other_shown}: they exclude each other", "leave out one of them")
-    for name, shown in _ONLY_WITH_MDA:
-        if name in given and not args.mda:
-            raise ConfigError(f"{shown} {getattr(args, name)}: only with --mda", f"add --mda or leave out {shown}")
+    for name, shown, needed in _ONLY_WITH:
+        if name in given and needed not in given:
+            raise ConfigError(f"{shown} {getattr(args, name)}: only with --{needed}", f"add --{needed} or leave out {shown}")
     if args.first > args.max_hops:
         raise ConfigError(f"-f {args.first}: the first ttl is beyond the largest one, {args.max_hops}", "raise -m or lower -f")
 
