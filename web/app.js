@@ -8,7 +8,7 @@ import { loaders, loadOlder } from "./loaders.js";
 import { message, skeleton } from "./parts.js";
 import { createPoller } from "./poller.js";
 import { hashOf, parseRoute } from "./route.js";
-import { shell } from "./shell.js";
+import { embedded, shell } from "./shell.js";
 import { changes } from "./views/changes.js";
 import { columnAt, heatReadout } from "./views/heat.js";
 import { overview } from "./views/overview.js";
@@ -23,7 +23,7 @@ const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
 
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 const prefs = { language: stored("language"), scheme: stored("scheme") };
-const app = { route: parseRoute(location.hash), data: null, status: null, problem: null, ui: freshUi(), texts: null, language: null };
+const app = { route: parseRoute(location.hash), data: null, status: null, problem: null, ui: freshUi(), texts: null, language: null, host: null };
 let source = null;
 let poller = null;
 
@@ -59,10 +59,14 @@ function describe(error) {
   return error.status ? error.message : app.texts.t("unreachable.agent");
 }
 
+/** Where the view stands; nothing before the first one does. */
+function room() {
+  return document.getElementById(app.host ? "page" : "maincontent");
+}
+
 /** What every view gets beside its data: texts, formatters, the agent's clock, and how wide a chart may be. */
 function kitNow() {
-  const room = document.getElementById("maincontent") ?? document.body;
-  return { ...app.texts, format: app.format, nowMs: source.now(), lang: app.language.id, width: Math.max(280, Math.round(room.clientWidth)) };
+  return { ...app.texts, format: app.format, nowMs: source.now(), lang: app.language.id, width: Math.max(280, Math.round((room() ?? document.body).clientWidth)) };
 }
 
 function render() {
@@ -72,13 +76,14 @@ function render() {
   const title = heading(t);
   const content = el(
     "div",
-    { id: "view" },
+    { id: app.host ? null : "view" },
     el("div", { role: "status" }, offline && message("warning", t("offline"))),
     app.problem && message("error", t("problem", { detail: app.problem })),
     app.data ? VIEWS[app.route.name](kit, app.ui, app.data, app.route) : !app.problem && skeleton(kit),
   );
-  patch(document.getElementById("page"), shell(kit, { ...app, poll: poller.state(), prefs, heading: title }, content));
-  document.title = `${title} – Pathwarden`;
+  const frame = app.host ? embedded : shell;
+  patch(document.getElementById("page"), frame(kit, { ...app, poll: poller.state(), prefs, heading: title }, content));
+  if (!app.host) document.title = `${title} – Pathwarden`;
 }
 
 /** While a trace runs its end is awaited. */
@@ -104,14 +109,15 @@ async function refresh(signal) {
 }
 
 async function setLanguage() {
-  app.language = LANGUAGES.find(({ id }) => id === prefs.language) ?? chooseLanguage(navigator.languages);
+  const chosen = !app.host && LANGUAGES.find(({ id }) => id === prefs.language);
+  app.language = chosen || chooseLanguage(app.host?.languages ?? navigator.languages);
   app.format = createFormat(app.language.tag);
   app.texts = await loadTexts(app.language.id);
-  document.documentElement.lang = app.language.tag;
+  if (!app.host) document.documentElement.lang = app.language.tag;
 }
 
 function setScheme() {
-  document.documentElement.dataset.darkmode = prefs.scheme === "auto" ? darkScheme.matches : prefs.scheme === "dark";
+  if (!app.host) document.documentElement.dataset.darkmode = prefs.scheme === "auto" ? darkScheme.matches : prefs.scheme === "dark";
 }
 
 async function trace({ dataset: { target: id } }) {
@@ -169,7 +175,7 @@ async function copy({ dataset: { area: id } }) {
 
 /** The report as one file that needs no agent: XHTML, which can be written from the document without markup of our own. */
 function save() {
-  const body = document.getElementById("maincontent").cloneNode(true);
+  const body = room().cloneNode(true);
   for (const node of body.querySelectorAll(".controls, .readout")) node.remove();
   const style = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText);
   const page = el("html", { lang: app.language.tag }, el("head", {}, el("title", {}, document.title), el("style", {}, style.join("\n"))), el("body", {}, el("div", { class: "container" }, body)));
@@ -219,7 +225,7 @@ function ask(query, { replace = false } = {}) {
 }
 
 function onClick(event) {
-  const source = event.target.closest("[data-action]");
+  const source = event.target.closest("#page [data-action]");
   if (!source) return;
   if (source.tagName === "A") event.preventDefault();
   if (source.getAttribute("aria-disabled") !== "true") CLICKS[source.dataset.action](source);
@@ -254,8 +260,9 @@ function onHash() {
   if (app.route.name !== "overview" || !same) poller.restart();
 }
 
-/** Begins: shows the page in #page, fed by `from`, asked every so many ms. */
-export async function start(from, intervalMs) {
+/** Begins: shows the page in #page, fed by `from`, asked every so many ms. `host`, { languages }, is the page that it is a part of. */
+export async function start(from, intervalMs, host = null) {
+  app.host = host;
   source = from;
   poller = createPoller({ task: refresh, intervalMs, hurryMs, onState: render });
   await setLanguage();

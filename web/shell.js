@@ -46,3 +46,8 @@ export function shell(kit, { route, status, poll, prefs, heading }, content) {
     ),
   );
 }
+
+/** The same as a part of another page, which has a header, tabs and colours of its own. */
+export function embedded(kit, { poll, heading }, content) {
+  return el("div", { id: "page" }, el("div", { class: "embedded-head" }, el("h2", { id: "content", tabindex: -1 }, heading), pill(kit, poll)), content);
+}
