@@ -3,11 +3,11 @@
 /** Where the reader signs in; `to` in its query is where they were. */
 export const SIGN_IN = "#/sign-in";
 
-let token = null;
+let session = { token: null, right: "write" };
 
-/** What every write shows from now on, as the session has it; null without one. */
-export function useToken(value) {
-  token = value;
+/** Whose session it is from now on: every write shows its token, null without one; until one is known writing is tried. */
+export function useSession(given) {
+  session = given;
 }
 
 let leading = false;
@@ -52,7 +52,7 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
   }
 
   const get = async (path, signal) => (await request(path, { signal })).json();
-  const send = (method, path, body) => request(path, { method, headers: { "Content-Type": "application/json", ...(token && { "X-Pathwarden-Token": token }) }, body: JSON.stringify(body) });
+  const send = (method, path, body) => request(path, { method, headers: { "Content-Type": "application/json", ...(session.token && { "X-Pathwarden-Token": session.token }) }, body: JSON.stringify(body) });
   const post = async (path, body = {}) => void (await send("POST", path, body));
   const target = (id) => `targets/${encodeURIComponent(id)}`;
 
@@ -79,6 +79,9 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     traceNow: (id) => post(`${target(id)}/trace`),
     /** wish: { for_s } of the target, or { pair: [a, b] } of its paths, there with for_s 0 to end it. */
     mute: (id, wish) => post(`${target(id)}/mute`, wish),
+    note: (eventId, text) => post(`events/${encodeURIComponent(eventId)}/note`, { note: text }),
+    /** Whether the reader may change anything. */
+    mayWrite: () => session.right === "write",
     acceptPath: (id) => post(`${target(id)}/accept-path`),
   };
 }

@@ -46,7 +46,7 @@ function store(name, value) {
 }
 
 function freshUi() {
-  return { pending: new Set(), failures: new Map(), older: "", copy: {}, wish: {} };
+  return { pending: new Set(), failures: new Map(), older: "", copy: {}, wish: {}, noting: {} };
 }
 
 function heading(t) {
@@ -66,7 +66,9 @@ function room() {
 
 /** What every view gets beside its data: texts, formatters, the agent's clock, and how wide a chart may be. */
 function kitNow() {
-  return { ...app.texts, format: app.format, nowMs: source.now(), lang: app.language.id, width: Math.max(280, Math.round((room() ?? document.body).clientWidth)) };
+  const mayWrite = source.mayWrite?.() ?? true;
+  const noting = source.note && mayWrite ? app.ui.noting : null;
+  return { ...app.texts, mayWrite, noting, format: app.format, nowMs: source.now(), lang: app.language.id, width: Math.max(280, Math.round((room() ?? document.body).clientWidth)) };
 }
 
 function render() {
@@ -150,6 +152,22 @@ async function wish({ dataset: { target: id } }, done, ask) {
   render();
 }
 
+/** Keeps what was written about an event. It stands there at once; the agent has it in its next answer. */
+async function note({ dataset: { event: id } }) {
+  const { ui, data } = app;
+  const text = document.getElementById(`note-${id}`).value.trim();
+  ui.noting = { id, busy: true };
+  render();
+  try {
+    await source.note(id, text);
+    for (const event of [...(data.events ?? []), ...(data.changes ?? [])]) if (event.event_id === id) event.note = text;
+    ui.noting = { id, done: true };
+  } catch (error) {
+    ui.noting = { id, failure: describe(error) };
+  }
+  render();
+}
+
 async function older() {
   const { ui } = app;
   ui.older = "busy";
@@ -187,6 +205,7 @@ function save() {
 const CLICKS = {
   trace,
   older,
+  note,
   copy,
   mute: (from) => wish(from, from.dataset.seconds === "0" ? "unmuted" : "muted", (id) => source.mute(id, { for_s: Number(from.dataset.seconds) })),
   "mute-pair": (from) => wish(from, "muted", (id) => source.mute(id, { pair: from.dataset.pair.split(" ") })),

@@ -76,8 +76,9 @@ export function egress(kit, state) {
   return [state.source, route?.device, via].filter(Boolean).join(" · ");
 }
 
-/** The button that asks for a trace, and what became of it. */
+/** The button that asks for a trace, and what became of it; nothing for who may only look. */
 export function traceButton(kit, ui, state) {
+  if (!kit.mayWrite) return null;
   const busy = state.running || ui.pending.has(state.target);
   const failure = ui.failures.get(state.target);
   return el(
@@ -94,8 +95,9 @@ export function traceButton(kit, ui, state) {
   );
 }
 
-/** Mutes a target for a day, or ends that. */
+/** Mutes a target for a day, or ends that; nothing for who may only look. */
 export function muteButton(kit, ui, state) {
+  if (!kit.mayWrite) return null;
   const words = kit.t(state.muted_until ? "mute.0" : "mute.86400");
   const failure = ui.wish.target === state.target && ui.wish.failure;
   return [

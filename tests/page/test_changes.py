@@ -1,5 +1,7 @@
 """The change log."""
 
+import json
+
 import pytest
 
 from equipment.page_data import HOSTILE, event, incident, said, story
@@ -38,13 +40,34 @@ def test_reachability_has_no_before_and_after(page, server):
     server.events = [event(9, event_type="target_unreachable", severity="critical", change="lost", old=same, new=same)]
     page.open("#/changes")
     assert page.text(".change .kind") == "Target unreachable"
-    assert page.all(".change details") == []
+    assert page.all(".change details:not(.note-edit)") == []
 
 
 def test_an_event_of_the_agent_itself_has_no_target_and_no_hops(page):
     page.open("#/changes")
     assert page.text(".change[data-seq='1'] .change-title") == HOSTILE
-    assert page.all(".change[data-seq='1'] details, .change[data-seq='1'] a") == []
+    assert page.all(".change[data-seq='1'] details:not(.note-edit), .change[data-seq='1'] a") == []
+
+
+def test_a_note_is_written_shown_as_text_and_refused_aloud(page, server):
+    page.open("#/changes")
+    edit = ".change[data-seq='3'] .note-edit"
+    page.find(f"{edit} summary").click()
+    field = page.find(f"{edit} input")
+    field.send_keys(HOSTILE)
+    page.until(lambda: len(server.asked("GET", "changes")) > 2)
+    assert field.get_property("value") == HOSTILE, "a refresh takes nothing away"
+    server.events[0]["note"] = HOSTILE
+    page.find(f"{edit} [data-action=note]").click()
+    page.shows(".change[data-seq='3'] .note", f"Note {HOSTILE}")
+    page.shows(f"{edit} [role=status]", "Saved.")
+    (asked,) = server.asked("POST", "events/")
+    assert (asked.path, json.loads(asked.body)) == (f"events/{server.events[0]['event_id']}/note", {"note": HOSTILE})
+    path = asked.path
+    server.problems[path] = {"type": "about:blank", "title": "Not Found", "status": 404, "code": "no_event", "detail": "there is no event"}
+    page.expected_errors = ("404",)
+    page.find(f"{edit} [data-action=note]").click()
+    page.shows(f"{edit} [role=alert]", "Not done: there is no event")
 
 
 def test_a_new_event_appears_without_reload_and_folds_nothing(page, server):

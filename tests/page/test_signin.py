@@ -95,6 +95,8 @@ def test_a_session_that_ended_leads_back_to_the_form_and_on(world: World) -> Non
     world.sign_in("kid", "")
     page.shows("#account", "Signed in as kid, who may look and change nothing.")
     page.shows("#account .warning", "This account has no password")
+    page.find(".table")
+    assert page.all("[data-action=trace], [data-action=mute]") == [], "who may only look is offered nothing else"
     world.gate.known.sessions.clear()
     page.find(FORM)
     world.sign_in("root", "correct horse")

@@ -43,6 +43,26 @@ function beforeAfter(kit, event, open) {
 
 const fact = (kind, name, words) => words && el("div", { class: `small ${kind}` }, el("strong", {}, name), " ", words);
 
+/** What somebody wrote about it, and where the reader may write something else. */
+function noteOf(kit, event) {
+  const { t, noting } = kit;
+  const mine = noting?.id === event.event_id ? noting : {};
+  return [
+    fact("note", t("note"), event.note),
+    noting &&
+      el(
+        "details",
+        { class: "note-edit controls small", "data-key": `note-${event.event_id}` },
+        el("summary", {}, t(event.note ? "note.change" : "note.add")),
+        el("input", { id: `note-${event.event_id}`, class: "cbi-input-text", type: "text", maxlength: 300, value: event.note ?? "", "aria-label": t("note") }),
+        " ",
+        el("button", { class: "btn cbi-button", type: "button", "data-action": "note", "data-event": event.event_id, "aria-disabled": mine.busy && "true" }, t("note.save")),
+        el("div", { role: "status" }, mine.done && t("note.saved")),
+        el("div", { role: "alert", class: "tone-bad" }, mine.failure && t("wish.failed", { detail: mine.failure })),
+      ),
+  ];
+}
+
 function change(kit, event, open) {
   const said = saidOf(kit, event);
   const kind = [kit.word("event", event.event_type), !REPEATING.includes(event.change) && kit.word("change", event.change)].filter(Boolean).join(" · ");
@@ -63,6 +83,7 @@ function change(kit, event, open) {
     fact("cause", kit.t("cause"), said.cause),
     fact("place", kit.t("place"), said.place),
     beforeAfter(kit, event, open),
+    noteOf(kit, event),
     pairOf(event) && el("div", { class: "small" }, el("a", { href: hashOf({ name: "target", id: event.target, tab: "diff", query: { a: event.old.path_id, b: event.new.path_id } }) }, kit.t("tab.diff"))),
   );
 }

@@ -1,7 +1,7 @@
 // Signing in to the agent's own page: the form, the code of a single sign-on, and the line that says who is signed in.
 // Inside LuCI nobody needs this: there LuCI has asked already.
 
-import { createApi, SIGN_IN, useToken } from "../api.js";
+import { createApi, SIGN_IN, useSession } from "../api.js";
 import { el } from "../dom.js";
 import { chooseLanguage, LANGUAGES, loadTexts } from "../i18n.js";
 import { message } from "../parts.js";
@@ -35,7 +35,7 @@ function colour() {
 
 function keep(given) {
   session = given;
-  useToken(given.token);
+  useSession(given);
 }
 
 /** What the agent said against it, in the reader's language if it is known. */

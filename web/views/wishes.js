@@ -10,8 +10,9 @@ export function pairOf(state, paths, changes) {
   return pair.length === 2 ? pair.sort() : null;
 }
 
-/** Mute, accept, and what became of the wish; `pair` are the letters of two paths, or null. */
+/** Mute, accept, and what became of the wish; `pair` are the letters of two paths, or null. Nothing for who may only look. */
 export function wishButtons(kit, ui, state, pair) {
+  if (!kit.mayWrite) return null;
   const { t } = kit;
   const button = (action, words, data) => el("button", { class: "btn cbi-button", type: "button", "data-action": action, "data-target": state.target, "aria-disabled": ui.wish.busy && "true", ...data }, words);
   const sorted = pair && [...pair].sort();
