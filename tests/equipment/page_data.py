@@ -239,7 +239,8 @@ def event(seq: int, **changed: Any) -> Json:
                 "loss_pct": 0.0, "hops": BEFORE},
         "new": {"path_id": "r1", "label": "A", "since": instant(9000), "duration_s": None, "hop_count": 6, "rtt_ms": 11.6,
                 "loss_pct": 0.0, "hops": AFTER},
-        "title": "Path to Cloudflare DNS changed at hop 3", "message": "Hops 3 to 4 were replaced; 2.6 ms faster.", "url": None, "note": None,
+        "title": "Path to Cloudflare DNS changed at hop 3", "message": "Hops 3 to 4 were replaced; 2.6 ms faster.", "url": None,
+        "note": None,
     }  # fmt: skip
     return usual | changed
 
