@@ -21,7 +21,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store bench-mqtt bench-fleet idle package arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store bench-mqtt bench-fleet idle package luci arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -116,6 +116,9 @@ idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, and of
 
 package: ## the packages for OpenWrt and a feed in dist/; KEY=FILE, a usign secret key, signs the feed
 	@environment=$$($(dev)) && PYTHONPATH=packaging "$$environment/bin/python" -m packager build $(if $(KEY),--key "$(KEY)") dist
+
+luci: ## the settings' schema and the translators' files of LuCI's part, after options or texts have changed
+	@environment=$$($(dev)) && PYTHONPATH=packaging "$$environment/bin/python" -m packager luci
 
 arm64: ## the installed package under an aarch64 Python, as root: Debian for arm64 in .cache, by qemu-user
 	$(need_root)

@@ -1,4 +1,4 @@
-"""`python3 -m packager build|stage`: the packages and the feed, or compiled trees for OpenWrt's own build system."""
+"""`python3 -m packager build|stage|luci`: packages and feed, trees for OpenWrt's build system, or what LuCI's part has of the schema."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packager import archive, manifest, page, recipe, usign, vendor
+from packager import archive, lmo, luci, manifest, page, recipe, usign, vendor
 from packager.build import Package, everything
 from packager.tar import gzip, tar
 from packager.tree import with_folders
@@ -27,10 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     build.add_argument("out", type=Path, metavar="DIR")
     build.add_argument("--key", type=Path, metavar="FILE", help="usign secret key to sign the feed with")
     commands.add_parser("stage", help="write the compiled trees, without owners").add_argument("out", type=Path, metavar="DIR")
+    commands.add_parser("luci", help="write the settings' schema and the translators' files anew")
     args = parser.parse_args(argv)
     try:
-        _build(args) if args.command == "build" else _stage(args)
-    except (recipe.RecipeError, manifest.ManifestError, page.PageError, vendor.VendorError, usign.BadKey, OSError) as error:
+        {"build": _build, "stage": _stage, "luci": _luci}[args.command](args)
+    except (lmo.PoError, recipe.RecipeError, manifest.ManifestError, page.PageError, vendor.VendorError, usign.BadKey, OSError) as error:
         sys.stderr.write(f"packager: {error}\n")
         return 2
     return 0
@@ -62,9 +63,20 @@ def _stage(args: argparse.Namespace) -> None:
             place.chmod(node.mode)
 
 
+def _luci(_args: argparse.Namespace) -> None:
+    from packager import luci_form, luci_texts
+
+    app = CHECKOUT / luci.APP
+    (app / luci_form.PLACE).write_text(luci_form.script(), encoding="utf-8")
+    (app / luci_texts.TEMPLATE).write_text(luci_texts.template(app), encoding="utf-8")
+    for language in luci_texts.LANGUAGES:
+        file = app / luci_texts.PLACE.format(language=language)
+        file.write_text(luci_texts.merged(app, language, file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def _build(args: argparse.Namespace) -> None:
     key = usign.load(args.key) if args.key else None
-    packages = _packages(args)
+    packages = [*_packages(args), *luci.packages(CHECKOUT)]
     made = everything(packages, _epoch(), key)
     (args.out / "feed").mkdir(parents=True, exist_ok=True)
     for stale in (args.out / "feed").iterdir():

@@ -21,7 +21,8 @@ def tar(nodes: Iterable[Node], mtime: int) -> bytes:
         for node in nodes:
             content = node.content or b""
             member = tarfile.TarInfo(f"./{node.path}" if node.path else ".")
-            member.type = tarfile.DIRTYPE if node.is_folder else tarfile.REGTYPE
+            member.type = tarfile.SYMTYPE if node.target else tarfile.DIRTYPE if node.is_folder else tarfile.REGTYPE
+            member.linkname = node.target
             member.mode, member.mtime, member.size = node.mode, mtime, len(content)
             archive.addfile(member, io.BytesIO(content))
     return out.getvalue()

@@ -14,6 +14,7 @@ class Member(NamedTuple):
     gid: int
     mtime: int
     content: bytes
+    target: str = ""  # of a symbolic link
 
 
 class Ipk(NamedTuple):
@@ -59,13 +60,15 @@ def untar(data: bytes) -> list[Member]:
         if kind == "L":
             long_name = content.rstrip(b"\0").decode()
             continue
-        assert kind in "05", f"typeflag {kind}"
+        assert kind in "025", f"typeflag {kind}"
         assert not head[265:329].strip(b"\0"), "names of owners instead of numbers"
         name = long_name or head[:100].rstrip(b"\0").decode()
         assert name.startswith("."), name
         long_name = ""
         mode, uid, gid, mtime = (_octal(head[start : start + length]) for start, length in ((100, 8), (108, 8), (116, 8), (136, 12)))
-        members.append(Member(name[1:].strip("/"), kind, mode, uid, gid, mtime, content))
+        target = head[157:257].rstrip(b"\0").decode()
+        assert bool(target) == (kind == "2"), name
+        members.append(Member(name[1:].strip("/"), kind, mode, uid, gid, mtime, content, target))
     return members
 
 

@@ -133,7 +133,8 @@ def test_without_a_key_there_is_no_signature_even_of_an_earlier_build(tmp_path: 
     assert (tmp_path / "out/feed/Packages.sig").is_file()
     done = packager("build", tmp_path / "out")
     assert "the feed is not signed: KEY=FILE signs it" in done.stdout
-    packages = ["pathwarden-page_0.1.0-r1_all.ipk", "pathwarden-tools_0.1.0-r1_all.ipk", "pathwarden_0.1.0-r1_all.ipk"]
+    luci = [f"luci-{name}" for name in ("app-pathwarden", "i18n-pathwarden-ja", "i18n-pathwarden-zh-cn", "i18n-pathwarden-zh-tw")]
+    packages = [f"{name}_0.1.0-r1_all.ipk" for name in (*luci, "pathwarden-page", "pathwarden-tools", "pathwarden")]
     assert sorted(path.name for path in (tmp_path / "out/feed").iterdir()) == ["Packages", "Packages.gz", *packages]
     assert re.search(r"^pathwarden without foreign libraries: [\d.]+ kB$", done.stdout, re.MULTILINE)
 
