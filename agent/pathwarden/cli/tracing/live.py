@@ -115,15 +115,16 @@ class Live:
                 return
             self._bench.driver.step(max(min(STEP_NS, self._next_ns() - now_ns), 0))
 
-    def report(self) -> None:
-        """Print the tables as they are."""
+    def report(self, *, waiting: bool) -> None:
+        """Print the tables as they are; `waiting`: names and AS numbers that are still looked up are waited for."""
         if self._args.json:
             shown = [(lane, loss.shown([row.count for _, row in lane.table.rows()])) for lane in self._lanes]
             rows = [{"host": lane.running.wish.host, **as_json(lane.table, persisting)} for lane, persisting in shown]
             say_json({"targets": rows}, indent=None)
             return
-        self._lookups.names(NAME_WAIT_S)
-        self._lookups.as_of(ORIGIN_WAIT_S)
+        if waiting:
+            self._lookups.names(NAME_WAIT_S)
+            self._lookups.as_of(ORIGIN_WAIT_S)
         for place, lane in enumerate(self._lanes):
             if place:
                 say("")
@@ -220,7 +221,7 @@ def watch(args: argparse.Namespace, bench: Bench, all_running: Sequence[Running]
                 live.run(window)
     except KeyboardInterrupt:
         interrupted = True
-    live.report()
+    live.report(waiting=not interrupted)
     return live, interrupted
 
 
