@@ -1,24 +1,21 @@
 """`pathwarden graph`: the routes of the history as a picture."""
 
 import argparse
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pathwarden.cli.drawing import rendering
 from pathwarden.cli.filing import put, write
 from pathwarden.cli.past import Held, held, instant
 from pathwarden.cli.terminal import remark, say_json
 from pathwarden.config.load import load_here
-from pathwarden.errors import ConfigError, OperatorError
+from pathwarden.errors import OperatorError
 from pathwarden.picture.dot import dot
 from pathwarden.picture.drawer import way_at
 from pathwarden.picture.graph import Graph, Way, as_json, graph
 from pathwarden.picture.svg import DARK, LIGHT, Theme, svg
 
-RENDERER = "rsvg-convert"
-_RENDER_S = 120
 ENDINGS = (".svg", ".dot", ".png")
 
 
@@ -40,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"a file ending in .svg, .dot (for Graphviz) or .png (with {RENDERER}); default: SVG to standard output",
+        help=f"a file ending in .svg, .dot (for Graphviz) or .png (with {rendering.RENDERER}); default: SVG to standard output",
     )
 
 
@@ -70,30 +67,15 @@ def run(args: argparse.Namespace) -> int:
 
 def check(option: str, file: Path) -> None:
     """Whether this file's form is known, and can be made here. Raises ConfigError, OperatorError."""
-    if file.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"{option} {file}: the ending says the form", f"choose {', '.join(ENDINGS)}")
-    if file.suffix.lower() == ".png" and shutil.which(RENDERER) is None:
-        raise OperatorError(f"{RENDERER} is not installed, which makes PNG of SVG", "install librsvg2-bin, or write an .svg")
+    rendering.check(option, file, ENDINGS)
 
 
 def save(file: Path, drawn: Graph, theme: Theme = LIGHT) -> None:
     """The graph as a file of the form that its ending says (see `check`). Raises OperatorError."""
-    ending = file.suffix.lower()
-    if ending == ".dot":
+    if file.suffix.lower() == ".dot":
         write(file, [dot(drawn)])
-        return
-    picture = svg(drawn, theme)
-    if ending == ".svg":
-        write(file, [picture])
-        return
-    try:
-        command = [RENDERER, "-f", "png", "-o", str(file)]
-        subprocess.run(command, input=picture.encode(), check=True, capture_output=True, timeout=_RENDER_S)  # noqa: S603 - no shell
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        raise OperatorError(f"{RENDERER} failed: {said[0] if said else error.returncode}", "write an .svg") from error
-    except subprocess.TimeoutExpired as error:
-        raise OperatorError(f"{RENDERER} takes longer than {_RENDER_S} s", "write an .svg, or of fewer targets") from error
+    else:
+        rendering.save(file, svg(drawn, theme))
 
 
 def _ways(found: dict[str, Held], at: int) -> Iterator[Way]:
