@@ -12,7 +12,7 @@ from packager.tree import Node
 PROGRAM = "usr/lib/pathwarden"
 PAGE = "usr/share/pathwarden/www"
 # Commands that the daemon and its page do well without are a package of their own, with every module that they alone reach.
-TOOLS = ("demo", "diff", "enrich", "export", "graph", "history", "import_", "password", "replay", "trace")
+TOOLS = ("demo", "diff", "enrich", "export", "graph", "history", "import_", "map", "password", "replay", "trace")
 # What the program reads beside its modules: the history's schema, the demo's network.
 _DATA_KINDS = {".sql", ".toml", ".json"}
 _PAGE_KINDS = {".html", ".js", ".css", ".svg", ".json"}

@@ -1,4 +1,4 @@
-"""GET /api/v1/graph.svg: the ways to the targets as a picture."""
+"""GET /api/v1/graph.svg and map.svg: the ways to the targets as pictures."""
 
 import sys
 import xml.etree.ElementTree as ET
@@ -14,6 +14,7 @@ from pathwarden.picture.drawer import Drawer
 from pathwarden.present.instants import rfc3339
 
 PATH = "/api/v1/graph.svg"
+MAP = "/api/v1/map.svg"
 MINUTE = 60 * SECOND
 
 
@@ -44,6 +45,22 @@ def test_the_newest_ways_and_those_of_another_time(web):
     assert web.get(PATH, "theme=dark").body != web.get(PATH, "theme=light").body == web.get(PATH).body
 
 
+def test_the_map(web):
+    said = " ".join(words(web.get(MAP)))
+    assert "Position unknown: 10.0.0.1, 198.51.100.7, 192.0.2.9" in said
+    assert "198.51.100.6" in " ".join(words(web.get(MAP, f"at={rfc3339(NOW - 20 * MINUTE)}&target=cloudflare")))
+    assert web.get(MAP, "theme=dark").body != web.get(MAP, "theme=light").body == web.get(MAP).body
+    for asked, status, code in (
+        ("before=-1h", 400, "unknown_parameter"),
+        ("theme=pink", 400, "bad_parameter"),
+        ("target=x", 404, "unknown_target"),
+    ):
+        got = web.get(MAP, asked)
+        assert (got.status, got.json["code"]) == (status, code)
+    got = web.get(MAP, "at=1999-01-01T00:00:00Z")
+    assert (got.status, got.json["code"]) == (404, "no_trace")
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
@@ -57,8 +74,10 @@ def test_what_cannot_be_drawn(web, asked, status, code):
 
 
 def test_without_the_tools_there_is_no_picture(reader, monkeypatch):
-    got = Client(make_app(FakeAgent(), reader, make_settings(("cloudflare",)), FakeClock())).get(PATH)
-    assert (got.status, got.json["code"]) == (404, "not_installed")
+    bare = Client(make_app(FakeAgent(), reader, make_settings(("cloudflare",)), FakeClock()))
+    for path in (PATH, MAP):
+        got = bare.get(path)
+        assert (got.status, got.json["code"]) == (404, "not_installed")
     assert drawer(reader, nobody) is not None
     monkeypatch.setitem(sys.modules, "pathwarden.picture.drawer", None)
     assert drawer(reader, nobody) is None

@@ -54,7 +54,7 @@ SAMPLES = {
 }
 # What other tests hold against it: the agent's state and events are those of MQTT, a file is streamed, a picture drawn; nobody can sign in.
 ELSEWHERE = {("get", "/api/v1/status"), ("get", "/api/v1/changes"), ("get", "/api/v1/targets/{tid}/export"), ("post", "/api/v1/session")}
-ELSEWHERE |= {("get", "/api/v1/graph.svg")}
+ELSEWHERE |= {("get", f"/api/v1/{name}.svg") for name in ("graph", "map")}
 
 
 class Pages:

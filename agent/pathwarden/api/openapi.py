@@ -52,7 +52,7 @@ _SHAPES = {
     " old_rtt_ms:number? new_rtt_ms:number?",
     "diff": "target:text same:flag old:side new:side rows:[row]",
     "changes": "changes:[told] last_seq:int",
-    "incidents": "incidents:[any]",
+    "incidents": "incidents:[any] next_before:text?",
     "section": "id:text options:any",
     "settings": "targets:[section] sources:[section] schema:[any]",
     "written": "id:text",
@@ -68,7 +68,7 @@ _EXTENDED = {
 _PUBLISHED = {"info": schemas.INFO, "state": schemas.STATE, "path": schemas.PATH, "event": schemas.TARGET_EVENT}
 
 _SPAN = "from to"
-_WHOLE = {"limit", "points", "columns", "before", "since_seq", "before_seq"}
+_WHOLE = {"limit", "points", "columns", "since_seq", "before_seq"}
 # Method and path: summary, query parameters, answer's shape (or its media type), members of the body that is sent.
 ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/status"): ("The agent's own state", "", "info", ""),
@@ -89,11 +89,12 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/targets/{tid}/heatmap"): ("Hops over time", f"{_SPAN} columns", "heatmap", ""),
     ("get", "/api/v1/targets/{tid}/export"): ("Traces as a file", f"format {_SPAN}", "application/octet-stream", ""),
     ("get", "/api/v1/graph.svg"): ("The ways to the targets as a picture", "target at before theme", "image/svg+xml", ""),
+    ("get", "/api/v1/map.svg"): ("The places on the ways to the targets, on a map of the world", "target at theme", "image/svg+xml", ""),
     ("get", "/api/v1/traces/{number}"): ("One trace with its hops", "", "trace", ""),
     ("get", "/api/v1/paths/{route_id}"): ("One path", "", "route", ""),
     ("get", "/api/v1/diff"): ("Two paths of a target, aligned", "target a b", "diff", ""),
     ("get", "/api/v1/changes"): ("Events", f"since_seq before_seq target {_SPAN} limit", "changes", ""),
-    ("get", "/api/v1/incidents"): ("Incidents, newest first", "limit", "incidents", ""),
+    ("get", "/api/v1/incidents"): ("Incidents, newest first", "before limit", "incidents", ""),
     ("get", "/api/v1/settings"): ("Targets and sources as they stand in the file", "", "settings", ""),
     ("put", "/api/v1/targets/{tid}"): ("Write a target", "", "written", "options"),
     ("delete", "/api/v1/targets/{tid}"): ("Take a target out", "", "written", ""),
@@ -145,7 +146,8 @@ def document() -> Json:
 
 def _operation(method: str, path: str, summary: str, query: Iterable[str], answer: str, body: Iterable[str]) -> Json:
     named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    kinds = {name: _TYPES["int" if name in _WHOLE else "text"] for name in query}
+    whole = _WHOLE | {"before"} if answer == "traces" else _WHOLE  # elsewhere it is an incident, or an instant
+    kinds = {name: _TYPES["int" if name in whole else "text"] for name in query}
     parameters = [{"name": name, "in": "path", "required": True, "schema": _TYPES["text"]} for name in named]
     parameters += [{"name": name, "in": "query", "schema": kind} for name, kind in kinds.items()]
     status = "202" if answer == "written" or (method == "post" and path.endswith(LATER)) else "200"

@@ -1,4 +1,4 @@
-"""The route that draws the ways to the targets."""
+"""The routes that draw the ways to the targets: as a graph, and on a map of the world."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import bottle
 from pathwarden.api.answers import Answers
 from pathwarden.api.live import query
 from pathwarden.api.problem import Problem
+from pathwarden.api.query import Query
 from pathwarden.model.protocols import Clock, Pictures
 from pathwarden.model.settings import Target
 
@@ -23,21 +24,39 @@ class PictureRoutes:
         self._answers = answers
 
     def add_to(self, app: bottle.Bottle) -> None:
-        """Register the route."""
+        """Register the routes."""
         app.get("/api/v1/graph.svg", callback=self.graph)
+        app.get("/api/v1/map.svg", callback=self.map)
 
     def graph(self) -> bottle.HTTPResponse:
         """The ways to all targets, or to one, at an instant, and what is different from those `before`."""
-        asked = query("target", "at", "before", "theme")
-        tid, theme = asked.text("target"), asked.text("theme") or _THEMES[0]
-        at, before = asked.instant("at"), asked.instant("before")
-        if theme not in _THEMES:
-            raise Problem(400, "bad_parameter", f"'theme' must be one of {', '.join(_THEMES)}", parameter="theme")
-        targets = self._targets if tid is None else (self._answers.known(tid),)
+        asked = _Asked(query("target", "at", "before", "theme"))
+        before = asked.query.instant("before")
+        return self._answer(asked, lambda pictures, targets, at: pictures.graph(targets, at, before, dark=asked.dark))
+
+    def map(self) -> bottle.HTTPResponse:
+        """The places on the ways to all targets, or to one, at an instant."""
+        asked = _Asked(query("target", "at", "theme"))
+        return self._answer(asked, lambda pictures, targets, at: pictures.map(targets, at, dark=asked.dark))
+
+    def _answer(self, asked: "_Asked", draw: Callable[[Pictures, tuple[Target, ...], int], str | None]) -> bottle.HTTPResponse:
+        targets = self._targets if asked.tid is None else (self._answers.known(asked.tid),)
         pictures = self._pictures()
         if pictures is None:
             raise Problem(404, "not_installed", "what draws is not installed; it is in the package pathwarden-tools")
-        drawn = pictures.graph(targets, self._clock.wall_ns() if at is None else at, before, dark=theme == "dark")
+        drawn = draw(pictures, targets, self._clock.wall_ns() if asked.at is None else asked.at)
         if drawn is None:
             raise Problem(404, "no_trace", "there is no trace as old as that")
         return bottle.HTTPResponse(drawn.encode("utf-8", "replace"), 200, {"Content-Type": "image/svg+xml"})
+
+
+class _Asked:
+    """What every picture is asked with. Raises `Problem`."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.tid, self.at = query.text("target"), query.instant("at")
+        theme = query.text("theme") or _THEMES[0]
+        if theme not in _THEMES:
+            raise Problem(400, "bad_parameter", f"'theme' must be one of {', '.join(_THEMES)}", parameter="theme")
+        self.dark = theme == "dark"

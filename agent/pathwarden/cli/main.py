@@ -32,6 +32,7 @@ COMMANDS = {
     "replay": "what recorded traces would have told",
     "enrich": "networks and places of addresses",
     "graph": "the routes as a picture",
+    "map": "the routes on a map of the world",
     "doctor": "check what this machine can do, with remedies",
     "mqtt": "try the connection to the broker",
     "password": "set a password for the page",

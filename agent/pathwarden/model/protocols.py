@@ -182,8 +182,8 @@ class HistoryReader(Protocol):
         """One event."""
         ...
 
-    def incidents(self, limit: int = 100) -> list[StoredIncident]:
-        """The incidents as they were told last, newest first."""
+    def incidents(self, limit: int = 100, before: str | None = None) -> list[StoredIncident]:
+        """The incidents as they were told last, newest first; `before` pages on after that one."""
         ...
 
     def count_events(self, target: str, at_from: int, types: Sequence[str]) -> int:
@@ -253,6 +253,10 @@ class Pictures(Protocol):
 
     def graph(self, targets: Iterable[Target], at: int, before: int | None, *, dark: bool) -> str | None:
         """The ways to these targets at an instant, compared with those `before`, as SVG; None if none was traced by then."""
+        ...
+
+    def map(self, targets: Iterable[Target], at: int, *, dark: bool) -> str | None:
+        """The places on these ways on a map of the world, likewise."""
         ...
 
 

@@ -6,6 +6,8 @@ from pathwarden.model.network import Whose
 from pathwarden.model.protocols import HistoryReader
 from pathwarden.model.settings import Target
 from pathwarden.picture.graph import Way, graph, way_of
+from pathwarden.picture.map_places import Course, atlas, course_of
+from pathwarden.picture.map_svg import svg as map_svg
 from pathwarden.picture.svg import DARK, LIGHT, svg
 
 
@@ -23,6 +25,11 @@ class Drawer:
         earlier = None if before is None else list(ways_at(self._reader, chosen, before))
         return svg(graph(ways, earlier, self._whose), DARK if dark else LIGHT) if ways else None
 
+    def map(self, targets: Iterable[Target], at: int, *, dark: bool) -> str | None:
+        """The places on the ways to these targets at an instant on a map of the world, as SVG; None if none was traced by then."""
+        courses = [course for each in targets for course in course_at(self._reader, each.tid, each.label or each.tid, at)]
+        return map_svg(atlas(courses, self._whose), DARK if dark else LIGHT) if courses else None
+
 
 def ways_at(reader: HistoryReader, targets: Iterable[Target], at: int) -> Iterator[Way]:
     """The way of each target at an instant; none of one that was not traced before, or whose name did not resolve."""
@@ -35,3 +42,10 @@ def way_at(reader: HistoryReader, tid: str, name: str, at: int) -> Iterator[Way]
     stored = reader.trace_at(tid, at)
     if stored is not None and stored.trace.address:
         yield way_of(name, stored.trace, None if stored.route_id is None else reader.route(stored.route_id))
+
+
+def course_at(reader: HistoryReader, tid: str, name: str, at: int) -> Iterator[Course]:
+    """What the map needs of a target's way, if there is one."""
+    stored = reader.trace_at(tid, at)
+    if stored is not None and stored.trace.address:
+        yield course_of(name, stored.trace)
