@@ -211,8 +211,10 @@ class FakeReader:
     def states(self) -> dict[str, str]:
         return dict(self.machines)
 
-    def incidents(self, limit: int = 100) -> list[StoredIncident]:
-        return self.folded[::-1][:limit]
+    def incidents(self, limit: int = 100, before: str | None = None) -> list[StoredIncident]:
+        names = [each.incident_id for each in self.folded]
+        end = len(names) if before is None else names.index(before) if before in names else 0
+        return self.folded[:end][::-1][:limit]
 
     def tellings(self) -> dict[str, str]:
         return {}

@@ -104,7 +104,10 @@ def test_incidents_newest_first_and_not_among_the_changes(world):
     for kind in ("path_changed", "incident", "agent_started"):
         world.reader.tell("", kind)
     assert [each["id"] for each in world.web.get("/api/v1/incidents").json["incidents"]] == ["I2", "I1", "I0"]
-    assert world.web.get("/api/v1/incidents", "limit=1").json == {"incidents": [{"id": "I2"}]}
+    assert world.web.get("/api/v1/incidents", "limit=1").json == {"incidents": [{"id": "I2"}], "next_before": "I2"}
+    assert world.web.get("/api/v1/incidents", "limit=1&before=I2").json == {"incidents": [{"id": "I1"}], "next_before": "I1"}
+    assert world.web.get("/api/v1/incidents", "limit=2&before=I2").json == {"incidents": [{"id": "I1"}, {"id": "I0"}], "next_before": None}
+    assert world.web.get("/api/v1/incidents", "before=gone").json == {"incidents": [], "next_before": None}
     assert world.web.get("/api/v1/incidents", "limit=101").status == 400
     changes = world.web.get("/api/v1/changes").json
     assert ([each["event_type"] for each in changes["changes"]], changes["last_seq"]) == (["agent_started", "path_changed"], 3)

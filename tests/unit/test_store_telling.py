@@ -46,6 +46,9 @@ def test_time_passes_without_a_trace(path: Path) -> None:
         assert reader.tellings() == {"t1": "two", "": "all"}
         assert reader.incidents() == [incident(2), incident(1, START, START + HOUR)]
         assert reader.incidents(1) == [incident(2)]
+        older = reader.incidents(5, incident(2).incident_id)
+        assert older == [incident(1, START, START + HOUR)]
+        assert reader.incidents(5, older[0].incident_id) == reader.incidents(5, "gone") == []
 
 
 def test_change_numbers_are_of_each_target(path: Path) -> None:

@@ -176,9 +176,11 @@ class Answers:
             last = events[-1].seq
         return {"changes": [event.body for event in events], "last_seq": last}
 
-    def incidents(self, limit: int) -> Json:
-        """Incidents as they were told last, newest first."""
-        return {"incidents": [incident.body for incident in self._reader.incidents(limit)]}
+    def incidents(self, limit: int, before: str | None = None) -> Json:
+        """Incidents as they were told last, newest first; `next_before` asks for the next page, null on the last."""
+        found = self._reader.incidents(limit + 1, before)
+        page, more = found[:limit], len(found) > limit
+        return {"incidents": [incident.body for incident in page], "next_before": page[-1].incident_id if more else None}
 
     def mute(self, tid: str, for_s: object, pair: object) -> Json:
         """Mute a target for so long, 0 unmutes it; or going between two paths, with `for_s` 0 no more. Both are as somebody wrote them."""

@@ -103,5 +103,6 @@ class PastRoutes:
         return json_reply(self._answers.changes(since, before, asked.text("target"), limit, asked.span()))
 
     def incidents(self) -> bottle.HTTPResponse:
-        """Incidents, newest first."""
-        return json_reply(self._answers.incidents(query("limit").integer("limit", 1, MOST_INCIDENTS) or MOST_INCIDENTS))
+        """A page of incidents, newest first; `next_before` asks for the next one, null on the last."""
+        asked = query("before", "limit")
+        return json_reply(self._answers.incidents(asked.integer("limit", 1, MOST_INCIDENTS) or MOST_INCIDENTS, asked.text("before")))

@@ -148,7 +148,10 @@ def methods(answers: Answers, trace_now: Callable[[str], bool], new_code: NewCod
             {"since_seq": int, "before_seq": int, "target": str, "from": str, "to": str, "limit": int},
             lambda asked: _changes(answers, asked),
         ),
-        "incidents": ({"limit": int}, lambda asked: answers.incidents(_number(asked, "limit", 1, MOST_CHANGES) or CHANGES)),
+        "incidents": (
+            {"limit": int, "before": str},
+            lambda asked: answers.incidents(_number(asked, "limit", 1, MOST_CHANGES) or CHANGES, _text(asked, "before")),
+        ),
         "trace_now": ({"target": str}, lambda asked: _trace_now(trace_now, _required(_text(asked, "target")))),
         "mute": (
             {"id": str, "for_s": int, "a": str, "b": str},

@@ -193,11 +193,12 @@ class Reader(Snapshots):
         with self._snapshot() as db:
             return dict(db.execute(statement).fetchall())
 
-    def incidents(self, limit: int = 100) -> list[StoredIncident]:
-        """The incidents as they were told last, newest first."""
-        statement = "SELECT incident_id, opened_at, closed_at, body FROM incidents ORDER BY id DESC LIMIT ?"
+    def incidents(self, limit: int = 100, before: str | None = None) -> list[StoredIncident]:
+        """The incidents as they were told last, newest first; `before` pages on after that one. Behind one that is gone there is none."""
+        older = "" if before is None else "WHERE id < (SELECT id FROM incidents WHERE incident_id = :before)"
+        statement = f"SELECT incident_id, opened_at, closed_at, body FROM incidents {older} ORDER BY id DESC LIMIT :limit"  # noqa: S608  constants only
         with self._snapshot() as db:
-            rows = db.execute(statement, (limit,)).fetchall()
+            rows = db.execute(statement, {"limit": limit, "before": before}).fetchall()
         return [StoredIncident(name, opened_at, closed_at, json.loads(unpack(body))) for name, opened_at, closed_at, body in rows]
 
     def failed(self) -> dict[str, int]:
