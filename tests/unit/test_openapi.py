@@ -8,19 +8,28 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import pathwarden.api
-from equipment.fakes import NOW, SECOND, FakeAgent, FakeClock, FakeReader, hop, make_route, make_settings, make_trace
+from equipment.changes import moved
+from equipment.fakes import NOW, SECOND, FakeAgent, FakeClock, FakeReader, hop, make_route, make_settings, make_target, make_trace
+from equipment.traces import trace_of
 from equipment.web import Client
 from pathwarden.api import app as app_module
 from pathwarden.api import openapi
+from pathwarden.api.access import Gate
 from pathwarden.api.app import make_app
 from pathwarden.errors import OperatorError
+from pathwarden.model.access import Account, Right
+from pathwarden.model.change import AgentKind
+from pathwarden.model.history import StoredEvent
 from pathwarden.model.probe import Binding
 from pathwarden.model.settings import Source
+from pathwarden.present.events import event, ulid
+from pathwarden.present.incidents import AgentHead, Announcement, agent_event
 
 DOCUMENT = openapi.document()
 TARGET = "/api/v1/targets/cloudflare"
 # One request for each route; a path alone stands for a GET.
 SAMPLES = {
+    ("get", "/api/v1/status"): ("/api/v1/status", ""),
     ("get", "/api/v1/summary"): ("/api/v1/summary", ""),
     ("get", "/api/v1/targets"): ("/api/v1/targets", ""),
     ("get", "/api/v1/targets/{tid}"): (TARGET, ""),
@@ -39,6 +48,7 @@ SAMPLES = {
     ("get", "/api/v1/traces/{number}"): ("/api/v1/traces/2", ""),
     ("get", "/api/v1/paths/{route_id}"): ("/api/v1/paths/r1", ""),
     ("get", "/api/v1/diff"): ("/api/v1/diff", "target=cloudflare&a=A&b=B"),
+    ("get", "/api/v1/changes"): ("/api/v1/changes", "limit=2"),
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", "limit=5"),
     ("get", "/api/v1/settings"): ("/api/v1/settings", ""),
     ("put", "/api/v1/targets/{tid}"): ("/api/v1/targets/new", '{"options": {"host": "example.net"}}'),
@@ -46,15 +56,47 @@ SAMPLES = {
     ("put", "/api/v1/sources/{name}"): ("/api/v1/sources/up", '{"options": {"device": "wwan0"}}'),
     ("delete", "/api/v1/sources/{name}"): ("/api/v1/sources/up", "{}"),
     ("get", "/api/v1/session"): ("/api/v1/session", ""),
+    ("post", "/api/v1/session"): ("/api/v1/session", '{"name": "root", "password": "secret"}'),
     ("delete", "/api/v1/session"): ("/api/v1/session", "{}"),
     ("get", "/api/v1/openapi.json"): ("/api/v1/openapi.json", ""),
     ("get", "/api/v1/asyncapi.json"): ("/api/v1/asyncapi.json", ""),
     ("get", "/metrics"): ("/metrics", ""),
     ("get", "/healthz"): ("/healthz", ""),
 }
-# What other tests hold against it: the agent's state and events are those of MQTT, a file is streamed, a picture drawn; nobody can sign in.
-ELSEWHERE = {("get", "/api/v1/status"), ("get", "/api/v1/changes"), ("get", "/api/v1/targets/{tid}/export"), ("post", "/api/v1/session")}
-ELSEWHERE |= {("get", f"/api/v1/{name}.svg") for name in ("graph", "map")}
+# What other tests hold against it: a file is streamed, a picture drawn.
+ELSEWHERE = {("get", "/api/v1/targets/{tid}/export"), ("get", "/api/v1/graph.svg"), ("get", "/api/v1/map.svg")}
+
+
+MQTT = {
+    "enabled": True, "connected": True, "protocol": "5", "host": "broker.lan", "port": 1883, "outbox": 0, "published": 7, "failed": {},
+    "faults": 0, "commands": {"ok": 2}, "detail": "",
+}  # fmt: skip
+
+
+class Accounts:
+    """One account that may write."""
+
+    def sign_in(self, name, password):
+        return Account(name, Right.WRITE) if (name, password) == ("root", "secret") else None
+
+    def right(self, _ticket):
+        return Right.WRITE
+
+    def end(self, ticket):
+        assert ticket == "root"
+
+
+def events():
+    """One that happened to a target, with a note, and one of the agent itself, as they are told."""
+    entropy = bytes(10)
+    happened = event("home-rt", make_target("cloudflare", "DNS"), moved(), trace_of("gw", "b", "c", "D"), 7, entropy)
+    head = AgentHead("home-rt", 1, True, False, ulid(NOW, entropy), ulid(NOW, entropy), NOW)
+    started = agent_event(head, Announcement(AgentKind.AGENT_STARTED, NOW, "0.1.0"))
+    told = ((happened, "the ISP moved us"), (started, None))
+    return [
+        StoredEvent(seq, each.event_id, each.target, each.event_type, each.at, {**each.body, "seq": seq, "note": note})
+        for seq, (each, note) in enumerate(told, start=2)
+    ]
 
 
 class Pages:
@@ -85,11 +127,15 @@ def web():
         reader.add(trace, "r1" if number else None)
     reader.known = [make_route("r1", "A", 900), make_route("r2", "B", 300)]
     reader.tell("cloudflare")
+    reader.told += events()
+    agent.about |= {"rounds": {"ok": 3, "partial": 0, "failed": 1}, "ubus": {"connected": False, "detail": ""}}
+    agent.about["mqtt"] = MQTT
     settings = make_settings(("cloudflare", "quad9"))
     left = replace(
         settings, sources=(Source("up", Binding("wwan0"), ""),), targets=(replace(settings.targets[0], source="up"), settings.targets[1])
     )
-    return Client(make_app(agent, reader, left, FakeClock(), book=Pages()))
+    clock = FakeClock()
+    return Client(make_app(agent, reader, left, clock, gate=Gate(clock, Accounts()), book=Pages()))
 
 
 def check(schema, value):

@@ -62,10 +62,16 @@ _SHAPES = {
 _EXTENDED = {
     "summary": ("", "v:int agent:text ts:instant clock_synced:flag verdict:text sentence:text notices:[notice] targets:[shown]"),
     "shown": ("state", "spark:spark outline:outline?"),
-    "told": ("event", "seq:int note:text?"),
+    "told": ("any_event", "seq:int note:text?"),
     "trace": ("short_trace", "hops:[hop] findings:[any]"),
 }
-_PUBLISHED = {"info": schemas.INFO, "state": schemas.STATE, "path": schemas.PATH, "event": schemas.TARGET_EVENT}
+_PUBLISHED = {
+    "info": schemas.INFO,
+    "state": schemas.STATE,
+    "path": schemas.PATH,
+    "event": schemas.TARGET_EVENT,
+    "agent_event": schemas.AGENT_EVENT,
+}
 
 _SPAN = "from to"
 _WHOLE = {"limit", "points", "columns", "since_seq", "before_seq"}
@@ -126,6 +132,7 @@ def document() -> Json:
     shapes: Json = {name: _shape(words) for name, words in _SHAPES.items()}
     for name, (base, words) in _EXTENDED.items():
         shapes[name] = {"allOf": [_ref(base), _shape(words)]} if base else _shape(words)
+    shapes["any_event"] = {"anyOf": [_ref("event"), _ref("agent_event")]}
     paths: dict[str, Json] = {}
     for (method, path), (summary, query, answer, body) in ROUTES.items():
         paths.setdefault(path, {})[method] = _operation(method, path, summary, query.split(), answer, body.split())
