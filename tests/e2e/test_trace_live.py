@@ -86,8 +86,8 @@ def test_a_signal_leaves_the_terminal_as_it_was(lab: StandardLab, end: signal.Si
 
 
 def test_a_report_where_there_is_no_terminal(lab: StandardLab, tmp_path: Path) -> None:
-    picture = tmp_path / "ways.svg"
-    words = ("--live", "--count", "2", "--json", "--graph", str(picture), "-I", lab.target4, lab.gateway4)
+    picture, world = tmp_path / "ways.svg", tmp_path / "world.svg"
+    words = ("--live", "--count", "2", "--json", "--graph", str(picture), "--map", str(world), "-I", lab.target4, lab.gateway4)
     done = lab.exec(lab.agent, [*PROGRAM, *words])
     assert (done.returncode, done.stderr) == (0, "")
     far, near = json.loads(done.stdout)["targets"]
@@ -97,6 +97,8 @@ def test_a_report_where_there_is_no_terminal(lab: StandardLab, tmp_path: Path) -
     drawn = "".join(ET.fromstring(picture.read_text()).itertext())
     assert lab.gateway4 in drawn
     assert lab.target4 in drawn
+    placed = "".join(ET.fromstring(world.read_text()).itertext())
+    assert lab.gateway4 in placed, "without a database it is listed below, without a position"
     refused = lab.exec(lab.agent, [*PROGRAM, "--live", lab.target4])
     line = "pathwarden: --live: standard output is no terminal; add --count N for a report after N rounds\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", line)

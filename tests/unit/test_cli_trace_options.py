@@ -119,6 +119,7 @@ REFUSALS = {
     ("--egress", "--pcap", "f", HERE4): "--egress beside --pcap: they exclude each other; leave out one of them",
     ("--confidence", "99", HERE4): "--confidence 99: only with --mda; add --mda or leave out --confidence",
     ("--live", "--mda", HERE4): "--mda beside --live: they exclude each other; leave out one of them",
+    ("--mda", "--map", "f.svg", HERE4): "--mda beside --map: they exclude each other; leave out one of them",
     ("--live", "--matrix", HERE4): "--matrix beside --live: they exclude each other; leave out one of them",
     ("--live", "--count", "0", HERE4): "--count 0: below 1; write a number from 1 to 1000000",
     ("--live", "--interval", "0.1", HERE4): "--interval 0.1: a round every 0.1 s; write 0.5 to 3600",
@@ -156,10 +157,14 @@ NO_PICTURE = "--graph ways.jpg: the ending says the form; choose .svg, .dot, .pn
         (["--live", HERE4], f"pathwarden: {NO_TERMINAL}\n"),
         (["--live", "--json", HERE4], "pathwarden: --live: --json prints a report; add --count N for a report after N rounds\n"),
         (["--graph", "ways.jpg", HERE4], f"pathwarden: {NO_PICTURE}\n"),
+        (["--map", "ways.dot", HERE4], "pathwarden: --map ways.dot: the ending says the form; choose .svg, .png\n"),
         (["-k", "h"], "pathwarden: -k: no such option; see --help\n"),
         (["h", "--nosuch"], "pathwarden: --nosuch: no such option; see --help\n"),
         (["-q"], "pathwarden: -q/--queries: expected one argument; see --help\n"),
-        (["--m", "9", "h"], "pathwarden: ambiguous option: --m could match --max-hops, --module, --mda, --mtu, --matrix; see --help\n"),
+        (
+            ["--m", "9", "h"],
+            "pathwarden: ambiguous option: --m could match --max-hops, --module, --mda, --mtu, --matrix, --map; see --help\n",
+        ),
     ],
 )
 def test_what_the_parser_does_not_know_is_one_line_too(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,6 @@ from pathwarden.cli.tracing.lines import Printer, networks_of
 from pathwarden.cli.tracing.personality import OWN
 from pathwarden.cli.tracing.probing import Bench, Rules, Running, finish, held_port, in_words
 from pathwarden.cli.tracing.wish import Wish, method, wishes
-from pathwarden.config.load import load_here
-from pathwarden.daemon.networks import open_networks
 from pathwarden.errors import CannotProbe, ProbeError, explain
 from pathwarden.model.probe import Method
 from pathwarden.net.choose import open_transport
@@ -42,10 +40,10 @@ def run(args: argparse.Namespace) -> int:
     if methods.asks_for_help(args.words):
         return _help(args)
     todo = wishes(args)
-    if args.graph:
-        from pathwarden.cli import graph
+    if args.graph or args.map:
+        from pathwarden.cli.tracing import drawn
 
-        graph.check("--graph", Path(args.graph))
+        drawn.check(args)
     if args.live:
         from pathwarden.cli.tracing import live
 
@@ -233,16 +231,11 @@ def _live(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:
 
 
 def _draw(args: argparse.Namespace, all_running: Sequence[Running]) -> None:
-    """Write the ways as a graph, if that is wanted. Raises OperatorError."""
-    if not args.graph:
-        return
-    from pathwarden.cli import graph
-    from pathwarden.picture.graph import graph as drawn
-    from pathwarden.picture.graph import way_of
+    """Draw the ways, if that is wanted. Raises OperatorError."""
+    if args.graph or args.map:
+        from pathwarden.cli.tracing import drawn
 
-    whose = open_networks(load_here(args.config).agent, lookups=False).now
-    ways = [way_of(running.wish.host, running.trace) for running in all_running if running.trace is not None]
-    graph.save(Path(args.graph), drawn(ways, whose=whose))
+        drawn.draw(args, all_running)
 
 
 def _all_paths(args: argparse.Namespace, bench: Bench, todo: Sequence[Wish]) -> int:

@@ -143,6 +143,7 @@ def _shown(group: "argparse._ArgumentGroup") -> None:
     add("--dot", default="", metavar="FILE", help="with --mda: write the paths as a graph for Graphviz")
     add("--matrix", action="store_true", help="a table of addresses and outcomes by ttl, target and port, for a single target, too")
     add("--graph", default="", metavar="FILE", help="draw the ways as well, as `graph` does: .svg, .dot or .png")
+    add("--map", default="", metavar="FILE", help="and on a map of the world, as `map` does: .svg or .png")
     add("--pcap", default="", metavar="FILE", help="write all packets of the trace as pcapng, for Wireshark")
     add("-V", "--version", action="version", version=f"pathwarden {__version__}", help="print the version")
 
