@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pathwarden.picture.map_places import Atlas
-from pathwarden.picture.map_sphere import arc
+from pathwarden.picture.map_sphere import Point, arc
 from pathwarden.picture.map_view import HEIGHT, MARK, WIDTH, Box, Mark, Rooms, Window, marks, window
 from pathwarden.picture.map_wording import below, label, least, told, told_leg, wrong
 from pathwarden.picture.svg import FONT, LETTER, LIGHT, LINE, Theme, escaped, short
@@ -47,8 +47,8 @@ def svg(atlas: Atlas, theme: Theme = LIGHT, title: str = "World map") -> str:
     """The whole document."""
     colours = _LIGHT if theme is LIGHT else _DARK
     arcs = [arc(leg.start, leg.end) for leg in atlas.legs]
-    view = window([*(place.point for place in atlas.places), *([atlas.source] if atlas.source else [])], arcs)
-    found = marks(atlas.places, atlas.source, view)
+    view = window(_shown(atlas), arcs)
+    found = [mark for mark in marks(atlas.places, atlas.source, view) if 0 <= mark.x <= WIDTH and 0 <= mark.y <= HEIGHT]
     draw = _Drawing(atlas, view, found, theme, colours)
     words = [*draw.labels()]
     legend, deep = _legend(theme, colours)
@@ -87,6 +87,13 @@ class _Coast(NamedTuple):
     path: str
     west: float
     east: float
+
+
+def _shown(atlas: Atlas) -> list[Point]:
+    """What has to be on the map; places where nothing can be are, if they happen to lie on it: below it they are told anyway."""
+    true = [place.point for place in atlas.places if not all(each.contradiction for each in place.responders)]
+    points = [*true, *([atlas.source] if atlas.source else [])]
+    return points or [place.point for place in atlas.places]
 
 
 @cache

@@ -1,10 +1,9 @@
 """What part of the Earth the map shows, and where marks and labels stand on it.
 
 Rules:
-1. The map is equirectangular, true to shape at the middle latitude of what it shows. It shows all places and ways, and no less than
-   20 degrees of latitude: the coast is no finer. Where the places go around more than half of the Earth, it shows all of it.
-2. Places whose marks would touch share one, at the place of the first: the source's, else the one with most
-   responders.
+1. The map is equirectangular, true to shape at the middle latitude of what it shows: all ways and all places that can be true, and no
+   less than 20 degrees of latitude, as the coast is no finer. Where the places go around more than half of the Earth, it shows all of it.
+2. Places whose marks would touch share one, at the place of the first: the source's, else the one with most responders.
 3. A label stands beside its mark where it covers no mark and no other label. Where there is no room for it, a letter stands there, or
    nothing; the words are below the map then.
 """
