@@ -16,10 +16,12 @@ STAND_IN = Path(__file__).resolve().parents[1] / "luci/stand_in.js"
 PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>LuCI</title><link rel="icon" href="data:,"></head><body><div id="maincontent" class="container"><div id="view"></div></div>
 <script>window.TR = {texts};</script><script src="/stand_in.js"></script><script>L.show("{name}");</script></body></html>"""
+OWN = b'<!doctype html><title>own</title><link rel="icon" href="data:,">'  # where the agent's own page would be
 DENIED, NO_OBJECT = -32002, -32000
 OVER_TIME = ("paths", "series", "heatmap", "trace_at")
 WISHES = {"trace_now": "trace", "mute": "mute", "accept_path": "accept-path"}
 NOT_FOUND = 4
+CODE = "a-code"  # of the single sign-on
 Json = dict[str, Any]
 
 
@@ -88,6 +90,8 @@ class LuciServer:
         return {"result": [0, answer] if status < 400 else [NOT_FOUND]}
 
     def _ask(self, method: str, asked: Json) -> tuple[int, Any]:
+        if method == "sign_in":
+            return 200, {"code": CODE}
         target = asked.get("id") or asked.get("target")
         if method in WISHES:
             return self.agent.answer("POST", f"targets/{target}/{WISHES[method]}", {})
@@ -113,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         place = self.server.luci
         if path == "/stand_in.js":
             self.reply(200, "text/javascript", STAND_IN.read_bytes())
+        elif path == "/":
+            self.reply(200, "text/html", OWN)
         elif path.startswith("/show/"):
             texts = json.dumps(place.texts, ensure_ascii=False)
             page = PAGE.format(language=place.language, name=path.removeprefix("/show/"), texts=texts)

@@ -113,6 +113,7 @@ def test_every_text_is_translated_and_in_the_archive(made, language):
         if not each.msgid:
             continue
         (text,) = each.texts
+        assert not set(text) & set("<&"), each.msgid
         assert text, f"{each.msgid!r} is not translated into {language}: edit po/{language}/pathwarden.po"
         assert looked_up(archive.content, each.msgid) == (None if text == each.msgid else text)
         assert re.findall(r"%[sd]|`[^`]+`", text) == re.findall(r"%[sd]|`[^`]+`", each.msgid) or "`" in text, each.msgid
@@ -132,6 +133,7 @@ def test_texts_can_be_looked_up():
     """LuCI trims and joins white space before it looks; po2lmo does not."""
     for msgid in luci_texts.messages(APP):
         assert msgid == " ".join(msgid.split()), msgid
+        assert not set(msgid) & set("<&"), "LuCI's form takes titles and help as markup"
     calls = sum(len(re.findall(r"\b_\(", script.read_text(encoding="utf-8"))) for script in SCRIPTS)
     found = sum(len(luci_texts.CALL.findall(script.read_text(encoding="utf-8"))) for script in SCRIPTS)
     assert calls == found, "every text is a literal in single quotes"

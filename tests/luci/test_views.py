@@ -4,7 +4,7 @@ import pytest
 
 from equipment import page_data
 from equipment.browser import Page
-from equipment.luci import LuciServer
+from equipment.luci import CODE, LuciServer
 from equipment.packages import TOP
 from equipment.page_server import PageServer
 from packager import lmo, luci_form
@@ -46,7 +46,22 @@ def test_the_status_is_the_overview_of_the_page_inside_luci(page, luci):
     assert page.text("#page h2") == "Overview"
     assert not page.all("#page header, #language, #scheme, .brand"), "LuCI has its own"
     assert page.js("return document.title") == "LuCI"
-    assert {(name, method) for name, method, _ in luci.calls} == {("pathwarden", "summary"), ("pathwarden", "status")}
+    assert {method for name, method, _ in luci.calls if name == "pathwarden"} == {"summary", "status"}
+
+
+def test_the_page_on_its_own_takes_luci_s_session_over(page, luci):
+    luci.config = {"web": {".name": "web", ".type": "web", "listen": ["127.0.0.1:8866", f"@lan:{page.url.rpartition(':')[2].strip('/')}"]}}
+    opened(page, STATUS)
+    page.find("#own-page").click()
+    page.until(lambda: page.js("return document.title") == "own")
+    assert page.js("return location.href") == f"{page.url}#/sign-in?code={CODE}"
+
+
+def test_a_page_for_the_router_alone_is_not_offered(page, luci):
+    luci.config = {"web": {".name": "web", ".type": "web", "listen": ["127.0.0.1:8866"]}}
+    opened(page, STATUS)
+    page.find("#page .table")
+    assert not page.all("#own-page")
 
 
 def test_every_view_over_time_goes_over_the_bus_and_through_the_access_list(page, luci):

@@ -26,6 +26,7 @@ const calls = {
 	diff: declare('diff', ['id', 'a', 'b']),
 	changes: declare('changes', ['since_seq', 'before_seq', 'target', 'from', 'to', 'limit']),
 	incidents: declare('incidents', ['limit']),
+	sign_in: declare('sign_in'),
 	trace_now: declare('trace_now', ['target']),
 	mute: declare('mute', ['id', 'for_s', 'a', 'b']),
 	accept_path: declare('accept_path', ['id'])
@@ -83,6 +84,11 @@ function languages() {
 return baseclass.extend({
 	summary: function() {
 		return ask('summary');
+	},
+
+	/* The code by which the agent's own page takes over LuCI's session; null where nobody signs in there. */
+	signIn: function() {
+		return ask('sign_in').then((answer) => answer.code, () => null);
 	},
 
 	/* The page's place in a view. `home` is what is shown unless the address says otherwise. */
