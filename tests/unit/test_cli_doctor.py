@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from equipment.fakes import make_settings
+from pathwarden.api.passwords import PasswordFile
 from pathwarden.cli import doctor
-from pathwarden.cli.checks import finding, keeping, machine, probing
+from pathwarden.cli.checks import finding, keeping, machine, probing, signing
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
+from pathwarden.model.access import Right
 from pathwarden.model.probe import Flow, Method
 from pathwarden.net import abilities
 
@@ -148,3 +150,45 @@ def test_a_method_that_a_target_asks_for_and_that_is_lacking_is_a_failure(monkey
 def test_room_for_the_history(tmp_path, monkeypatch, free, status):
     monkeypatch.setattr(keeping.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=free))
     assert keeping._room(tmp_path / "deep/history.db", False, 16_000_000).status == status
+
+
+def signed(monkeypatch, tmp_path, *, router, shadow=None, **web):
+    """What is told of a page with these options, on a router or not."""
+    monkeypatch.setattr(signing, "UBUS", tmp_path if router else tmp_path / "none")
+    monkeypatch.setattr(signing, "SHADOW", tmp_path / "shadow")
+    if shadow is not None:
+        (tmp_path / "shadow").write_text(shadow)
+    settings = make_settings()
+    return signing.sign_in(Place(replace(settings, web=replace(settings.web, **web)), Oracle(None)))
+
+
+def test_who_needs_no_sign_in_is_told(monkeypatch, tmp_path):
+    assert signed(monkeypatch, tmp_path, router=False, listen=()) == []
+    alone = Finding(OK, "sign-in", "not needed: the page is for this machine alone")
+    assert signed(monkeypatch, tmp_path, router=False, listen=("127.0.0.1:8866", "[::1]:8866")) == [alone]
+    (found,) = signed(monkeypatch, tmp_path, router=True, auth="none", listen=("127.0.0.1:8866", "@lan:8866"))
+    assert (found.status, found.detail) == (WARN, "not asked for at @lan:8866: whoever reaches it may look and change things")
+
+
+@pytest.mark.parametrize(
+    ("shadow", "status", "detail"),
+    [
+        ("daemon:*:0:::\nroot::19000:0:99999:7:::\n", WARN, ", and root has no password: who reaches the page gets in"),
+        ("root:$1$abc$def:19000:0:99999:7:::\nother::0:\n", OK, ""),
+        (None, OK, "; whether root has a password this user may not know"),
+    ],
+)
+def test_a_router_without_a_password_is_warned_of(monkeypatch, tmp_path, shadow, status, detail):
+    (found,) = signed(monkeypatch, tmp_path, router=True, shadow=shadow, listen=("@lan:8866",))
+    assert (found.status, found.detail) == (status, f"with the router's accounts{detail}")
+
+
+def test_the_file_of_accounts_is_read(monkeypatch, tmp_path):
+    file = tmp_path / "accounts"
+    web = {"router": False, "auth": "password", "password_file": str(file), "listen": ("127.0.0.1:8866",)}
+    missing = Finding(FAIL, "sign-in", f"{file} cannot be read (No such file or directory)", "pathwarden password writes it")
+    assert signed(monkeypatch, tmp_path, **web) == [missing]
+    PasswordFile(file).set("admin", Right.WRITE, "correct horse")
+    assert signed(monkeypatch, tmp_path, **web) == [Finding(OK, "sign-in", f"with the accounts in {file}")]
+    monkeypatch.setattr(signing.os, "access", lambda *_: False)
+    assert signed(monkeypatch, tmp_path, **web)[0].fix == "run this as the user of the daemon"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from pathwarden.cli.bounded import bounded
-from pathwarden.cli.checks import keeping, machine, probing, reaching, sources
+from pathwarden.cli.checks import keeping, machine, probing, reaching, signing, sources
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
 from pathwarden.cli.terminal import Screen, clean, counted, say, say_json
 from pathwarden.config.load import find, load_here
@@ -96,6 +96,7 @@ def _configured(place: Place) -> dict[str, Check]:
         "sources": sources.sources,
         "history": keeping.history,
         "MQTT": reaching.broker,
+        "sign-in": signing.sign_in,
         "daemon": reaching.daemon,
     }
     return {what: partial(check, place) for what, check in checks.items()}
