@@ -41,6 +41,14 @@ def test_databases_are_those_named_else_those_in_the_usual_places(tmp_path, agen
     assert databases(agent(mmdb=("/x/y.mmdb",))) == databases(agent(mmdb=("/x/y.mmdb",), dns_lookups=True)) != found
 
 
+def test_a_folder_that_is_not_ours_to_read_holds_no_databases(monkeypatch, agent):
+    def refuse(_folder, _pattern):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(networks.Path, "glob", refuse)
+    assert databases(agent()) == []
+
+
 def test_without_a_database_or_leave_nothing_is_loaded(agent):
     knows = open_networks(agent(), lookups=True)
     assert isinstance(knows, Nobody)

@@ -15,7 +15,15 @@ def databases(agent: AgentSettings) -> list[Path]:
     """The files that the owner named, else those beside the history and in the usual places, by name."""
     if agent.mmdb:
         return [Path(name) for name in agent.mmdb]
-    return [file for folder in dict.fromkeys((Path(agent.db).parent, *PLACES)) for file in sorted(folder.glob("*.mmdb"))]
+    return [file for folder in dict.fromkeys((Path(agent.db).parent, *PLACES)) for file in _in(folder)]
+
+
+def _in(folder: Path) -> list[Path]:
+    """The databases in a folder, by name; none in one that is not ours to read, as another user's home."""
+    try:
+        return sorted(folder.glob("*.mmdb"))
+    except PermissionError:
+        return []
 
 
 def open_networks(agent: AgentSettings, *, lookups: bool) -> Networks:
