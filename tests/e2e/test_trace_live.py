@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from equipment.agent import Runner
 from equipment.glass import Terminal
 from netlab import StandardLab
 
@@ -104,8 +105,17 @@ def test_a_report_where_there_is_no_terminal(lab: StandardLab, tmp_path: Path) -
     assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", line)
 
 
+def test_without_privilege_and_where_no_registry_answers(lab: StandardLab, both: tuple[Runner, Runner]) -> None:
+    done = both[1].run(lab, lab.agent, "trace", "--live", "--count", "2", "-n", "-A", lab.target4)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("pathwarden: no AS numbers: ")
+    rows = [line.split() for line in done.stdout.splitlines()[3:]]
+    assert (rows[0][1], rows[-1][1]) == (lab.gateway4, lab.target4)
+    assert all(row[3] == "2" for row in rows if row[0].isdigit())
+
+
 def test_one_target_as_a_table_of_outcomes(lab: StandardLab) -> None:
-    done = lab.exec(lab.agent, [*PROGRAM, "--matrix", "-T", "-p", "443", lab.target4])
+    done = lab.exec(lab.agent, [*PROGRAM, "-q", "1", "-w", "0.7", "--matrix", "-T", "-p", "443", lab.target4])
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[1:3] == ["ttl  tcp 443", f"  1  {lab.gateway4} expired"]

@@ -108,6 +108,15 @@ def test_the_state_is_said() -> None:
     assert lines("x", nothing, View(80, 24, plain, paused=True))[1] == "no round is complete yet, paused, down"
 
 
+def test_who_was_replaced_is_told_from_who_shares() -> None:
+    found = Table(DST, 4, 1)
+    for who, below in ((A, ""), (A, ""), (B, "also 192.0.2.2"), (B, "also 192.0.2.2"), (B, "earlier 192.0.2.1"), (A, "earlier 192.0.2.1")):
+        hops = (Hop(1, (Answer(0, who, 1_000_000, ReplyKind.TIME_EXCEEDED, 11, 0),)),)
+        found.book(Outcome(Ending.GAP, "", None, hops, 1, 0, 0), AT)
+        drawn = [line.strip().partition("  ")[0] for line in lines("x", found, View(80, 24, plain))[3:]]
+        assert [line for line in drawn if line.startswith(("also", "earlier"))] == ([below] if below else [])
+
+
 def test_bars_where_the_encoding_lacks_blocks() -> None:
     assert (signs("utf-8"), signs("ascii"), signs("latin-1"), signs(None), signs("nonsense")) == (BLOCKS, ASCII, ASCII, ASCII, ASCII)
     assert "".join(lines("x", table(), View(80, 24, plain, ASCII))).isascii()

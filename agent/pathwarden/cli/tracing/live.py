@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pathwarden.cli.terminal import Screen, say, say_json
+from pathwarden.cli.terminal import Screen, remark, say, say_json
 from pathwarden.cli.tracing import matrix
 from pathwarden.cli.tracing.lines import NAME_WAIT_S, ORIGIN_WAIT_S
 from pathwarden.cli.tracing.probing import STEP_NS, Bench, Rules, Running, finish, in_words
@@ -56,7 +56,13 @@ class _Lookups:
         """The AS numbers that the registry told."""
         if self._origins is None:
             return {}
-        return self._origins.get(tuple(each for each in self._asked if self.whose(each).asn is None), wait_s)
+        found = self._origins.get(tuple(each for each in self._asked if self.whose(each).asn is None), wait_s)
+        return {each: number for each, number in found.items() if number.startswith("AS")}  # other signs say that there is none
+
+    @property
+    def problem(self) -> str:
+        """Why AS numbers could not be looked up, '' if they could or were not asked for."""
+        return self._origins.problem if self._origins is not None else ""
 
 
 @dataclass(slots=True)
@@ -130,6 +136,8 @@ class Live:
                 say("")
             for line in lines(lane.title, lane.table, self._view(self._screen.columns, 0)):
                 say(line)
+        if self._lookups.problem:
+            remark(self._args, f"pathwarden: no AS numbers: {self._lookups.problem}")
 
     def _done(self) -> bool:
         return bool(self._count) and all(lane.begun >= self._count and lane.session is None for lane in self._lanes)

@@ -40,6 +40,7 @@ class Row:
     responders: dict[str, int] = field(default_factory=dict)
     current: str = ""
     shared: bool = False
+    replaced: set[str] = field(default_factory=set)  # who was `current` before
     _squares: float = 0.0
     _other: str = ""
     _streak: int = 0
@@ -86,6 +87,7 @@ class Row:
         self._other = responder
         if self._streak < HELD or (self.shared and self.responders[responder] > HELD):
             return ""
+        self.replaced = (self.replaced | {before}) - {responder}
         self.current, self._streak = responder, 0
         return before
 

@@ -151,7 +151,8 @@ def _below(row: Row, habit: loss.Habit, view: View) -> list[str]:
     found = []
     for responder, times in row.responders.items():
         if responder != row.current:
-            found.append(f"{'also' if row.shared else 'earlier'} {_host(row, responder, view)}  {times / row.answered * 100:.0f} %")
+            when = "earlier" if responder in row.replaced and not row.shared else "also"
+            found.append(f"{when} {_host(row, responder, view)}  {times / row.answered * 100:.0f} %")
         elif view.detail:
             found.append(_known(responder, view))
     if view.detail and row.sent and row.answered < row.sent:
