@@ -161,7 +161,7 @@ def await_traces(agent: Agent) -> None:
 
 def traces(agent: Agent) -> int:
     with agent.reader() as reader:
-        return len(reader.traces("good"))
+        return len(reader.traces("good", limit=10_000))
 
 
 def test_a_broker_that_refuses_the_sign_in_does_not_stop_the_daemon(
