@@ -67,6 +67,8 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     series: (id, query, signal) => get(`${target(id)}/series?${new URLSearchParams(query)}`, signal),
     heatmap: (id, query, signal) => get(`${target(id)}/heatmap?${new URLSearchParams(query)}`, signal),
     traceAt: (id, at, signal) => get(`${target(id)}/trace-at?at=${at}`, signal),
+    /** The ways to the targets as the text of an SVG; only the agent's own is taken. */
+    graph: async (query, signal) => (await request(`graph.svg?${new URLSearchParams(query)}`, { signal, redirect: "error" })).text(),
     diff: (query, signal) => get(`diff?${new URLSearchParams(query)}`, signal),
     /** Where a target's traces lie as a file of another program. */
     exportUrl: (id, query) => new URL(`${target(id)}/export?${new URLSearchParams(query)}`, base).href,

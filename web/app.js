@@ -6,17 +6,19 @@ import { listenToCharts } from "./gestures.js";
 import { chooseLanguage, LANGUAGES, loadTexts } from "./i18n.js";
 import { loaders, loadOlder } from "./loaders.js";
 import { message, skeleton } from "./parts.js";
+import { keepPng, keepSvg, listenToPictures } from "./picture.js";
 import { createPoller } from "./poller.js";
 import { hashOf, parseRoute } from "./route.js";
 import { embedded, shell } from "./shell.js";
 import { changes } from "./views/changes.js";
+import { graph } from "./views/graph.js";
 import { columnAt, heatReadout } from "./views/heat.js";
 import { overview } from "./views/overview.js";
 import { report } from "./views/report.js";
 import { target } from "./views/target.js";
 import { readout } from "./views/timeline.js";
 
-const VIEWS = { overview, target, changes, report };
+const VIEWS = { overview, target, changes, graph, report };
 const READOUTS = { timeline: readout, heat: heatReadout };
 const HURRY_MS = 1000; // a trace takes seconds
 const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
@@ -26,6 +28,7 @@ const prefs = { language: stored("language"), scheme: stored("scheme") };
 const app = { route: parseRoute(location.hash), data: null, status: null, problem: null, ui: freshUi(), texts: null, language: null, host: null };
 let source = null;
 let poller = null;
+let zoomPicture = null;
 
 function stored(name) {
   // Reading throws where the browser keeps nothing for this page.
@@ -46,7 +49,7 @@ function store(name, value) {
 }
 
 function freshUi() {
-  return { pending: new Set(), failures: new Map(), older: "", copy: {}, wish: {}, noting: {} };
+  return { pending: new Set(), failures: new Map(), older: "", copy: {}, zoom: null, wish: {}, noting: {} };
 }
 
 function heading(t) {
@@ -211,6 +214,8 @@ const CLICKS = {
   "mute-pair": (from) => wish(from, "muted", (id) => source.mute(id, { pair: from.dataset.pair.split(" ") })),
   "unmute-pair": (from) => wish(from, "unmuted", (id) => source.mute(id, { pair: from.dataset.pair.split(" "), for_s: 0 })),
   accept: (from) => wish(from, "accepted", (id) => source.acceptPath(id)),
+  zoom: (from) => zoomPicture(document.querySelector("[data-picture]"), from.dataset.wish),
+  picture: (from) => (from.dataset.kind === "png" ? keepPng : keepSvg)(app.data.picture, `pathwarden-${app.route.name}`),
   print: () => window.print(),
   save,
   measure: ({ dataset: { value } }) => ask({ show: value }),
@@ -226,10 +231,12 @@ const CHOICES = {
   scheme: (value) => {
     store("scheme", value);
     setScheme();
+    if (app.route.name === "graph") poller.restart();
   },
   mask: (value) => ask({ mask: value === "0" ? "" : value }, { replace: true }),
   filter: (value) => ask({ target: value }),
   state: (value) => ask({ state: value }),
+  moment: (value, { dataset }) => ask({ [dataset.moment]: value && Date.parse(value) / 1000 }),
   side: () => ask({ a: document.getElementById("side-a").value, b: document.getElementById("side-b").value }),
 };
 
@@ -261,7 +268,7 @@ function hover(chart, at) {
 }
 
 async function onChange(event) {
-  await CHOICES[event.target.dataset.change]?.(event.target.value);
+  await CHOICES[event.target.dataset.change]?.(event.target.value, event.target);
   render();
 }
 
@@ -293,6 +300,10 @@ export async function start(from, intervalMs, host = null) {
   window.addEventListener("hashchange", onHash);
   window.addEventListener("resize", () => app.data && render());
   listenToCharts(document, { choose: (at, chart) => ask({ at: chart?.dataset.chart === "heat" ? columnAt(app.data, at) : at }), zoom: (a, b) => ask(spanBefore(a, b)), hover });
+  zoomPicture = listenToPictures(document, (zoom) => {
+    app.ui.zoom = zoom;
+    render();
+  });
   setInterval(() => app.data && !document.hidden && render(), CLOCK_MS);
   render();
   poller.run();

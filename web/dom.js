@@ -31,7 +31,10 @@ function patchAttributes(old, next) {
     if (name !== "open" && !next.hasAttribute(name)) old.removeAttribute(name);
   }
   for (const { name, value } of next.attributes) {
-    if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (name === "open" || old.getAttribute(name) === value) continue;
+    old.setAttribute(name, value);
+    // Once typed into, an input heeds its attribute no more.
+    if (name === "value") old.value = value;
   }
 }
 

@@ -1,5 +1,6 @@
 // What each view needs from a source (see api.js), asked one after the other: a small router serves one question at a time best.
 
+import { readPicture } from "./picture.js";
 import { isoOf, spanOf } from "./route.js";
 
 export const EVENTS_PER_PAGE = 50; // some screens full, and about 100 kB at the most
@@ -64,6 +65,19 @@ const TABS = {
   },
 };
 
+const NO_PICTURE = ["not_installed", "no_trace"];
+
+/** A picture, or in one word why there is none. */
+async function drawn(source, query, signal) {
+  try {
+    const picture = readPicture(await source.graph(query, signal));
+    return picture ? { picture, failure: null } : { picture: null, failure: "strange" };
+  } catch (error) {
+    if (!NO_PICTURE.includes(error.code)) throw error;
+    return { picture: null, failure: error.code };
+  }
+}
+
 /** One loader per view: (source, route, shown, signal) to the view's data; `shown()` gives what is shown by now, or null. */
 export const loaders = {
   overview: async (source, _route, shown, signal) => {
@@ -94,6 +108,15 @@ export const loaders = {
     const [before, then] = [await traceAt(source, { ...route, query: { at: shared.span.from } }, null, signal), await traceAt(source, { ...route, query: { at } }, null, signal)];
     const diff = before.trace && then.trace && (await source.diff({ target: route.id, a: before.trace.at, b: then.trace.at }, signal));
     return { ...shared, target, agent: `${agent} · Pathwarden ${version}`, before: before.trace, after: then.trace, diff, key };
+  },
+  graph: async (source, { query: { target, at, before } }, shown, signal) => {
+    const { targets } = await source.targets(signal);
+    const theme = document.documentElement.dataset.darkmode === "true" ? "dark" : "light";
+    const asked = { ...(target && { target }), ...(at && { at: isoOf(Number(at)) }), ...(before && { before: isoOf(Number(before)) }), theme };
+    // The newest ways are drawn anew with each new trace, those of another time never.
+    const key = JSON.stringify([asked, !at && targets.map((state) => state.measured_at)]);
+    const old = shown();
+    return old?.key === key ? { ...old, targets } : { ...(await drawn(source, asked, signal)), targets, key };
   },
   changes: async (source, { query: { target: chosen = "" } }, shown, signal) => {
     const { targets } = await source.targets(signal);

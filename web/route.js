@@ -1,6 +1,7 @@
-// What the address says: #/, #/changes, #/target/ID, #/target/ID/heat, …/paths, …/diff, #/report/ID; each with a query. Instants are seconds since 1970.
+// What the address says: #/, #/changes, #/graph, #/target/ID, #/target/ID/heat, …/paths, …/diff, #/report/ID; each with a query. Instants are seconds since 1970.
 
 export const TARGET_TABS = ["", "heat", "paths", "diff"];
+const PLAIN = ["changes", "graph"];
 const DAY_S = 86_400;
 
 /** { name, id, tab, query } of a hash; what nobody knows is the overview. */
@@ -9,7 +10,7 @@ export function parseRoute(hash) {
   const query = Object.fromEntries(new URLSearchParams(text));
   const [name, id, tab = ""] = path.split("/");
   if ((name === "target" || name === "report") && id) return { name, id: decodeURIComponent(id), tab: TARGET_TABS.includes(tab) ? tab : "", query };
-  return { name: name === "changes" ? name : "overview", id: "", tab: "", query };
+  return { name: PLAIN.includes(name) ? name : "overview", id: "", tab: "", query };
 }
 
 /** The hash of a route; what is empty or null in the query is left out. */

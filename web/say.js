@@ -54,6 +54,15 @@ function causeOf(kit, clause, kind) {
   return clause.key === "cause.said" && kit.lang !== "en" && kind ? [kit.word("cause", kind), " – ", words] : words;
 }
 
+/** Which networks a path left and entered, as a clause; none if that is not known or not so. */
+function networks({ changes = [], old, new: now }) {
+  if (!changes.includes("as_path")) return [];
+  const only = (one, other) => (one?.as_path ?? []).filter((number) => !(other?.as_path ?? []).includes(number)).map((number) => `AS${number}`).join(", ");
+  const [come, gone] = [only(now, old), only(old, now)];
+  const key = come && gone ? "networks.replaced" : come ? "networks.added" : gone ? "networks.removed" : null;
+  return key ? [{ key, args: { come, gone } }] : [];
+}
+
 /** An event in words: { title, message, cause, place }, each null if there is nothing to say. */
 export function saidOf(kit, event) {
   const plain = { title: event.title && english(kit, event.title), message: event.message && event.message !== event.title ? english(kit, event.message) : null, cause: null, place: null };
@@ -61,7 +70,7 @@ export function saidOf(kit, event) {
   const { title, message } = event.text;
   const hops = event.old?.hops ?? [];
   const one = (start) => message.find(({ key }) => key.startsWith(start));
-  const rest = message.filter(({ key }) => !key.startsWith(CAUSE) && !key.startsWith(PLACE));
+  const rest = [...message.filter(({ key }) => !key.startsWith(CAUSE) && !key.startsWith(PLACE)), ...networks(event)];
   const [cause, place] = [one(CAUSE), one(PLACE)];
   return {
     title: sentence(kit, title, hops) ?? plain.title,

@@ -34,8 +34,9 @@ class PageServer:
     """The agent as the page sees it.
 
     `states`, `paths`, `events` and `incidents` (newest first), `summary` and `status` may be changed at any time; `problems` maps a
-    path to an RFC 9457 answer; `offline` closes every connection without a word. `requests` lists what was asked under /api, `at_once` and
-    `most_at_once` count what is and was being answered at the same time, `waiting` what a `held` block keeps back.
+    path to an RFC 9457 answer; `offline` closes every connection without a word; `picture` draws for a query. `requests` lists what was
+    asked under /api, `at_once` and `most_at_once` count what is and was being answered at the same time, `waiting` what a `held` block
+    keeps back.
     """
 
     def __init__(self, poll_ms: int = 100) -> None:
@@ -48,6 +49,7 @@ class PageServer:
         self.incidents: list[dict[str, Any]] = []
         self.problems: dict[str, dict[str, Any]] = {}
         self.session: dict[str, Any] = page_data.session()
+        self.picture: Callable[[dict[str, list[str]]], str] = lambda _: ""
         self.offline = False
         self.requests: list[Request] = []
         self.most_at_once = 0
@@ -119,6 +121,7 @@ class PageServer:
             "incidents": lambda: {"incidents": self.incidents},
             "session": lambda: self.session,
             "diff": page_data.diff,
+            "graph.svg": lambda: self.picture(query),
         }
         if path in whole:
             return 200, whole[path]()
@@ -177,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
         with agent.counted(request):
             status, answer = agent.answer(method, path, query)
         # No longer counted: the page may ask again as soon as it has this, whenever this thread goes on.
-        kind = "application/json" if status < 400 else "application/problem+json"
-        self.reply(status, kind, json.dumps(answer).encode(), "no-store")
+        kind = "image/svg+xml" if isinstance(answer, str) else "application/json" if status < 400 else "application/problem+json"
+        self.reply(status, kind, (answer if isinstance(answer, str) else json.dumps(answer)).encode(), "no-store")
 
     def file(self, name: str) -> None:
         path = (WEB / name).resolve()
