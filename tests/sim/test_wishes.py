@@ -50,7 +50,7 @@ class Agent:
         self.board.restored("site", remembered(judges["site"], self.reader.latest("site"), heard))
         if heard.paused:
             self.prober.hold("site")
-        self.board.wishes, reporter.board = self.prober, self.board
+        self.board.wishes, self.board.keep, reporter.board = self.prober, self.keeper.put, self.board
         self.keeper.start()
 
     def run(self, seconds: float) -> None:
@@ -91,6 +91,15 @@ def test_a_wish_is_shown_at_once_and_outlives_a_restart(tmp_path):
         assert second.board.mute("site", 0)
         assert second.board.mute_pair("site", "A", "B", muted=False)
         assert [second.shown()[key] for key in ("muted_until", "muted_pairs")] == [None, []]
+
+
+def test_a_note_is_written_though_no_time_passes(tmp_path):
+    with agent(tmp_path / "history.db") as running:
+        running.run(2000)
+        until(lambda: running.reader.events(limit=1), "the moves of the route are told")
+        (newest,) = running.reader.events(limit=1)
+        running.board.note(newest.event_id, "the ISP moved us")
+        until(lambda: running.reader.event(newest.event_id).body["note"] == "the ISP moved us", "it is in the history")
 
 
 def test_a_paused_target_is_not_probed_until_it_is_resumed(tmp_path):

@@ -156,6 +156,8 @@ def test_what_the_owner_wished_waits_for_nothing(started: Keeper, store: FakeSto
     started.put(Record(None, None, "3", telling={"site": "{}"}))
     until(written(store, 3), "all are written")
     until(lambda: ("site", 1) in told(started), "subscribers know")
+    started.put(Record(None, None, "4", notes={"E1": "the ISP moved us"}))
+    until(written(store, 4), "a note, too")
 
 
 def test_records_without_events_are_written_when_the_time_is_over(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
