@@ -13,7 +13,7 @@ from pathwarden.config.schema import markdown
 
 TOP = Path(__file__).resolve().parents[2]
 MAX_LINES = 420  # "about 400": beyond it a file has two subjects
-KINDS = {"unit", "sim", "contract", "e2e", "openwrt", "page", "soak", "bench", "meta", "homeassistant"}
+KINDS = {"unit", "sim", "contract", "e2e", "openwrt", "page", "luci", "soak", "bench", "meta", "homeassistant"}
 NOT_TESTS = {"corpus", "equipment", "netlab", "storelab"}
 # A checkout may lie in a folder that documents rightly name.
 COMMON_PARENTS = {Path(p) for p in ("/", "/tmp", "/var/tmp", "/root", "/home", "/opt", "/srv", "/usr/src", "/usr/local/src")}
