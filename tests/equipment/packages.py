@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import waitress
 
-from packager import ed25519, manifest, recipe, usign, vendor
+from packager import ed25519, luci, manifest, recipe, usign, vendor
 from packager.build import Package, everything
 from packager.recipe import Recipe
 from packager.tree import Node
@@ -26,16 +26,17 @@ _SEED = bytes(range(32))  # a key for tests: everyone knows it
 
 
 class Built(NamedTuple):
-    """All that was built, by its path below the output folder: the program's package, its page's and that of its tools."""
+    """All that was built, by its path below the output folder: the program's package, its page's, that of its tools, and LuCI's."""
 
     main: Package
     page: Package
     tools: Package
+    luci: tuple[Package, ...]
     made: dict[str, bytes]
 
     @property
     def packages(self) -> tuple[Package, ...]:
-        """Every package, in the order of the recipes."""
+        """Every package of the feed's Makefile, in its order."""
         return self.main, self.page, self.tools
 
     @property
@@ -69,7 +70,8 @@ def built() -> Built:
     main, page, tools = recipe.read(FEED / "Makefile")
     files = manifest.files(TOP, main, waitress_folder()), manifest.page(TOP), manifest.tools(TOP, tools)
     packages = [Package(said, contents) for said, contents in zip((main, page, tools), files, strict=True)]
-    return Built(*packages, everything(packages, MTIME, feed_key()))
+    theirs = luci.packages(TOP)
+    return Built(*packages, tuple(theirs), everything([*packages, *theirs], MTIME, feed_key()))
 
 
 def is_archive(path: str) -> bool:

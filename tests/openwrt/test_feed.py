@@ -73,7 +73,7 @@ def test_the_index_repeats_the_control_file_and_says_where_the_package_lies() ->
     index = made["feed/Packages"].decode()
     assert index.endswith("\n\n")
     entries = index.strip().split("\n\n")
-    for entry, said in zip(entries, (package.recipe for package in built().packages), strict=True):
+    for entry, said in zip(entries, (package.recipe for package in (*built().packages, *built().luci)), strict=True):
         found = opkg.fields(entry)
         place = {key: found.pop(key) for key in ("Filename", "Size", "SHA256sum")}
         package = made[f"feed/{place['Filename']}"]
