@@ -10,7 +10,7 @@ from equipment.measuring import measuring
 from pathwarden.daemon.drive import Driver
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
-from pathwarden.engine.pacing import TokenBucket
+from pathwarden.engine.pacing import thrifty
 from pathwarden.model.history import Event, Record
 from pathwarden.model.settings import Target
 from pathwarden.sim.names import SimNames
@@ -43,7 +43,7 @@ class Campaign:
         dice = random.Random(f"campaign {seed}")
         self.detectors = {target.tid: Detector(target.tid, LEARN_S) for target in settings.targets}
         self.correlator = Correlator()
-        driver = Driver(network, network, self.correlator, TokenBucket(max_pps))
+        driver = Driver(network, network, self.correlator, thrifty(max_pps))
         names = SimNames(network)
         self.prober, _ = measuring(settings, network, driver, self.detectors, self._keep, dice, resolver=names)
 

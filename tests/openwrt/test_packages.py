@@ -65,7 +65,7 @@ def program() -> dict[str, bytes]:
 def data() -> dict[str, bytes]:
     """Every other file that the program reads, by a count of its own: what the checkout has, and where it must lie."""
     folder = TOP / "agent/pathwarden"
-    found = (path for path in folder.rglob("*") if path.suffix in {".sql", ".toml"})
+    found = (path for path in folder.rglob("*") if path.suffix in {".sql", ".toml", ".json"})
     return {f"usr/lib/pathwarden/pathwarden/{path.relative_to(folder)}": path.read_bytes() for path in found}
 
 
@@ -179,9 +179,8 @@ def test_both_formats_install_every_file_of_the_program_with_its_mode() -> None:
     apk = {name: (file.mode, file.content) for name, file in adb.read(built().apk).files.items()}
     assert {name: apk[name] for name in ipk} == ipk
     assert apk.keys() - ipk.keys() == RECORDS
-    found = data()
-    (demo,) = (name for name in found if name.endswith(".toml"))
-    del found[demo]
+    found = {name: content for name, content in data().items() if name.endswith(".sql")}
+    assert len(found) > 4
     for name, content in found.items():
         assert ipk[name][1] == content, name
     own = {"usr/lib/pathwarden/VERSION", "usr/lib/pathwarden/vendor/waitress/LICENSE.txt"}
@@ -215,8 +214,8 @@ def test_the_tools_are_a_package_of_modules_and_their_data() -> None:
     said, files = built().tools
     ipk, apk = opkg.read(built().of(said, "ipk")), adb.read(built().of(said, "apk"))
     assert [(m.name, m.mode, m.content) for m in ipk.data if m.kind == "0"] == [(node.path, 0o644, node.content) for node in files]
-    demo = "usr/lib/pathwarden/pathwarden/sim/scenarios/demo.toml"
-    assert {node.path: node.content for node in files if not is_archive(node.path)} == {demo: data()[demo]}
+    read = {f"usr/lib/pathwarden/pathwarden/{name}" for name in ("sim/scenarios/demo.toml", "picture/coastline.json")}
+    assert {node.path: node.content for node in files if not is_archive(node.path)} == {name: data()[name] for name in read}
     assert [node.path for node in files if is_archive(node.path)] == ["usr/lib/pathwarden/source/tools-0.1.0-r1.tar.bz2"]
     assert set(ipk.control) == {"control", "postinst", "postinst-pkg", "prerm", "prerm-pkg"}
     control = opkg.fields(ipk.control["control"].content.decode())

@@ -131,7 +131,7 @@ class Vanishing(SimNetwork):
 def during_inquiry() -> float:
     """An instant at which the plain world's inquiry pieces the new route together."""
     network = SimNetwork(world(leave()), 1)
-    watched = Watched(network, interval_s=300)
+    watched = Watched(network, interval_s=HOUR_S)
     while True:
         watched.campaign.prober.turn(SECOND // 20)
         watching = watched.campaign.prober._watching
@@ -145,7 +145,7 @@ def during_inquiry() -> float:
 def test_an_interface_that_vanishes_while_a_route_is_pieced_together(after_s: float, to: KernelRoute | None) -> None:
     gone_s = during_inquiry() + after_s
     network = Vanishing(world(leave()), (gone_s, gone_s + 60), to)
-    watched = Watched(network, interval_s=300)
+    watched = Watched(network, interval_s=HOUR_S)
     events = watched.told()
     # Another uplink is another epoch: its first trace is believed. On the same one the change is found again.
     assert events == ([] if to else [("t0", "path_changed")])

@@ -16,12 +16,12 @@ CHANCY = Rule(sightings=2, by_chance=True)
 
 
 def turns(values: str, answers: int = 3, rule: Rule = CHANCY) -> list[tuple[int, Turn]]:
-    """The turns of a story, `aaab!b`: one letter per sighting, `!` for a contradiction; with the place of each."""
+    """The turns of a story, `aaab!b`: one letter per sighting, `!` for both at once; with the place of each."""
     steady = Steady()
     found = []
     for place, letter in enumerate(values):
         if letter == "!":
-            steady.contradict()
+            steady.waver(place)
             continue
         turn = steady.see((ord(letter),), answers, place, rule)
         if turn is not None:
@@ -38,7 +38,12 @@ def turns(values: str, answers: int = 3, rule: Rule = CHANCY) -> list[tuple[int,
         ("aaababb", PLAIN, []),  # it came back in between, and must be learned anew
         ("aaabcc", PLAIN, []),  # what moves on at once was not steady
         ("aaaabb!bb", PLAIN, [5]),
-        ("aaa!bb", PLAIN, []),
+        ("aaa!bb", PLAIN, [5]),  # it turned while a trace was under way
+        ("aaa!abb", PLAIN, []),
+        ("aaa!!bb", PLAIN, []),
+        ("aaa!b!b", PLAIN, []),
+        ("aa!bb", PLAIN, []),
+        ("aaa!bcc", PLAIN, []),
         ("aaabb", CHANCY, []),  # nine answers are too few against chance
         ("aaabbb", CHANCY, [5]),
         ("aaaaabb", CHANCY, [6]),
@@ -52,6 +57,7 @@ def test_a_value_turns_when_it_was_steady_before_and_is_steady_again(story: str,
 
 def test_a_turn_says_what_turned_and_since_when() -> None:
     assert turns("aaaaaaabb")[0][1] == Turn((97,), (98,), 7, 2)
+    assert turns("aaaaaaa!bb")[0][1] == Turn((97,), (98,), 7, 2), "since both were there"
 
 
 def test_single_answers_need_more_of_them() -> None:

@@ -8,6 +8,7 @@ Rules:
    at most, whatever their shares. `ENOUGH` answers in a row are enough however little was known.
 3. What contradicts itself (the old value again, or both at once) is no candidate, and the value must be learned anew. After
    `MOST_UNSTEADY` such contradictions the value turns without a word, until `CALM` sightings in a row found nothing of the kind.
+   But a trace takes seconds, and what turns meanwhile is both at once: if another value comes next, it was that one's beginning.
 4. Parts of a value that nobody told (`UNTOLD`) differ from nothing and are filled in. No sighting at all changes nothing.
 """
 
@@ -45,7 +46,7 @@ class Turn(NamedTuple):
 
 
 class _Doubt(NamedTuple):
-    """Another value in a row."""
+    """Another value in a row; none yet after both at once."""
 
     value: Value
     sightings: int
@@ -79,7 +80,7 @@ def _agreed(a: Value, b: Value) -> Value:
 
 
 class Steady:
-    """One value under watch. `see` takes what a trace told of it, `contradict` that its answers disagreed."""
+    """One value under watch. `see` takes what a trace told of it, `waver` that its answers disagreed."""
 
     __slots__ = ("_answers", "_calm", "_doubt", "_sightings", "_unsteady", "value")
 
@@ -107,17 +108,24 @@ class Steady:
             return None
         if not differ(value, self.value):
             if self._doubt is not None:
-                self.contradict()
+                self._contradict()
             self._know(fill(self.value, value), self._sightings + 1, self._answers + answers)
             self._rest()
             return None
         if self._sightings < SIGHTINGS:
-            self.contradict()
+            self._contradict()
             self._know(value, 1, answers)
             return None
         return self._weigh(value, answers, at, rule)
 
-    def contradict(self) -> None:
+    def waver(self, at: int) -> None:
+        """Take a sighting of both at once."""
+        if self.known:
+            self._doubt = _Doubt((), 0, 0, at)
+        else:
+            self._contradict()
+
+    def _contradict(self) -> None:
         """Two values at once, or one that did not last: nothing is known steadily any more."""
         self._unsteady = min(self._unsteady + 1, MOST_UNSTEADY)
         self._calm = self._sightings = self._answers = 0
@@ -145,7 +153,7 @@ class Steady:
         if doubt is not None:
             if not isinstance(doubt, list) or len(doubt) != 4:
                 raise ValueError("a doubt has four fields")
-            steady._doubt = _Doubt(tuple(numbers(doubt[0], parts)), *numbers(doubt[1:], 3))
+            steady._doubt = _Doubt(tuple(numbers(doubt[0], 0 if doubt[0] == [] else parts)), *numbers(doubt[1:], 3))
         if (steady._sightings or steady._doubt) and not steady.value:
             raise ValueError("nothing was sighted so often")
         return steady
@@ -162,12 +170,12 @@ class Steady:
 
     def _weigh(self, value: Value, answers: int, at: int, rule: Rule) -> Turn | None:
         doubt = self._doubt
-        if doubt is not None and differ(value, doubt.value):
+        if doubt is not None and doubt.sightings and differ(value, doubt.value):
             # Neither the value nor the candidate: what moves so fast is not steady.
-            self.contradict()
+            self._contradict()
             self._know(value, 1, answers)
             return None
-        both = value if doubt is None else _agreed(doubt.value, value)
+        both = _agreed(doubt.value, value) if doubt is not None and doubt.sightings else value
         if doubt is None or not differ(both, self.value):
             doubt = _Doubt(value, 1, answers, at)
         else:

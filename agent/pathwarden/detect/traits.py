@@ -213,7 +213,7 @@ class Traits:
             reading = read(answers, trace.flow, before)
             delta = reading.delta
             if reading.mixed:
-                traits.steady.contradict()
+                traits.steady.waver(trace.at)
                 continue
             turn = traits.steady.see(reading.value, reading.answers, trace.at, _HOP)
             if turn is not None:
