@@ -28,17 +28,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "enrich), destinations by outcome, silent hops as small circles. Where several routers share a hop, each leads "
         "to each of the next.",
     )
-    parser.add_argument("targets", metavar="TARGET", nargs="*", help="ids of targets; default: all that were measured here")
-    parser.add_argument("--at", metavar="TIME", help="the ways at TIME: 2026-11-21T08:45:00Z, '2026-11-21 08:45', -2h; default: the newest")
     parser.add_argument("--before", metavar="TIME", help="compare with those at this time: - is gone since, + is new")
-    parser.add_argument("--dark", action="store_true", help="for a dark ground")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help=f"a file ending in .svg, .dot (for Graphviz) or .png (with {rendering.RENDERER}); default: SVG to standard output",
-    )
+    rendering.add_options(parser, ".svg, .dot (for Graphviz)")
 
 
 def run(args: argparse.Namespace) -> int:

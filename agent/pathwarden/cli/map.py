@@ -3,9 +3,8 @@
 import argparse
 import re
 import time
-from pathlib import Path
 
-from pathwarden.cli.drawing.rendering import RENDERER, check, save
+from pathwarden.cli.drawing.rendering import add_options, check, save
 from pathwarden.cli.filing import put
 from pathwarden.cli.past import held, instant
 from pathwarden.cli.terminal import remark, say_json
@@ -30,19 +29,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "are estimates: those that light could not reach in a hop's round-trip time are marked, and no line goes there. What has no "
         "position is listed below the map. Nothing is fetched for it.",
     )
-    parser.add_argument("targets", metavar="TARGET", nargs="*", help="ids of targets; default: all that were measured here")
-    parser.add_argument("--at", metavar="TIME", help="the ways at TIME: 2026-11-21T08:45:00Z, '2026-11-21 08:45', -2h; default: the newest")
     parser.add_argument(
         "--here", metavar="LAT,LON", help="where this agent is, as in --here=52.5,13.4; default: what is known of its address"
     )
-    parser.add_argument("--dark", action="store_true", help="for a dark ground")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help=f"a file ending in .svg or .png (with {RENDERER}); default: SVG to standard output",
-    )
+    add_options(parser, ".svg")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
-"""A picture in a file: SVG as it is, PNG by a program that renders it."""
+"""What is drawn, and its file: SVG as it is, PNG by a program that renders it."""
 
+import argparse
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,20 @@ from pathwarden.errors import ConfigError, OperatorError
 
 RENDERER = "rsvg-convert"
 _RENDER_S = 120
+
+
+def add_options(parser: argparse.ArgumentParser, forms: str) -> None:
+    """What every command that draws takes; `forms` are the endings besides PNG's."""
+    parser.add_argument("targets", metavar="TARGET", nargs="*", help="ids of targets; default: all that were measured here")
+    parser.add_argument("--at", metavar="TIME", help="the ways at TIME: 2026-11-21T08:45:00Z, '2026-11-21 08:45', -2h; default: the newest")
+    parser.add_argument("--dark", action="store_true", help="for a dark ground")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"a file ending in {forms} or .png (with {RENDERER}); default: SVG to standard output",
+    )
 
 
 def check(option: str, file: Path, endings: Sequence[str]) -> None:
