@@ -11,6 +11,7 @@ line each, in a single write to standard output:
     sent SEQ...         the history knows that the broker has these
 """
 
+import logging
 import os
 import random
 import sys
@@ -165,6 +166,7 @@ class _Client:
 
 def live(path: Path, most: int | None = None, *, careless: bool = False) -> None:
     """Live until ended, or up to a number; `careless` syncs nothing, so that a test of power cuts shows whether it would notice."""
+    logging.disable()  # a line of the log would pass for a report
     opening.CACHE_KIB = _CACHE_KIB
     keeper.GATHER_S = _GATHER_S
     writer = opened(path)

@@ -196,6 +196,24 @@ def test_what_time_brings_under_a_wrong_clock_is_corrected_too(store: FakeStore)
     assert store.all_saved() == ["wrong", "corrected by 5", "right"]
 
 
+def test_a_clock_that_becomes_right_twice_corrects_what_came_in_between(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(store)
+
+    def correct(shift: ClockShift) -> int:
+        if shift.by_ns == 5:
+            keeper.put(Record(None, None, "wrong again", clock_synced=False))
+            keeper.correct(ClockShift(20, 30, 7, 0))
+        return FakeStore.correct_clock(store, shift)
+
+    monkeypatch.setattr(store, "correct_clock", correct)
+    keeper.put(Record(None, None, "wrong", clock_synced=False))
+    keeper.correct(ClockShift(0, 10, 5, 0))
+    keeper.start()
+    until(lambda: "corrected by 7" in store.all_saved(), "both corrections are written")
+    keeper.stop(STOP_S)
+    assert store.all_saved() == ["wrong", "corrected by 5", "wrong again", "corrected by 7"]
+
+
 def test_subscribers_are_told_after_the_commit_only(started: Keeper, store: FakeStore) -> None:
     started.put(record(1, event=True))
     until(lambda: len(told(started)) == 2, "both are told")

@@ -81,7 +81,7 @@ class Keeper:
         self._logged: set[str] = set()  # a full disk may refuse in two ways by turns
         self._records: deque[Record] = deque()
         self._outbox: deque[tuple[int, str]] = deque()
-        self._shift: ClockShift | None = None
+        self._shifts: deque[ClockShift] = deque()  # the clock may become right again before it is written that it did
         self._condition = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -122,7 +122,7 @@ class Keeper:
     def correct(self, shift: ClockShift) -> None:
         """The clock became right; called between the last record with the wrong clock and the first with the right one."""
         with self._condition:
-            self._shift = shift
+            self._shifts.append(shift)
             self._condition.notify()
 
     def waiting(self) -> int:
@@ -154,13 +154,14 @@ class Keeper:
     def _work(self) -> bool:
         """Wait for something and write it; False when all is done and nothing more will come."""
         with self._condition:
-            self._condition.wait_for(lambda: self._records or self._outbox or self._shift or self._stopping, self._until_flush_s())
+            self._condition.wait_for(lambda: self._records or self._outbox or self._shifts or self._stopping, self._until_flush_s())
             if self._records:
                 self._condition.wait_for(lambda: self._stopping or self._outbox or any(map(_hurries, self._records)), GATHER_S)
-            records, notes = list(self._records), list(self._outbox)
+            # At one instant: a shift is for the records before it.
+            records, notes, shifts = list(self._records), list(self._outbox), list(self._shifts)
             stopping = self._stopping
         try:
-            self._write(records, notes)
+            self._write(records, notes, shifts)
             self._flush()
         except OperatorError as error:
             if getattr(error, "code", None) in DAMAGED:
@@ -206,11 +207,11 @@ class Keeper:
         if self.publisher is not None:
             self.publisher.info_changed()
 
-    def _write(self, records: list[Record], notes: list[tuple[int, str]]) -> None:
-        if self._shift is not None:
+    def _write(self, records: list[Record], notes: list[tuple[int, str]], shifts: list[ClockShift]) -> None:
+        for shift in shifts:
             self._save([record for record in records if not record.synced])
-            self._store.correct_clock(self._shift)
-            self._shift = None
+            self._store.correct_clock(shift)
+            self._shifts.popleft()
             records = [record for record in records if record.synced]
         self._save(records)
         if notes:
