@@ -52,6 +52,7 @@ def test_the_status_is_the_overview_of_the_page_inside_luci(page, luci):
 def test_the_page_on_its_own_takes_luci_s_session_over(page, luci):
     luci.config = {"web": {".name": "web", ".type": "web", "listen": ["127.0.0.1:8866", f"@lan:{page.url.rpartition(':')[2].strip('/')}"]}}
     opened(page, STATUS)
+    page.shows("#page", "Cloudflare")  # what is drawn above moves the button no more
     page.find("#own-page").click()
     page.until(lambda: page.js("return document.title") == "own")
     assert page.js("return location.href") == f"{page.url}#/sign-in?code={CODE}"
