@@ -352,6 +352,17 @@ def test_another_route_says_nothing_of_translation_until_its_last_hop_does(value
     assert [each for each in line.rounds(20) if each[0] == "nat"] == []
 
 
+def test_traits_are_of_the_route_whose_traces_made_them() -> None:
+    line = settled()
+    assert line.traits.are_of(line.route)
+    other = route_of(WITH_NAT, "B")
+    assert not any(line.traits.are_of(each) for each in (None, other, line.route._replace(epoch="wanb")))
+    line.route, line.world = other, replace(line.world, hops=WITH_NAT)
+    line.rounds(1)
+    assert line.traits.are_of(other)
+    assert not Traits().are_of(other)
+
+
 def test_an_undecided_route_and_a_trace_that_could_not_leave_say_nothing() -> None:
     line = settled()
     before = line.traits.export()

@@ -80,7 +80,7 @@ class Judge:
         self._note(glimpse)
         more = self._of_latency(before, changes, None, glimpse) if changes else ()
         found: list[TraitChange] = []
-        quiet = self.detector.state.suspicion is None
+        quiet = self.detector.state.suspicion is None and self._traits.are_of(self.detector.route)
         for look, answer in zip(errand.looks, answers, strict=True):
             if errand.kind is Kind.AUDIT and quiet:
                 found += self._traits.on_audit(look.ttl, look.flow_no, answer.responder, glimpse.at)

@@ -87,7 +87,7 @@ class Traits:
         if route is None or trace.ending is Ending.ERROR:
             return ()
         flow = trace.flow
-        key = f"{route.route_id}|{route.epoch}|{trace.transport}|{flow.method.value}|{flow.tos}|{flow.size}"
+        key = f"{_stretch(route)}{trace.transport}|{flow.method.value}|{flow.tos}|{flow.size}"
         if key != self._key:
             self._begin(key, trace.at)
         hops = clean(trace)
@@ -98,6 +98,10 @@ class Traits:
         if size is not None:
             found.extend(self._size(*size, trace.at))
         return self._sayer.tell(found, trace.at)
+
+    def are_of(self, route: Route | None) -> bool:
+        """Whether these are a route's and its epoch's: another one begins them with its first trace, and a restart may bring older ones."""
+        return route is not None and self._key.startswith(_stretch(route))
 
     def on_audit(self, ttl: int, flow_no: int, responder: str | None, at: int) -> tuple[TraitChange, ...]:
         """Take the answer of a hop to a fresh flow of the route in force. `flow_no` must rise (see `members`); None is silence."""
@@ -236,6 +240,11 @@ class Traits:
         if turn is None:
             return ()
         return (Found("mtu", ttl, str(turn.before[0]), str(turn.after[0]), turn.first_seen_at, turn.confirmations, responder),)
+
+
+def _stretch(route: Route) -> str:
+    """A route and its epoch, as keys begin."""
+    return f"{route.route_id}|{route.epoch}|"
 
 
 def _by_responder(hop: Hop, known: Sequence[str]) -> Mapping[int, Sequence[Answer]]:
