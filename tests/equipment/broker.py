@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from equipment.waiting import until
 
 _INSTALL = "apt-get install mosquitto mosquitto-clients"
+_AGAIN_S = 0.2  # a broker's restart takes longer
 _NS_PORT = 1883  # nothing else listens in a namespace that a test made
 
 
@@ -168,10 +169,13 @@ class Message(NamedTuple):
 
 
 class Subscriber:
-    """mosquitto_sub, read by a thread; it connects again by itself."""
+    """mosquitto_sub, read by a thread; it connects again by itself, and is started again where a broker that went amid TLS ended it."""
 
     def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._command = command
+        self._closed = threading.Event()
+        self._changing = threading.Lock()
+        self._process = self._started()
         self._messages: list[Message] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -186,11 +190,10 @@ class Subscriber:
 
     def close(self) -> None:
         """End it."""
-        self._process.kill()
-        self._process.wait(10)
+        with self._changing:
+            self._closed.set()
+            self._process.kill()
         self._thread.join(10)
-        if self._process.stdout:
-            self._process.stdout.close()
 
     def __enter__(self) -> Self:
         return self
@@ -198,11 +201,21 @@ class Subscriber:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    def _started(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            got = json.loads(line)
-            self._messages.append(Message(got["topic"], bool(got["retain"]), got["qos"], got["payload"] or ""))
+        while True:
+            with self._process as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    got = json.loads(line)
+                    self._messages.append(Message(got["topic"], bool(got["retain"]), got["qos"], got["payload"] or ""))
+            self._closed.wait(_AGAIN_S)
+            with self._changing:
+                if self._closed.is_set():
+                    return
+                self._process = self._started()
 
 
 def free_port(address: str = "127.0.0.1") -> int:
