@@ -86,28 +86,28 @@ homeassistant: ## Home Assistant itself takes what a real daemon publishes, as r
 	$(debian)
 	@environment=$$($(dev)) && packaging/dev/homeassistant.sh "$$environment"
 
-bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1, README=1 puts the figures there
+bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1, WRITE=1 puts the figures there
 	$(need_root)
 	$(debian)
-	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(README),--readme)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(WRITE),--write)
 
-bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time: 45 minutes; SEEDS=1000-1004 DAYS=3 PPS=0.25,1 SVG=FILE README=1
+bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time: 45 minutes; SEEDS=1000-1004 DAYS=3 PPS=0.25,1 SVG=FILE WRITE=1
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.detect $(if $(SEEDS),--seeds "$(SEEDS)") \
-		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)" $(if $(README),--readme)
+		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)" $(if $(WRITE),--write)
 
-bench-store: ## the history on a year of 20 targets: size, flash writes, commits, queries, as root: an hour; DAYS=30 SEED=N JSON=1 README=1
+bench-store: ## the history on a year of 20 targets: size, flash writes, commits, queries, as root: an hour; DAYS=30 SEED=N JSON=1 WRITE=1
 	$(need_root)
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.store $(if $(DAYS),--days "$(DAYS)") \
-		$(if $(SEED),--seed "$(SEED)") $(if $(JSON),--json) $(if $(README),--readme)
+		$(if $(SEED),--seed "$(SEED)") $(if $(JSON),--json) $(if $(WRITE),--write)
 
-bench-mqtt: ## how soon the broker has an event, the memory of MQTT, how soon a long outbox is empty: a minute; JSON=1 README=1
+bench-mqtt: ## how soon the broker has an event, the memory of MQTT, how soon a long outbox is empty: a minute; JSON=1 WRITE=1
 	$(debian)
-	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.mqtt $(if $(JSON),--json) $(if $(README),--readme)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.mqtt $(if $(JSON),--json) $(if $(WRITE),--write)
 
-bench-fleet: ## 1,000 agents on one broker: all start at once, work, answer Home Assistant's start, lose the broker: 4 minutes; JSON=1 README=1
+bench-fleet: ## 1,000 agents on one broker: all start at once, work, answer Home Assistant's start, lose the broker: 4 minutes; JSON=1 WRITE=1
 	$(debian)
-	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.fleet $(if $(JSON),--json) $(if $(README),--readme)
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.fleet $(if $(JSON),--json) $(if $(WRITE),--write)
 
 idle: ## the CPU of the agent while it waits, 20 targets every 5 minutes, and of its watch, as root: 11 minutes; JSON=1
 	$(need_root)
@@ -124,9 +124,9 @@ arm64: ## the installed package under an aarch64 Python, as root: Debian for arm
 	$(need_root)
 	@packaging/dev/arm64.sh
 
-pi3b: ## the same on an emulated Raspberry Pi 3B, with figures, as root; README=1 writes them to packaging/PI3B.md
+pi3b: ## the same on an emulated Raspberry Pi 3B, with figures, as root; WRITE=1 writes them to packaging/PI3B.md
 	$(need_root)
-	@README="$(README)" packaging/dev/pi3b.sh
+	@WRITE="$(WRITE)" packaging/dev/pi3b.sh
 
 clean: ## remove all that was made here, the state of make run too
 	rm -rf .venv* .run .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist tests/artefacts

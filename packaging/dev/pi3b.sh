@@ -1,6 +1,6 @@
 #!/bin/sh
 # pi3b.sh: the installed package on an emulated Raspberry Pi 3B, as root: Debian's kernel, the root of arm64-root.sh as initramfs.
-# README=1 writes the figures to packaging/PI3B.md. The machine has no network device. Its console goes to .cache/arm64/console.log.
+# WRITE=1 writes the figures to packaging/PI3B.md. The machine has no network device. Its console goes to .cache/arm64/console.log.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -73,12 +73,12 @@ tr -d '\r' <"$console" | grep -v '^\[ *[0-9]'
 grep -q '^PI3B ends with 0' "$console" || fail "The package does not work on an emulated Raspberry Pi 3B; its whole console: $console"
 echo 'The package works on an emulated Raspberry Pi 3B.'
 
-if [ -n "${README:-}" ]; then
+if [ -n "${WRITE:-}" ]; then
 	{
 		cat <<TEXT
 # On a Raspberry Pi 3B, emulated
 
-Written by \`make pi3b README=1\` on $(date -u +%Y-%m-%d): $(qemu-system-aarch64 --version | head -n 1), \`-M raspi3b\`,
+Written by \`make pi3b WRITE=1\` on $(date -u +%Y-%m-%d): $(qemu-system-aarch64 --version | head -n 1), \`-M raspi3b\`,
 $(basename "$kernel"/boot/vmlinuz*), Debian's Python 3.11, the libraries of OpenWrt 24.10, the package compiled
 by its own script; one target on loopback, no broker. It is an emulation: qemu counts 2 ns for each instruction, on all
 four cores together, and knows neither caches nor a memory card. So these figures compare versions of the program and

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, print, and with `--readme` put the main rows into the README."""
+"""`python -m bench`: measure, print, and with `--write` put the main rows into the README."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from bench.daemon import Daemon, Memory
 from bench.figures import Row, markdown, table
 from bench.lab import HOPS, TARGETS, BenchLab
 from bench.passes import Engine, Pass
-from bench.report import described, machine, write_readme
+from bench.report import described, machine, write_table
 from equipment.waiting import until
 
 UNLIMITED_PPS = 1_000_000
@@ -27,7 +27,7 @@ WARM_UP_ROUNDS = 4  # 20 s at the slower pace: as long as the agent remembers it
 ROUNDS = 2  # the history is written every 2 s, which a stretch must hold
 SLOW_PPS = 10  # as shipped
 SLOW_PROBES = 150
-MARKERS = ("<!-- figures: make bench README=1 -->", "<!-- end of figures -->")
+MARKERS = ("<!-- figures: make bench WRITE=1 -->", "<!-- end of figures -->")
 
 Passes = dict[str, list[Pass]]
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description="CPU, wall time and memory beside traceroute(8), scamper and Scapy.")
     parser.add_argument("--runs", type=int, default=5, help="how often each contestant runs (default: 5)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--readme", action="store_true", help="put the main rows into README.md")
+    parser.add_argument("--write", action="store_true", help="put the main rows into README.md")
     args = parser.parse_args()
     begun, on = monotonic(), machine()
     with BenchLab() as lab, tempfile.TemporaryDirectory() as folder:
@@ -59,8 +59,8 @@ def main() -> None:
     else:
         print(_heading(on, args.runs), *(table(title, rows) for title, rows in groups.items()), sep="\n")
         print(f"\n{monotonic() - begun:.0f} s")
-    if args.readme:
-        write_readme(f"Medians of {args.runs} runs. {described(on)}.", markdown(groups), MARKERS)
+    if args.write:
+        write_table("README.md", f"Medians of {args.runs} runs. {described(on)}.", markdown(groups), MARKERS)
 
 
 def _contests(lab: BenchLab, runs: int) -> Passes:

@@ -16,7 +16,8 @@ from bench.lab import FIRST
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.model.probe import Binding, Method
 from pathwarden.model.protocols import Transport
 from pathwarden.net.choose import open_transport

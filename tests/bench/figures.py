@@ -44,7 +44,7 @@ def table(title: str, rows: Sequence[Row]) -> str:
 
 
 def markdown(groups: Mapping[str, Sequence[Row]], *, all_rows: bool = False) -> str:
-    """The rows that have a target or are held against something, or all, for the README."""
+    """The rows that have a target or are held against something, or all, for the documents."""
     lines = ["| What | Who | Median | Ratio | Target |", "|---|---|---|---|---|"]
     for title, rows in groups.items():
         lines += [

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Row, markdown, table
-from bench.report import described, machine, write_readme
+from bench.report import described, machine, write_table
 from equipment.broker import Broker
 from equipment.fleet import RETRY_S, Fleet, Seen, fleet
 
-MARKERS = ("<!-- figures: make bench-fleet README=1 -->", "<!-- end of the fleet's figures -->")
+MARKERS = ("<!-- figures: make bench-fleet WRITE=1 -->", "<!-- end of the fleet's figures -->")
 AWAY_S = 10.0
 STEADY_S = 60.0  # the info of every agent comes once a minute
 BACK_S = 35.0  # the longest wait is 30 s
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=5, help="of each agent (default: 5)")
     parser.add_argument("--steady-s", type=float, default=STEADY_S, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--readme", action="store_true", help="put the figures into README.md")
+    parser.add_argument("--write", action="store_true", help="put the figures into FIGURES.md")
     args = parser.parse_args()
     on = machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -155,8 +155,9 @@ def main() -> None:
         print(json.dumps({"machine": on, "agents": args.agents, "targets": args.targets, "rows": rows}, indent=1))
     else:
         print(described(on), *(table(title, each) for title, each in groups.items()), sep="\n")
-    if args.readme:
-        write_readme(f"{args.agents} agents with {args.targets} targets each. {described(on)}.", markdown(groups, all_rows=True), MARKERS)
+    if args.write:
+        heading = f"{args.agents} agents with {args.targets} targets each. {described(on)}."
+        write_table("FIGURES.md", heading, markdown(groups, all_rows=True), MARKERS)
     sys.stdout.flush()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Row, markdown, table
-from bench.report import described, machine, write_readme
+from bench.report import described, machine, write_table
 from equipment.broker import Broker
 from equipment.changes import change
 from equipment.fakes import FakeClock, make_target, make_trace
@@ -29,7 +29,7 @@ from pathwarden.present.events import event
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
-MARKERS = ("<!-- figures: make bench-mqtt README=1 -->", "<!-- end of the broker's figures -->")
+MARKERS = ("<!-- figures: make bench-mqtt WRITE=1 -->", "<!-- end of the broker's figures -->")
 ALONE, WAITING, MANY = 200, 1000, 5000
 TARGETS = 20  # of one, an event waits for the answer to the one before
 MOST_MS, MOST_MB, MOST_S = 50.0, 4.0, 10.0
@@ -164,7 +164,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="make bench-mqtt", description="Time, memory and pace of what is told.")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--readme", action="store_true", help="put the figures into README.md")
+    parser.add_argument("--write", action="store_true", help="put the figures into FIGURES.md")
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory:
@@ -176,8 +176,8 @@ def main() -> None:
         print(json.dumps({"machine": on, "rows": [row.json() for rows in groups.values() for row in rows]}, indent=1))
     else:
         print(described(on), *(table(title, rows) for title, rows in groups.items()), sep="\n")
-    if args.readme:
-        write_readme(f"{described(on)}.", markdown(groups, all_rows=True), MARKERS)
+    if args.write:
+        write_table("FIGURES.md", f"{described(on)}.", markdown(groups, all_rows=True), MARKERS)
 
 
 def _measured() -> list[Row]:

@@ -1,11 +1,11 @@
-"""Where a benchmark ran, and how its figures get into the README."""
+"""Where a benchmark ran, and how its figures get into the documents."""
 
 import os
 import platform
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+TOP = Path(__file__).parents[2]
 
 
 def machine() -> dict[str, str]:
@@ -21,11 +21,11 @@ def described(on: dict[str, str]) -> str:
     return f"{on['cpu']}, Linux {on['kernel']}, Python {on['python']}, load of others {on['load']}"
 
 
-def write_readme(heading: str, figures: str, markers: tuple[str, str]) -> None:
-    """Put a table with its heading between two marks."""
-    text = README.read_text(encoding="utf-8")
+def write_table(document: str, heading: str, figures: str, markers: tuple[str, str]) -> None:
+    """Put a table with its heading between two marks of a document, e.g. "README.md"."""
+    text = (TOP / document).read_text(encoding="utf-8")
     head, _, rest = text.partition(markers[0])
     _, _, tail = rest.partition(markers[1])
     if not rest or not tail:
-        sys.exit(f"README.md has no lines {markers[0]} and {markers[1]}")
-    README.write_text(f"{head}{markers[0]}\n{heading}\n\n{figures}\n{markers[1]}{tail}", encoding="utf-8")
+        sys.exit(f"{document} has no lines {markers[0]} and {markers[1]}")
+    (TOP / document).write_text(f"{head}{markers[0]}\n{heading}\n\n{figures}\n{markers[1]}{tail}", encoding="utf-8")

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 from bench import flash
 from bench.figures import Row, markdown, table
-from bench.report import described, machine, write_readme
+from bench.report import described, machine, write_table
 from bench.year import DAY_S, HOPS, INTERVAL_S, SECOND, START_AT, Year, tid_of
 from equipment.fakes import FakeAgent, FakeClock, make_settings
 from equipment.web import Client
@@ -43,7 +43,7 @@ MOST_PAGE_MS = 50.0
 MOST_ROUND_MS = 5.0
 MOST_READER_MB = 5.0
 ASKED = 40  # times each request is made, of targets and instants that are drawn
-MARKERS = ("<!-- figures: make bench-store README=1 -->", "<!-- end of the history's figures -->")
+MARKERS = ("<!-- figures: make bench-store WRITE=1 -->", "<!-- end of the history's figures -->")
 
 
 _T = TypeVar("_T")
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=365, help="length of the year (default: 365)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--readme", action="store_true", help="put the rows that have a target into README.md")
+    parser.add_argument("--write", action="store_true", help="put the rows that have a target into FIGURES.md")
     parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory is not None:
@@ -199,8 +199,8 @@ def main() -> None:
     else:
         print(f"{described(on)}; seed {args.seed}", *(table(title, each) for title, each in groups.items()), sep="\n")
         print(f"\n{time.monotonic() - begun:.0f} s")
-    if args.readme:
-        write_readme(f"{args.days:g} days, seed {args.seed}. {described(on)}.", markdown(groups), MARKERS)
+    if args.write:
+        write_table("FIGURES.md", f"{args.days:g} days, seed {args.seed}. {described(on)}.", markdown(groups), MARKERS)
 
 
 def _groups(folder: Path, live: Path, seed: int, days: float) -> dict[str, list[Row]]:

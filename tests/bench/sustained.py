@@ -17,7 +17,8 @@ from equipment.flood import Flood, heard
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator, Session
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.model.probe import Binding, Method
 from pathwarden.net.clock import SystemClock
 from pathwarden.net.raw import RawTransport

@@ -13,11 +13,11 @@ from bench.detect import table
 from bench.detect.chart import chart
 from bench.detect.contest import CONTESTANTS, SCHEDULED, Job, run
 from bench.detect.score import Score
-from bench.report import write_readme
+from bench.report import write_table
 
 BUDGETS = (0.1, 0.25, 0.5, 1.0, 2.0)
 LAST_TUNING, LAST_REPORTING = 999, 1999
-MARKERS = ("<!-- detection: make bench-detect README=1 -->", "<!-- end of detection -->")
+MARKERS = ("<!-- detection: make bench-detect WRITE=1 -->", "<!-- end of detection -->")
 CHART = Path(__file__).with_name("delay.svg")  # the one that the README shows
 USUAL = 1.0  # probes a second: what the agent is shipped with
 PARIS, DTRACK = "Paris, * as a wildcard", "DTRACK-like"
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--pps", type=lambda text: [float(each) for each in text.split(",")], default=list(BUDGETS))
     parser.add_argument("--only", default="", help="contestants whose name contains this")
     parser.add_argument("--svg", type=Path, default=None, help="where to write the chart")
-    parser.add_argument("--readme", action="store_true", help="put the table and the chart into README.md")
+    parser.add_argument("--write", action="store_true", help="put the table and the chart into README.md")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--equal-only", action="store_true", help="leave out the second table and the mix of short changes")
     chosen = parser.parse_args()
@@ -74,13 +74,13 @@ def main() -> None:
         for (name, pps), score in scores.items():
             if "Pathwarden" in name:
                 _details(f"{name}, {pps:g} pps", score)
-        for path in (chosen.svg, CHART if chosen.readme else None):
+        for path in (chosen.svg, CHART if chosen.write else None):
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(chart(scores, f"Change detection, {span}"))
-        if chosen.readme:
+        if chosen.write:
             budget = _usual(chosen.pps)
-            write_readme(f"Equal budgets, {span}.", table.markdown(scores, "Pathwarden", budget), MARKERS)
+            write_table("README.md", f"Equal budgets, {span}.", table.markdown(scores, "Pathwarden", budget), MARKERS)
         if not chosen.equal_only:
             _more(pool, chosen.seeds, chosen.days, chosen.pps)
 
