@@ -5,7 +5,8 @@ from random import Random
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.model.probe import PLAIN, Binding, Extra, Method
 from pathwarden.model.protocols import Transport
 from pathwarden.model.trace import Answer

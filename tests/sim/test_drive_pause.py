@@ -9,7 +9,8 @@ from pathwarden.daemon.drive import LONGEST_PAUSE_NS, Driver
 from pathwarden.engine.check import Ask, Check
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket, thrifty
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.model.probe import Binding, Method
 from pathwarden.sim.network import SimNetwork
 from pathwarden.sim.scenario import parse

@@ -8,7 +8,8 @@ import pytest
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import Outcome, TraceSpec
 from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding, Method, Probe, Reply, ReplyKind
 from pathwarden.model.trace import Ending

@@ -11,7 +11,8 @@ import pytest
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import Pace, TokenBucket, thrifty
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.engine.waits import Waits
 from pathwarden.model.probe import Binding, Flow, Method, Probe
 from pathwarden.sim.network import SimNetwork

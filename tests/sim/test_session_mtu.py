@@ -9,7 +9,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.mtu import LEAST, Drop, How, MtuSession
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSpec
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.errors import ProbeError
 from pathwarden.model.probe import Binding, Method, Probe, Reply, ReplyKind
 from pathwarden.model.trace import Ending, Marks

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from pathwarden.engine.correlator import Correlator, Slot
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.engine.waits import Waits
 from pathwarden.model.probe import Flow, Method, Reply, ReplyKind
 from pathwarden.model.trace import Ending

@@ -8,7 +8,8 @@ import pytest
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.model.probe import Binding, Method
 from pathwarden.model.trace import Ending
 from pathwarden.sim.network import SimNetwork

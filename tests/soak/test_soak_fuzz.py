@@ -18,7 +18,8 @@ from typing import NamedTuple
 from netlab import responder as net
 from netlab.responder import ICMP, ICMP6, PORT, PROHIBITED, TCP, TOO_BIG, UDP, UDPLITE, Packet, Says
 from pathwarden.engine.correlator import Correlator, Slot
-from pathwarden.engine.session import TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import TraceSpec
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Flow, Method, Reply, ReplyKind
 from pathwarden.net import filters

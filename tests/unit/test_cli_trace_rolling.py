@@ -6,7 +6,7 @@ import pytest
 
 from pathwarden.cli.tracing.rolling import HELD, Table, as_json
 from pathwarden.detect import loss
-from pathwarden.engine.session import Outcome
+from pathwarden.engine.spec import Outcome
 from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop
 

@@ -9,7 +9,7 @@ from equipment.glass import Glass
 from pathwarden.cli.terminal import width
 from pathwarden.cli.tracing.rolling import Table
 from pathwarden.cli.tracing.rolling_view import ASCII, BLOCKS, KEYS, View, lines, signs
-from pathwarden.engine.session import Outcome
+from pathwarden.engine.spec import Outcome
 from pathwarden.model.network import Network
 from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop

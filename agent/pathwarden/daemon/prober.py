@@ -18,7 +18,8 @@ from pathwarden.detect.judge import Judge
 from pathwarden.detect.watch.outcome import Outcome as WatchOutcome
 from pathwarden.detect.watch.values import Errand
 from pathwarden.detect.watch.watcher import Watcher
-from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import Outcome, TraceSpec
 from pathwarden.errors import ProbeError
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import PLAIN, Binding, Flow

@@ -1,6 +1,6 @@
 """A trace that has begun: what must be remembered until it ends."""
 
-from pathwarden.engine.session import Outcome
+from pathwarden.engine.spec import Outcome
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import Flow
 from pathwarden.model.protocols import Clock

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.engine.marks import marks_of
-from pathwarden.engine.session import ENDS, PROHIBITED, SHORTEST_WAIT_NS, WAIT_MARGIN_NS, Outcome, TraceSpec
+from pathwarden.engine.spec import ENDS, PROHIBITED, SHORTEST_WAIT_NS, WAIT_MARGIN_NS, Outcome, TraceSpec
 from pathwarden.model.probe import Reply, ReplyKind
 from pathwarden.model.trace import Answer, Ending, Hop
 

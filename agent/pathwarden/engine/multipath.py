@@ -16,7 +16,7 @@ from pathwarden.engine.correlator import Correlator, Slot
 from pathwarden.engine.flows import nth
 from pathwarden.engine.multipath_graph import graph
 from pathwarden.engine.multipath_search import Search, Want
-from pathwarden.engine.session import SHORTEST_WAIT_NS, WAIT_MARGIN_NS, Shuffler
+from pathwarden.engine.spec import SHORTEST_WAIT_NS, WAIT_MARGIN_NS, Shuffler
 from pathwarden.model.multipath import Limit, Multipath
 from pathwarden.model.probe import Flow, Reply
 from pathwarden.model.trace import Ending

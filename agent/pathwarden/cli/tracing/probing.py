@@ -14,7 +14,8 @@ from pathwarden.daemon.started import Started
 from pathwarden.engine import flows
 from pathwarden.engine.correlator import LAST_IDENT, Correlator, Session
 from pathwarden.engine.pacing import TokenBucket
-from pathwarden.engine.session import Outcome, TraceSession, TraceSpec
+from pathwarden.engine.session import TraceSession
+from pathwarden.engine.spec import Outcome, TraceSpec
 from pathwarden.engine.waits import Waits as Factors
 from pathwarden.errors import CannotProbe, ConfigError, ProbeError
 from pathwarden.model.probe import Binding, Flow, Method

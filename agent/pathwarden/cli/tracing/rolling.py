@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 
 from pathwarden.detect import loss
-from pathwarden.engine.session import Outcome
+from pathwarden.engine.spec import Outcome
 from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Answer
 from pathwarden.present.hops import annotation
