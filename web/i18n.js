@@ -1,4 +1,4 @@
-// Chooses the language. A further language is one file in i18n/ and one line here.
+// Chooses the language. A further language is one file of each room in i18n/ and one line here.
 
 export const LANGUAGES = [
   { id: "en", tag: "en", name: "English" },
@@ -18,9 +18,15 @@ export function chooseLanguage(preferences) {
   return LANGUAGES[0];
 }
 
+/** All of a language's texts: the page's own, and the words for what the agent says. */
+export async function catalogue(id) {
+  const rooms = await Promise.all([import(`./i18n/${id}.js`), import(`./i18n/said.${id}.js`)]);
+  return Object.assign({}, ...rooms.map((room) => room.default));
+}
+
 /** Loads a language's texts. `t(id, values)` fills `{name}`; `word(group, value)` falls back to the value itself. */
 export async function loadTexts(id) {
-  const { default: texts } = await import(`./i18n/${id}.js`);
+  const texts = await catalogue(id);
   const t = (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const word = (group, value) => texts[`${group}.${value}`] ?? value ?? "";
   return { t, word };
