@@ -8,7 +8,7 @@ import pytest
 from equipment.fakes import NOW, SECOND, FakeAgent, FakeClock, FakeReader, hop, make_settings, make_trace
 from equipment.web import Client
 from pathwarden.api.app import make_app
-from pathwarden.daemon.runtime import drawer
+from pathwarden.daemon.tools import drawer
 from pathwarden.model.network import nobody
 from pathwarden.picture.drawer import Drawer
 from pathwarden.present.instants import rfc3339

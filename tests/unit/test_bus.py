@@ -13,7 +13,7 @@ from pathwarden.api.answers import Answers
 from pathwarden.api.app import make_app
 from pathwarden.daemon import sources
 from pathwarden.daemon.bus import methods
-from pathwarden.daemon.runtime import notices
+from pathwarden.daemon.parts import notices
 from pathwarden.daemon.sources import DeviceNames, NoBus, binding_now, by_interface, open_bus, source_named
 from pathwarden.errors import OperatorError, ProbeError
 from pathwarden.model.probe import Binding

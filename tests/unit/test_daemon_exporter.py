@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from equipment.fakes import FakeReader
-from pathwarden.daemon.runtime import exporter
+from pathwarden.daemon.tools import exporter
 
 
 def test_what_is_installed_exports() -> None:

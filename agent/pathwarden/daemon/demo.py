@@ -14,10 +14,10 @@ from pathwarden.config.targets import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
+from pathwarden.daemon.parts import counters
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.reporting import Reporter, remembered
 from pathwarden.daemon.restoring import restore_judges, restore_teller
-from pathwarden.daemon.runtime import counters
 from pathwarden.daemon.sources import DeviceNames, NoBus
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket

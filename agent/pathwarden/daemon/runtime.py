@@ -4,11 +4,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pathwarden.config.targets import default_target
 from pathwarden.daemon.adding import ADDED, Additions, read_added, with_all
@@ -17,18 +16,18 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.eventlog import EventLog
 from pathwarden.daemon.keeper import Keeper, noting
 from pathwarden.daemon.networks import open_networks
+from pathwarden.daemon.parts import Parts
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.publishing import make_publisher
 from pathwarden.daemon.reporting import Reporter, remembered
 from pathwarden.daemon.restoring import restore_judges, restore_load, restore_teller
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
 from pathwarden.daemon.surroundings import Surroundings
+from pathwarden.daemon.tools import drawer, exporter
 from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import thrifty
 from pathwarden.errors import OperatorError
 from pathwarden.model.instants import since_boot
-from pathwarden.model.network import Whose, nobody
-from pathwarden.model.protocols import Exports, Pictures
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.net.choose import open_transport
@@ -53,7 +52,6 @@ log = logging.getLogger(__name__)
 SOURCE_PORT_KEY = "source_port"  # kept in the history: flows stay the same over restarts
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STOP_S = 2.0
-NO_HOOKS = {"hooks_run": 0, "hooks_failed": 0, "hooks_skipped": 0}
 IPV6_TARGET = "2606:4700:4700::1111"
 
 
@@ -131,33 +129,7 @@ class Runtime:
         teller = restore_teller(self.settings, judges, reader)
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
         prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
-        facts = {"name": transport.name, "detail": how}
-
-        def parts() -> Mapping[str, object]:
-            mqtt = publisher.snapshot()
-            stats = reader.stats()
-            db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events", "live", "days")}
-            trouble = keeper.notice or writer.notice
-            about_bus = bus.snapshot()
-            return {
-                "transport": facts,
-                "mqtt": mqtt,
-                "db": {**db, **writer.place(), "waiting": keeper.waiting(), "notice": trouble},
-                "ubus": about_bus,
-                "counters": counters(
-                    correlator,
-                    {
-                        **transport.counters(),
-                        **bus.counters(),
-                        **surroundings.counters(),
-                        "records_dropped": keeper.dropped + writer.dropped,
-                        "outbox_dropped": keeper.sendings_dropped,
-                        **(hooks.counts if hooks else NO_HOOKS),
-                    },
-                ),
-                "notices": notices(facts, mqtt, trouble, about_bus, [*networks.notices(), *filter(None, [keeper.warning])]),
-            }
-
+        parts = Parts(transport, how, correlator, keeper, writer, reader, networks, bus, surroundings)
         board = Board(self.settings, clock, reader, prober.ask, parts)
         for tid, judge in judges.items():
             heard = teller.heard(tid, clock.wall_ns())
@@ -167,9 +139,9 @@ class Runtime:
         board.wishes, board.keep, reporter.board = prober, keeper.put, board
         board.whose, reporter.whose = networks.now, networks.of
         board.resolver_silent = lambda: surroundings.resolver_silent
-        hooks = self._make_hooks(reader, keeper, clock)
+        parts.hooks = hooks = self._make_hooks(reader, keeper, clock)
         additions = Additions(self.settings, added, noting(keeper, clock, ADDED), self.renew)
-        publisher = make_publisher(self.settings, board, reader, keeper, clock, additions)
+        parts.publisher = publisher = make_publisher(self.settings, board, reader, keeper, clock, additions)
         self.gate = self._make_gate(bus, clock, self._before)
         bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None)
         self._serve(board, reader, clock, bus)
@@ -325,38 +297,6 @@ class Runtime:
         self.tend = tend
 
 
-def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, object]:
-    """Everything counted since start, for `info` and the metrics."""
-    return {
-        "probes_sent": correlator.probes,
-        "probes": {method.value: count for method, count in correlator.sent_by.items() if count},
-        "replies": {kind.value: count for kind, count in correlator.replies.items()},
-        "late": correlator.late,
-        "duplicate": correlator.duplicates,
-        "foreign": correlator.foreign,
-        **more,
-    }
-
-
-def notices(
-    transport: Mapping[str, object], mqtt: Mapping[str, object], trouble: str, bus: Mapping[str, object], more: Sequence[str] = ()
-) -> list[dict[str, str]]:
-    """What the operator should know, worst first."""
-    found = []
-    if trouble:
-        found.append({"level": "error", "text": trouble})
-    if mqtt["detail"]:
-        found.append({"level": "warning", "text": str(mqtt["detail"])})
-    if bus["detail"]:
-        found.append({"level": "warning", "text": f"ubus: {bus['detail']}"})
-    found += [{"level": "warning", "text": text} for text in more]
-    if transport["name"] == "rootless":
-        found.append({"level": "info", "text": f"Probing {transport['detail']}."})
-    if not mqtt["enabled"]:
-        found.append({"level": "info", "text": "MQTT is off; set mqtt.host to switch it on."})
-    return found
-
-
 def _with_default_targets(settings: Settings, oracle: KernelRoutes) -> Settings:
     """The agent's own choice for an owner who named none: the way out, two well-known resolvers, and IPv6 if there is a route."""
     from dataclasses import replace
@@ -382,25 +322,3 @@ def _boot_id() -> str:
 def _seed(writer: Writer) -> str:
     """Where the search for a source port starts: different for each history, the same for one."""
     return (writer.meta_get("database_id") or "0").replace("-", "")[:8]
-
-
-def exporter(reader: Reader, agent: str, whose: Whose = nobody) -> Exports | None:
-    """What gives the history to other programs over HTTP: a megabyte of memory; None where the package with the tools is not installed."""
-    exports: Exports | None = _tool("pathwarden.export.exporter", "Exporter", reader, agent, whose)
-    return exports
-
-
-def drawer(reader: Reader, whose: Whose) -> Pictures | None:
-    """What draws for the page; None likewise."""
-    pictures: Pictures | None = _tool("pathwarden.picture.drawer", "Drawer", reader, whose)
-    return pictures
-
-
-def _tool(name: str, maker: str, *values: object) -> Any:  # noqa: ANN401 - what a module that may be missing makes
-    """What a module of the package with the tools makes of these values; None without that package."""
-    try:
-        return getattr(import_module(name), maker)(*values)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        return None
