@@ -1,12 +1,12 @@
 """The answers that HTTP and ubus both give: the same objects, made once. Knows neither bus nor server."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pathwarden.api.problem import Problem, unknown_target
 from pathwarden.model.history import Route, StoredTrace
 from pathwarden.model.network import Network
-from pathwarden.model.protocols import Agent, Clock, HistoryReader
+from pathwarden.model.protocols import Agent, Clock, HistoryReader, Pictures
 from pathwarden.model.settings import Settings, Target
 from pathwarden.present import history
 from pathwarden.present.diff import differ, side
@@ -28,22 +28,32 @@ MOST_NOTE = 300  # characters: some sentences, and small beside the event itself
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 PAIR = 2
 WAY_KEYS = ("device", "address", "table", "fwmark", "next_hop")
+THEMES = ("light", "dark")
 CONFIG_KEYS = ("host", "label", "family", "port", "source", "interval_s", "queries", "first_ttl", "max_ttl", "dscp", "enabled")
 
 Json = dict[str, object]
+Draw = Callable[[Pictures, tuple[Target, ...], int], str | None]
 Span = tuple[int | None, int | None]  # instants in wall-clock nanoseconds
 
 
 class Answers:
-    """JSON-ready objects about the agent and its history. Several threads may ask at once; the reader must bear that.
+    """JSON-ready objects about the agent and its history, and pictures of it. Several threads may ask at once; the reader must bear that.
 
-    Raises `Problem` for what is not there or makes no sense.
+    `pictures` gives what draws, None where that is not installed. Raises `Problem` for what is not there or makes no sense.
     """
 
-    def __init__(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        reader: HistoryReader,
+        settings: Settings,
+        clock: Clock,
+        pictures: Callable[[], Pictures | None] = lambda: None,
+    ) -> None:
         self._agent = agent
         self._reader = reader
         self._clock = clock
+        self._pictures = pictures
         self._sparks: dict[str, tuple[tuple[object, int], Json]] = {}
         self._sources = settings.sources
         self._targets = {target.tid: target for target in settings.targets}
@@ -141,6 +151,16 @@ class Answers:
         sides = [side(route, stored and stored.trace) for route, stored in self._sides(tid, {"a": a, "b": b})]
         return differ(tid, sides[0], sides[1], self._agent.whose)
 
+    def graph(self, tid: str | None, at: int | None, before: int | None, theme: str | None) -> str:
+        """The ways to all targets, or to one, at an instant, as SVG, and what is different from those `before`."""
+        dark = _dark(theme)
+        return self._drawn(tid, at, lambda pictures, targets, then: pictures.graph(targets, then, before, dark=dark))
+
+    def map(self, tid: str | None, at: int | None, theme: str | None) -> str:
+        """The places on the ways to all targets, or to one, at an instant, as SVG."""
+        dark = _dark(theme)
+        return self._drawn(tid, at, lambda pictures, targets, then: pictures.map(targets, then, dark=dark))
+
     def paths(self, tid: str, most: int | None = None) -> Json:
         """All routes of a target, or so many, most time first."""
         self.known(tid)
@@ -217,6 +237,16 @@ class Answers:
             raise Problem(409, "no_path", f"no path to {tid!r} is known yet")
         return {"target": tid}
 
+    def _drawn(self, tid: str | None, at: int | None, draw: Draw) -> str:
+        targets = tuple(self._targets.values()) if tid is None else (self.known(tid),)
+        pictures = self._pictures()
+        if pictures is None:
+            raise Problem(404, "not_installed", "what draws is not installed; it is in the package pathwarden-tools")
+        drawn = draw(pictures, targets, self._clock.wall_ns() if at is None else at)
+        if drawn is None:
+            raise _no_trace_then()
+        return drawn
+
     def _pair(self, tid: str, pair: object) -> tuple[str, str]:
         """Two letters of the target's paths. Raises `Problem`."""
         if not isinstance(pair, list) or len(pair) != PAIR or not all(isinstance(each, str) for each in pair) or pair[0] == pair[1]:
@@ -275,6 +305,13 @@ class Answers:
             kept |= {tid: (stamps[tid], history.spark(samples[tid])) for tid in missing}
             self._sparks |= kept
         return {tid: spark for tid, (_, spark) in kept.items()}
+
+
+def _dark(theme: str | None) -> bool:
+    """Whether a picture is for a dark page; it is for a light one unless the theme says otherwise."""
+    if theme not in (None, *THEMES):
+        raise _bad("theme", f"must be one of {', '.join(THEMES)}")
+    return theme == "dark"
 
 
 def _no_trace_then() -> Problem:

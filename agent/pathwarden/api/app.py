@@ -112,12 +112,12 @@ def make_app(
     routes = bottle.Bottle()
     routes.catchall = False  # ours to log, and no traceback in an answer
     routes.default_error_handler = _refuse
-    answers = Answers(agent, reader, settings, clock)
+    answers = Answers(agent, reader, settings, clock, pictures)
     LiveRoutes(agent, answers).add_to(routes)
     PastRoutes(reader, answers).add_to(routes)
     WishRoutes(agent, answers).add_to(routes)
     ExportRoutes(exports, answers).add_to(routes)
-    PictureRoutes(pictures, settings.targets, clock, answers).add_to(routes)
+    PictureRoutes(answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
     SignInRoutes(gate).add_to(routes)
     if book:
