@@ -13,7 +13,6 @@ import pytest
 
 from equipment.agent import Agent, Runner, awaited, section
 from equipment.broker import Broker, Subscriber
-from equipment.schemas import check_message
 from netlab import Lab
 
 NODE = "alone"
@@ -32,14 +31,6 @@ def lab() -> Iterator[Lab]:
 def broker(lab: Lab, tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path, ns=lab.netns(NODE)) as broker:
         yield broker
-
-
-@pytest.fixture
-def watch(broker: Broker) -> Iterator[Subscriber]:
-    with broker.subscribe("pathwarden/#", "watch") as watch:
-        yield watch
-        for message in watch.messages():
-            check_message(message.topic, message.payload)
 
 
 def say(lab: Lab, broker: Broker, watch: Subscriber, verb: str, **members: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 
 from equipment.agent import Agent, awaited, runners, section
 from equipment.broker import Broker, Subscriber
-from equipment.schemas import check_message
 from netlab import StandardLab, standard_lab
 from pathwarden.model.history import OutboxRow, StoredEvent
 
@@ -28,15 +27,6 @@ def broker(lab: StandardLab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     lab.settle()
     with Broker(tmp_path_factory.mktemp("broker"), ns=lab.netns(lab.agent), persistent=True) as broker:
         yield broker
-
-
-@pytest.fixture
-def watch(broker: Broker) -> Iterator[Subscriber]:
-    """There before the agent: what it told earlier nobody would have heard."""
-    with broker.subscribe("pathwarden/#", "watch") as watch:
-        yield watch
-        for message in watch.messages():
-            check_message(message.topic, message.payload)
 
 
 @pytest.fixture

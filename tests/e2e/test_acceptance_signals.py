@@ -45,12 +45,6 @@ def agent(lab: StandardLab, broker: Broker, runner: Runner) -> Iterator[Agent]:
         yield agent
 
 
-@pytest.fixture
-def watch(broker: Broker) -> Iterator[Subscriber]:
-    with broker.subscribe("pathwarden/#", "watch") as watch:
-        yield watch
-
-
 def configure(agent: Agent, lab: StandardLab, broker: Broker, *more: str) -> None:
     mqtt = section("mqtt", "mqtt", host=broker.bind, port=broker.port)
     agent.configure(QUICK, section("target", "udp4", host=lab.target4), mqtt, *more)

@@ -8,16 +8,9 @@ r1 counts the packets to the target. Every router answers every probe at once. S
 and `join`: then branches differ in length, and a balancer stands behind a balancer.
 """
 
-import json
-from typing import Self
-
 from netlab.lab import Lab, Link
 
 DESTINATION_PORT, FLOW_LABEL, LABEL_AND_ADDRESSES = "0x0020", "0x0008", "0x000f"
-_COUNT = """
-add counter inet lab probes
-add chain inet lab arriving { type filter hook prerouting priority 0; }
-"""
 
 
 class DiamondLab(Lab):
@@ -35,20 +28,9 @@ class DiamondLab(Lab):
         self._nested = nested
         self._behind = behind
 
-    def __enter__(self) -> Self:
-        """Build the nodes, cables and kernel routes, and name the addresses."""
-        super().__enter__()
-        try:
-            self._build()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
     def probes(self) -> int:
         """How many packets to the target r1 has seen since the network was built."""
-        listed = json.loads(self.exec("r1", ["nft", "-j", "list", "counter", "inet", "lab", "probes"]).stdout)
-        return next(int(each["counter"]["packets"]) for each in listed["nftables"] if "counter" in each)
+        return self.counted("r1")
 
     def hash_by(self, router: str, fields: str) -> None:
         """Let a router choose by these fields of a packet alone (`fib_multipath_hash_fields`), IPv4 and IPv6."""
@@ -78,7 +60,7 @@ class DiamondLab(Lab):
         self.route("target", "0.0.0.0/0", last.a4)
         self.route("target", "::/0", last.a6)
         self.target = {4: last.b4, 6: last.b6}
-        self.nft("r1", f"{_COUNT}add rule inet lab arriving ip daddr {last.b4} counter name probes\n")
+        self.count("r1", last.b4)
         self.nft("r1", f"add rule inet lab arriving ip6 daddr {last.b6} counter name probes\n")
         self.edges = {af: self._edges(af) for af in (4, 6)}
         self.settle()

@@ -6,6 +6,7 @@ Names are `pw<pid>x<n>-<node>`; a new laboratory first removes what dead test pr
 import fcntl
 import ipaddress
 import itertools
+import json
 import os
 import re
 import shutil
@@ -126,8 +127,17 @@ class Lab:
         self._rising: set[tuple[str, str]] = set()  # devices set up whose carrier the kernel has not yet noticed
 
     def __enter__(self) -> Self:
+        """Make the nodes, cables and kernel routes that every such network has."""
         _remove_leftovers()
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def _build(self) -> None:
+        """What a kind of network has from the start: nothing, of one that the test builds itself."""
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
@@ -288,6 +298,16 @@ class Lab:
         """Give nftables commands to a node, all or none."""
         with kernel.entered(self.netns(node)):
             _command(["nft", "-f", "-"], text)
+
+    def count(self, node: str, to: str) -> None:
+        """Begin to count the packets to an address or prefix as they arrive at a node: what packet sockets send passes no output hook."""
+        arriving = "add chain inet lab arriving { type filter hook prerouting priority 0; }"
+        self.nft(node, f"add counter inet lab probes\n{arriving}\nadd rule inet lab arriving ip daddr {to} counter name probes\n")
+
+    def counted(self, node: str) -> int:
+        """How many there were since."""
+        listed = json.loads(self.exec(node, ["nft", "-j", "list", "counter", "inet", "lab", "probes"]).stdout)
+        return next(int(each["counter"]["packets"]) for each in listed["nftables"] if "counter" in each)
 
     # -- programs and settings
 

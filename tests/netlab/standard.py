@@ -14,7 +14,6 @@ address for all branches in IPv4, one for each branch in IPv6.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Self
 
 from netlab.lab import Lab, Link
 
@@ -44,16 +43,6 @@ class StandardLab(Lab):
     diamond_ttl = 3
     silent_ttl = 5
     limited_ttl = 6
-
-    def __enter__(self) -> Self:
-        """Build the nodes, cables and kernel routes, and name the addresses."""
-        super().__enter__()
-        try:
-            self._build()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
 
     def move(self, families: Sequence[int] = (4, 6)) -> None:
         """Move r2's kernel routes away from the diamond: hop 3 is x3 from now on, all else stays."""

@@ -9,11 +9,12 @@ Rules:
 
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
+
+from pathwarden.net.lookups import Lookups
 
 SERVER = "whois.radb.net"  # traceroute(8)'s
 SERVICE = "nicname"
@@ -22,21 +23,17 @@ NONE = "*"  # the registry knows no route
 FAILED = "!!"  # it could not be asked; both as traceroute(8) writes them
 _DEADLINE_S = 5.0
 _LARGEST = 65536  # bytes; the answer for a much-registered prefix takes a few thousand
-_AT_ONCE = 4
 _MOST_ORIGINS = 8  # shown of one prefix
 _ORIGIN = re.compile(r"AS[0-9]{1,10}", re.IGNORECASE)
 
 
-class Origins:
-    """Looks addresses up at a registry."""
+class Origins(Lookups):
+    """Asks a registry."""
 
     def __init__(self, server: str = "", service: str = "") -> None:
+        super().__init__()
         self._server = server or SERVER
         self._service = service or SERVICE
-        self._known: dict[str, str] = {}
-        self._asked: set[str] = set()
-        self._room = threading.Semaphore(_AT_ONCE)
-        self._news = threading.Condition()
         self._problem = ""
 
     @property
@@ -44,38 +41,22 @@ class Origins:
         """Why the registry could not be asked, '' if it could: the first reason."""
         return self._problem
 
-    def ask(self, address: str) -> None:
-        """Begin to look an address up, unless that was done before."""
-        if address not in self._asked:
-            self._asked.add(address)
-            threading.Thread(target=self._look_up, args=(address,), daemon=True).start()
-
-    def pending(self, addresses: tuple[str, ...]) -> bool:
-        """Whether any of these addresses is still being looked up."""
-        with self._news:
-            return any(address not in self._known for address in addresses)
-
     def get(self, addresses: tuple[str, ...], wait_s: float) -> dict[str, str]:
         """What stands in brackets behind these addresses: `AS1/AS2`, `*` (no route known), `!!` (could not be asked in time).
 
         Waits at most so long, and not at all once the registry has let us wait in vain.
         """
-        with self._news:
-            known = self._news.wait_for(lambda: all(each in self._known for each in addresses), 0 if self._problem else wait_s)
-            if not known:
-                self._problem = self._problem or f"{self._server} {self._service}: no answer in time"
-            return {address: self._known.get(address, FAILED) for address in addresses}
+        known = self._wait(addresses, 0 if self._problem else wait_s)
+        if not known.keys() >= set(addresses):
+            self._problem = self._problem or f"{self._server} {self._service}: no answer in time"
+        return dict.fromkeys(addresses, FAILED) | known
 
-    def _look_up(self, address: str) -> None:
-        with self._room:
-            try:
-                found = origins(address, self._answer(address)) or NONE
-            except (OSError, ValueError) as error:  # ValueError: a server's name that cannot exist
-                found = FAILED
-                self._problem = self._problem or f"{self._server} {self._service}: {getattr(error, 'strerror', None) or error}"
-        with self._news:
-            self._known[address] = found
-            self._news.notify_all()
+    def _found(self, address: str) -> str:
+        try:
+            return origins(address, self._answer(address)) or NONE
+        except (OSError, ValueError) as error:  # ValueError: a server's name that cannot exist
+            self._problem = self._problem or f"{self._server} {self._service}: {getattr(error, 'strerror', None) or error}"
+            return FAILED
 
     def _answer(self, address: str) -> str:
         until = time.monotonic() + _DEADLINE_S
