@@ -197,7 +197,7 @@ def main() -> None:
     folder, count, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(sys.argv[3])
     base, noted = folder / "base.db", folder / "noted"
     first = prepare(base)
-    unfinished = events = 0
+    unfinished = spooled = events = 0
     for start in range(0, count, MOMENTS_A_LIFE):
         noted.mkdir()
         shutil.copy(base, noted / _NAME)
@@ -212,9 +212,10 @@ def main() -> None:
             for _ in range(moments[number]):
                 left = disk.after_cut(rng)
                 unfinished += f"{_NAME}-journal" in left
+                spooled += bool(left.get(f"{_NAME}.samples"))
                 events += _check(folder / "left", left, ledger)
         shutil.rmtree(noted)
-    print(f"{count} power cuts, {unfinished} of them left an unfinished write, {events} events kept")
+    print(f"{count} power cuts, {unfinished} of them left an unfinished write, {spooled} a samples file; {events} events kept")
 
 
 def _check(place: Path, left: dict[str, bytes], ledger: Ledger) -> int:

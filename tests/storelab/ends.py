@@ -3,12 +3,14 @@
 import os
 import random
 import select
+import shutil
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from storelab.life import live
+from pathwarden.store.spool import spool_of
+from storelab.life import live, live_dir
 
 LIVES_A_HISTORY = 20  # more would leave no room for traces beside the events
 _REPORT_S = 30.0  # a life that has reported nothing by then is stuck
@@ -37,3 +39,15 @@ def end_one(path: Path, rng: random.Random, longest_s: float, before_kill: Calla
         text = stream.read()
     assert before_kill is not nothing or os.waitstatus_to_exitcode(status) == -signal.SIGKILL, f"the life ended by itself: {status}"
     return text
+
+
+def left(path: Path) -> tuple[bool, bool]:
+    """What an end has left beside a history: an unfinished write, samples that were written down."""
+    return path.with_name(f"{path.name}-journal").exists(), spool_of(path).exists() and spool_of(path).stat().st_size > 0
+
+
+def forget(path: Path) -> None:
+    """Remove a history with all beside it: the next one is a copy of the same, and would take that for its own."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    shutil.rmtree(live_dir(path), ignore_errors=True)

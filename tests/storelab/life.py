@@ -28,8 +28,8 @@ from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 from storelab.values import SECOND, START, event, record, route
 
-TIDS = ("t1", "t2", "t3")
-EVERY = 4  # every fourth record holds an event
+TIDS = ("t1", "t2", "t3", "t4", "t5", "t6")
+EVERY = 4  # every fourth record holds an event: only t1, t3 and t5 have some, so that the samples of the others wait and are written down
 MAX_MB = 1  # old traces must go every few lives
 FULL = 0.88  # where a prepared history stands: old traces go in its first lives, but not in all
 _BATCH = 100  # of a preparation

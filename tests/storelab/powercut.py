@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from storelab.ends import LIVES_A_HISTORY, end_one
+from storelab.ends import LIVES_A_HISTORY, end_one, forget, left
 from storelab.ledger import ALL, Ledger
 from storelab.life import live_dir, prepare
 
@@ -65,7 +65,7 @@ def main() -> None:
     base, place = folder / "base.db", folder / "disk"
     first = prepare(base)
     disk, path = Disk(folder / "image", place), place / "history.db"
-    unfinished = events = 0
+    unfinished = spooled = events = 0
     for start in range(0, count, LIVES_A_HISTORY):
         disk.mount("data=ordered")
         shutil.copy(base, path)
@@ -76,13 +76,15 @@ def main() -> None:
             shutil.rmtree(live_dir(path), ignore_errors=True)  # memory, which has no power either
             disk.unmount()
             disk.mount(rng.choice(_JOURNALLING))
-            unfinished += path.with_name(path.name + "-journal").exists()
+            journal, samples = left(path)
+            unfinished += journal
+            spooled += samples
             ledger.check(path)
             ledger.resume(path)
         events += ledger.check(path, ALL)
-        path.unlink()
+        forget(path)
         disk.unmount()
-    print(f"{count} power cuts, {unfinished} of them left an unfinished write, {events} events kept")
+    print(f"{count} power cuts, {unfinished} of them left an unfinished write, {spooled} a samples file; {events} events kept")
 
 
 def _run(*command: str) -> None:
