@@ -15,12 +15,12 @@ from packager.tree import Node
 STAND_IN = Path(__file__).resolve().parents[1] / "luci/stand_in.js"
 PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>LuCI</title><link rel="icon" href="data:,"></head><body><div id="maincontent" class="container"><div id="view"></div></div>
-<script>window.TR = {texts};</script><script src="/stand_in.js"></script><script>L.show("{name}");</script></body></html>"""
+<script>window.TR = {texts};</script><script src="/stand_in.js"></script><script>L.writes = {writes}; L.show("{name}");</script></body></html>"""
 OWN = b'<!doctype html><title>own</title><link rel="icon" href="data:,">'  # where the agent's own page would be
-DENIED, NO_OBJECT = -32002, -32000
+DENIED, NO_OBJECT = -32002, -32000  # of JSON-RPC
+INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED = 2, 4, 8  # of ubus
 OVER_TIME = ("paths", "series", "heatmap", "trace_at")
 WISHES = {"trace_now": "trace", "mute": "mute", "accept_path": "accept-path"}
-NOT_FOUND = 4
 CODE = "a-code"  # of the single sign-on
 Json = dict[str, Any]
 
@@ -87,11 +87,18 @@ class LuciServer:
         if self.gone:
             return {"error": {"code": NO_OBJECT, "message": "Object not found"}}
         status, answer = self._ask(method, asked)
-        return {"result": [0, answer] if status < 400 else [NOT_FOUND]}
+        if status < 400:
+            return {"result": [0, answer]}
+        return {"result": [NOT_SUPPORTED if answer["code"] == "not_installed" else NOT_FOUND if status == 404 else INVALID_ARGUMENT]}
 
     def _ask(self, method: str, asked: Json) -> tuple[int, Any]:
         if method == "sign_in":
             return 200, {"code": CODE}
+        if method == "graph":
+            status, answer = self.agent.answer("GET", "graph.svg", {key: [str(value)] for key, value in asked.items()})
+            return status, {"svg": answer} if status < 400 else answer
+        if method == "note":
+            return self.agent.answer("POST", f"events/{asked['id']}/note", {})
         target = asked.get("id") or asked.get("target")
         if method in WISHES:
             return self.agent.answer("POST", f"targets/{target}/{WISHES[method]}", {})
@@ -121,7 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(200, "text/html", OWN)
         elif path.startswith("/show/"):
             texts = json.dumps(place.texts, ensure_ascii=False)
-            page = PAGE.format(language=place.language, name=path.removeprefix("/show/"), texts=texts)
+            writes = json.dumps(place.writes)
+            page = PAGE.format(language=place.language, name=path.removeprefix("/show/"), texts=texts, writes=writes)
             self.reply(200, "text/html", page.encode())
         elif path in place.files:
             self.reply(200, KINDS[Path(path).suffix], place.files[path])

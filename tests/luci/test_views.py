@@ -13,8 +13,10 @@ from pathwarden.config.schema import SECTIONS
 
 STATUS = "show/pathwarden/status"
 HISTORY = "show/pathwarden/history"
+GRAPH = "show/pathwarden/graph"
 SETTINGS = "show/pathwarden/settings"
 TAGS = {"ja": "ja", "zh_Hans": "zh-cn", "zh_Hant": "zh-tw"}
+DRAWN = "<svg xmlns='http://www.w3.org/2000/svg' width='90' height='20' viewBox='0 0 90 20'><text>192.0.2.9</text></svg>"
 CONFIG = {
     **{name: {".name": name, ".type": name} for name in ("agent", "defaults", "mqtt", "web")},
     "office": {".name": "office", ".type": "target", "host": "192.0.2.1", "source": "wanb"},
@@ -83,6 +85,49 @@ def test_the_history_is_the_change_log(page, luci):
     page.find(".change")
     assert page.js("return location.hash") == "#/changes"
     assert {method for _, method, _ in luci.calls} >= {"changes", "incidents", "targets"}
+
+
+def test_an_event_takes_a_note(page, luci):
+    opened(page, HISTORY)
+    page.find(".note-edit summary").click()
+    event = page.js("return document.querySelector('.note-edit [data-event]').dataset.event")
+    page.find(f"#note-{event}").send_keys(" told <b>them</b>")
+    page.find(f"[data-event='{event}']").click()
+    page.shows(".note-edit", "Saved.")
+    assert page.text(".note") == "Note told <b>them</b>"
+    assert ("pathwarden", "note", {"id": event, "note": "told <b>them</b>"}) in luci.calls
+
+
+def test_who_may_only_look_writes_no_note(page, luci):
+    luci.writes = False
+    opened(page, HISTORY)
+    page.find(".change")
+    assert not page.all(".note-edit")
+    opened(page, STATUS)
+    page.find("#page .table")
+    assert not page.all("[data-action=trace], [data-action=mute]")
+
+
+def test_the_graph_is_drawn_by_the_agent(page, luci):
+    asked = []
+    luci.agent.picture = lambda query: asked.append(query) or DRAWN
+    opened(page, GRAPH)
+    page.shows("[data-picture] text", "192.0.2.9")
+    assert page.js("return location.hash") == "#/graph"
+    assert asked == [{"theme": ["light"]}]
+    page.js("document.documentElement.dataset.darkmode = 'true'; location.hash = '#/graph?target=cloudflare&before=1700000000'")
+    page.until(lambda: len(asked) > 1)
+    assert asked[1] == {"target": ["cloudflare"], "before": ["2023-11-14T22:13:20.000Z"], "theme": ["dark"]}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("not_installed", "It is in the package pathwarden-tools."), ("no_trace", "There is no trace as old as that.")],
+)
+def test_why_there_is_no_graph_is_said(page, luci, code, words):
+    luci.agent.problems["graph.svg"] = {"status": 404, "code": code}
+    opened(page, GRAPH)
+    page.shows(".empty", words)
 
 
 def test_the_style_holds_for_the_page_alone_and_beats_luci(page):

@@ -432,7 +432,7 @@ def test_rpcd_lets_readers_read_and_only_writers_do_anything() -> None:
     lists = {right: group[right]["ubus"]["pathwarden"] for right in ("read", "write")}
     offered = methods(Answers(FakeAgent(), FakeReader(), make_settings(), FakeClock()), lambda _tid: True)
     assert sorted([*lists["read"], *lists["write"]]) == sorted(offered)
-    assert lists["write"] == ["accept_path", "mute", "trace_now"]
+    assert lists["write"] == ["accept_path", "mute", "note", "trace_now"]
     assert all(list(group[right]) == ["ubus"] for right in ("read", "write"))
 
 

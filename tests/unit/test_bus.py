@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import pytest
 
@@ -16,11 +17,13 @@ from pathwarden.daemon.bus import methods
 from pathwarden.daemon.parts import notices
 from pathwarden.daemon.sources import DeviceNames, NoBus, binding_now, by_interface, open_bus, source_named
 from pathwarden.errors import OperatorError, ProbeError
+from pathwarden.model.network import nobody
 from pathwarden.model.probe import Binding
 from pathwarden.model.settings import Source
 from pathwarden.net import blobmsg
 from pathwarden.net.ubus_message import Status
 from pathwarden.net.ubus_session import UbusError
+from pathwarden.picture.drawer import Drawer
 from pathwarden.present.instants import rfc3339
 
 TIDS = ("cloudflare", "quad9")
@@ -31,8 +34,9 @@ class World:
     def __init__(self):
         self.agent, self.reader, self.clock = FakeAgent(TIDS), FakeReader(), FakeClock()
         settings = make_settings(TIDS)
-        self.methods = methods(Answers(self.agent, self.reader, settings, self.clock), self.agent.trace_now)
-        self.web = Client(make_app(self.agent, self.reader, settings, self.clock))
+        self.drawer = Drawer(self.reader, nobody)
+        self.methods = methods(Answers(self.agent, self.reader, settings, self.clock, lambda: self.drawer), self.agent.trace_now)
+        self.web = Client(make_app(self.agent, self.reader, settings, self.clock, pictures=lambda: self.drawer))
         for number in range(3):
             trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None), at=NOW - (5 - number) * 300 * SECOND)
             self.reader.add(trace, "r1" if number else None)
@@ -89,6 +93,20 @@ def test_ubus_says_what_the_page_says(world, method, asked, path, query):
     assert set(asked) <= set(world.methods[method].arguments)
 
 
+@pytest.mark.parametrize("asked", [{}, {"target": "cloudflare", "at": AT, "before": EARLIER, "theme": "dark"}])
+def test_the_picture_is_the_page_s(world, asked):
+    said = world.say("graph", **asked)
+    assert said["svg"].encode() == world.web.get("/api/v1/graph.svg", urlencode(asked)).body
+    assert set(asked) <= set(world.methods["graph"].arguments)
+    world.drawer = None
+    assert world.refusal("graph") is Status.NOT_SUPPORTED, "where what draws is not installed"
+
+
+def test_a_note_is_taken_as_on_the_page(world):
+    assert world.say("note", id="E1", note=" the provider knows ") == {"event_id": "E1", "note": "the provider knows"}
+    assert world.agent.wishes == [("note", "E1", "the provider knows")]
+
+
 def test_a_trace_is_asked_for_as_on_the_page(world):
     said = world.say("trace_now", target="quad9")
     assert world.agent.asked == ["quad9"]
@@ -143,6 +161,13 @@ def test_wishes_are_taken_as_on_the_page(world):
         ("mute", {"id": "nobody", "for_s": 60}, Status.NOT_FOUND),
         ("mute", {"id": "cloudflare", "a": "A"}, Status.INVALID_ARGUMENT),
         ("mute", {"id": "cloudflare", "a": "A", "b": "Z"}, Status.INVALID_ARGUMENT),
+        ("graph", {"target": "nobody"}, Status.NOT_FOUND),
+        ("graph", {"at": "1970-01-01T00:00:00Z"}, Status.NOT_FOUND),
+        ("graph", {"theme": "pink"}, Status.INVALID_ARGUMENT),
+        ("note", {"id": "E1"}, Status.INVALID_ARGUMENT),
+        ("note", {"note": "x"}, Status.INVALID_ARGUMENT),
+        ("note", {"id": "E1", "note": "x" * 301}, Status.INVALID_ARGUMENT),
+        ("note", {"id": "E9", "note": "x"}, Status.NOT_FOUND),
         ("accept_path", {"id": "nobody"}, Status.NOT_FOUND),
         ("accept_path", {"id": "quad9"}, Status.INVALID_ARGUMENT),
     ],

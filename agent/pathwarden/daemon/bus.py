@@ -12,7 +12,7 @@ from pathwarden.daemon.sources import UBUS, names_interface
 from pathwarden.errors import OperatorError
 from pathwarden.model.access import Accounts
 from pathwarden.model.happening import Happening
-from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
+from pathwarden.model.protocols import Agent, Clock, HistoryReader, Pictures, SourceResolver
 from pathwarden.model.settings import Settings
 from pathwarden.net.interfaces import Interfaces
 from pathwarden.net.marks import Marks
@@ -48,13 +48,21 @@ class Bus:
         self._interfaces = Interfaces(self._client, Marks(oracle.marks))
         self.sources: SourceResolver = self._interfaces
 
-    def start(self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, new_code: NewCode | None = None) -> None:
+    def start(
+        self,
+        agent: Agent,
+        reader: HistoryReader,
+        settings: Settings,
+        clock: Clock,
+        new_code: NewCode | None = None,
+        pictures: Callable[[], Pictures | None] = lambda: None,
+    ) -> None:
         """Connect, publish the agent, and wait a moment for netifd if a source or a listener names an interface.
 
-        `new_code` gives the code by which a browser takes over a session of rpcd's.
+        `new_code` gives the code by which a browser takes over a session of rpcd's, `pictures` what draws, if that is installed.
         """
         self._agent = agent
-        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock), agent.trace_now, new_code))
+        self._client.publish(NAME, methods(Answers(agent, reader, settings, clock, pictures), agent.trace_now, new_code))
         self._client.start()
         if names_interface(settings):
             self._interfaces.wait(TOLD_S)
@@ -152,12 +160,15 @@ def methods(answers: Answers, trace_now: Callable[[str], bool], new_code: NewCod
             {"limit": int, "before": str},
             lambda asked: answers.incidents(_number(asked, "limit", 1, MOST_CHANGES) or CHANGES, _text(asked, "before")),
         ),
+        # A hundred kilobytes for 20 targets.
+        "graph": ({"target": str, "at": str, "before": str, "theme": str}, lambda asked: {"svg": _graph(answers, asked)}),
         "trace_now": ({"target": str}, lambda asked: _trace_now(trace_now, _required(_text(asked, "target")))),
         "mute": (
             {"id": str, "for_s": int, "a": str, "b": str},
             lambda asked: answers.mute(_target(asked), asked.get("for_s"), _pair(asked)),
         ),
         "accept_path": ({"id": str}, lambda asked: answers.accept_path(_target(asked))),
+        "note": ({"id": str, "note": str}, lambda asked: answers.note(_required(_text(asked, "id")), asked.get("note"))),
     }
     sign_in = Method({SESSION: str}, lambda asked: {"code": _code(new_code, _text(asked, SESSION))})
     return {"sign_in": sign_in} | {name: Method(arguments, _said(answer)) for name, (arguments, answer) in answering.items()}
@@ -193,6 +204,10 @@ def _code(new_code: NewCode | None, session: str | None) -> str:
 def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:
     limit = _number(asked, "limit", 1, MOST_CHANGES) or CHANGES
     return answers.changes(_number(asked, "since_seq"), _number(asked, "before_seq"), _text(asked, "target"), limit, _span(asked))
+
+
+def _graph(answers: Answers, asked: Data) -> str:
+    return answers.graph(_text(asked, "target"), _instant(asked, "at"), _instant(asked, "before"), _text(asked, "theme"))
 
 
 def _trace_now(trace_now: Callable[[str], bool], tid: str) -> Mapping[str, object]:
@@ -245,8 +260,15 @@ def _said(answer: Answer) -> Answer:
         try:
             return answer(asked)
         except Problem as problem:
-            raise UbusError(Status.NOT_FOUND if problem.status == HTTPStatus.NOT_FOUND else Status.INVALID_ARGUMENT) from problem
+            raise UbusError(_status(problem)) from problem
         except OperatorError as error:  # the history cannot be read; the page and the log say why
             raise UbusError(Status.SYSTEM_ERROR) from error
 
     return run
+
+
+def _status(problem: Problem) -> Status:
+    """What is wrong as ubus says it."""
+    if problem.code == "not_installed":
+        return Status.NOT_SUPPORTED
+    return Status.NOT_FOUND if problem.status == HTTPStatus.NOT_FOUND else Status.INVALID_ARGUMENT

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from pathwarden.engine.correlator import LAST_IDENT, Correlator
 from pathwarden.engine.pacing import thrifty
 from pathwarden.errors import OperatorError
 from pathwarden.model.instants import since_boot
+from pathwarden.model.protocols import Pictures
 from pathwarden.model.settings import Settings, Target
 from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.net.choose import open_transport
@@ -143,8 +145,9 @@ class Runtime:
         additions = Additions(self.settings, added, noting(keeper, clock, ADDED), self.renew)
         parts.publisher = publisher = make_publisher(self.settings, board, reader, keeper, clock, additions)
         self.gate = self._make_gate(bus, clock, self._before)
-        bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None)
-        self._serve(board, reader, clock, bus)
+        pictures = partial(drawer, reader, board.whose)
+        bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None, pictures)
+        self._serve(board, reader, clock, bus, pictures)
         self._begin(keeper, publisher, hooks, EventLog(reader), prober, reporter)
         self._follow(clock, oracle, transport, prober, keeper, surroundings)
         bus.on_happening(surroundings.note)
@@ -190,7 +193,7 @@ class Runtime:
 
         return make_gate(self.settings, clock, bus.accounts(), before.gate.known if before and before.gate else None)
 
-    def _serve(self, board: Board, reader: Reader, clock: SystemClock, bus: OpenBus) -> None:
+    def _serve(self, board: Board, reader: Reader, clock: SystemClock, bus: OpenBus, pictures: Callable[[], Pictures | None]) -> None:
         if not self.gate:
             return
         from pathwarden.api.app import make_app
@@ -207,7 +210,7 @@ class Runtime:
             self.gate,
             hosts,
             self._book(bus),
-            lambda: drawer(reader, board.whose),
+            pictures,
         )
         self._page = Page(self.settings, app, hosts, bus.addresses)
         self._undo.append(("page", self._page.stop))

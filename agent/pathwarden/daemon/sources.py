@@ -8,7 +8,7 @@ from pathwarden.errors import ProbeError
 from pathwarden.model.access import Accounts
 from pathwarden.model.happening import Happening
 from pathwarden.model.probe import Binding
-from pathwarden.model.protocols import Agent, Clock, HistoryReader, SourceResolver
+from pathwarden.model.protocols import Agent, Clock, HistoryReader, Pictures, SourceResolver
 from pathwarden.model.settings import Settings, Source
 
 if TYPE_CHECKING:
@@ -39,11 +39,17 @@ class OpenBus(Protocol):
     sources: SourceResolver
 
     def start(
-        self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, new_code: Callable[[str], str] | None = None
+        self,
+        agent: Agent,
+        reader: HistoryReader,
+        settings: Settings,
+        clock: Clock,
+        new_code: Callable[[str], str] | None = None,
+        pictures: Callable[[], Pictures | None] = lambda: None,
     ) -> None:
         """Connect, publish the agent, and wait a moment for netifd if a source or a listener names an interface.
 
-        `new_code` gives the code by which a browser takes over a session of rpcd's.
+        `new_code` gives the code by which a browser takes over a session of rpcd's, `pictures` what draws, if that is installed.
         """
         ...
 
@@ -84,7 +90,13 @@ class NoBus:
         self.addresses = addresses
 
     def start(
-        self, agent: Agent, reader: HistoryReader, settings: Settings, clock: Clock, new_code: Callable[[str], str] | None = None
+        self,
+        agent: Agent,
+        reader: HistoryReader,
+        settings: Settings,
+        clock: Clock,
+        new_code: Callable[[str], str] | None = None,
+        pictures: Callable[[], Pictures | None] = lambda: None,
     ) -> None:
         """There is nobody to tell."""
 

@@ -6,7 +6,8 @@
 
 const MOST_CHANGES = 100; /* more do not go into one message of ubus */
 /* Answers that say no: ubus' statuses, and JSON-RPC's code for what the access list refuses. With any other the agent is not there. */
-const SAYS_NO = { '2': 400, '3': 501, '4': 404, '6': 403, '9': 500, '11': 500, '13': 500, '-32002': 403 };
+const SAYS_NO = { '2': 400, '3': 501, '4': 404, '6': 403, '8': 501, '9': 500, '11': 500, '13': 500, '-32002': 403 };
+const NO_PICTURE = { 404: 'no_trace', 501: 'not_installed' };
 const NUMBER = /-?\d+/;
 const TAG = /^[a-z]{2,3}(-[A-Za-z0-9]+)*$/;
 
@@ -26,10 +27,12 @@ const calls = {
 	diff: declare('diff', ['id', 'a', 'b']),
 	changes: declare('changes', ['since_seq', 'before_seq', 'target', 'from', 'to', 'limit']),
 	incidents: declare('incidents', ['limit']),
+	graph: declare('graph', ['target', 'at', 'before', 'theme']),
 	sign_in: declare('sign_in'),
 	trace_now: declare('trace_now', ['target']),
 	mute: declare('mute', ['id', 'for_s', 'a', 'b']),
-	accept_path: declare('accept_path', ['id'])
+	accept_path: declare('accept_path', ['id']),
+	note: declare('note', ['id', 'note'])
 };
 
 /* What LuCI's rpc says in words, as the page takes it: a TypeError is an agent that cannot be reached, a status is an answer. */
@@ -70,9 +73,14 @@ function makeSource() {
 		diff: (query) => ask('diff', query.target, query.a, query.b),
 		changes: (query) => ask('changes', query.since_seq, query.before_seq, query.target, query.from, query.to, Math.min(query.limit, MOST_CHANGES)),
 		incidents: (limit) => ask('incidents', limit),
+		/* Why there is none is said as HTTP's codes say it. */
+		graph: (query) => ask('graph', query.target, query.at, query.before, query.theme).then((drawn) => drawn.svg, function(error) {
+			throw Object.assign(error, { code: NO_PICTURE[error.status] });
+		}),
 		traceNow: (id) => ask('trace_now', id),
 		mute: (id, wish) => ask('mute', id, wish.for_s, (wish.pair || [])[0], (wish.pair || [])[1]),
-		acceptPath: (id) => ask('accept_path', id)
+		acceptPath: (id) => ask('accept_path', id),
+		note: (id, text) => ask('note', id, text)
 	};
 }
 
