@@ -1,4 +1,4 @@
-"""`pathwarden mute` and `pathwarden accept`, told to a page on loopback."""
+"""`pathwarden mute`, `accept`, `pause`, `resume` and `note`, told to a page on loopback."""
 
 import json
 import socket
@@ -15,9 +15,10 @@ from pathwarden.cli.main import main
 
 
 class World(NamedTuple):
-    """A page with a fake agent behind it, and a configuration that names its address."""
+    """A page with a fake agent behind it, the history that it reads, and a configuration that names its address."""
 
     agent: FakeAgent
+    reader: FakeReader
     config: Path
 
     def run(self, *words: str) -> int:
@@ -37,7 +38,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     reader.known = [make_route("r1", "A", 900, target="office"), make_route("r2", "B", 300, target="office")]
     server = Server(make_app(agent, reader, make_settings(("office", "quad9")), FakeClock()), ("127.0.0.1:0",))
     server.start()
-    yield World(agent, configured(tmp_path, server.addresses[0]))
+    yield World(agent, reader, configured(tmp_path, server.addresses[0]))
     server.stop()
 
 
@@ -63,6 +64,43 @@ def test_a_wish_reaches_the_daemon(world, capsys, words, wish, said):
     assert world.agent.wishes == [wish]
     out, err = capsys.readouterr()
     assert (out, err) == ("", said)
+
+
+@pytest.mark.parametrize(
+    ("words", "wish", "said"),
+    [
+        (("E1", "the ISP knows"), ("note", "E1", "the ISP knows"), "noted with E1"),
+        (("E1", ""), ("note", "E1", ""), "the note is gone from E1"),
+        (("office", "ISP に連絡済み "), ("note", "E2", "ISP に連絡済み"), "noted with 'Path B \ufffd[31m'"),
+    ],
+)
+def test_a_note_reaches_the_daemon(world, capsys, words, wish, said):
+    world.reader.tell("office")
+    world.reader.tell("office").body["title"] = "Path B \x1b[31m"
+    assert world.run("note", *words) == 0
+    assert world.agent.wishes == [wish]
+    assert capsys.readouterr() == ("", f"{said}\n")
+    assert world.run("note", *words, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"event_id": wish[1], "note": wish[2] or None}
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("E9", "x"), "there is no event 'E9'; see the events with: pathwarden events --json"),
+        (("a/b", "x"), "there is nothing at this address; see the events with: pathwarden events --json"),
+        (("quad9", "x"), "nothing was told of 'quad9' yet; see the events with: pathwarden events"),
+        (("office", "two\nlines"), "'note' must be one line of at most 300 characters, without control characters; see the events with"),
+        (("office", "\udcff"), "'note' must be one line of at most 300 characters, without control characters; see the events with"),
+    ],
+)
+def test_a_note_that_cannot_be_kept_is_one_line_and_2(world, capsys, words, error):
+    world.reader.tell("office").body["title"] = "Path B"
+    assert world.run("note", *words) == 2
+    assert world.agent.wishes == []
+    err = capsys.readouterr().err
+    assert err.startswith(f"pathwarden: {error}")
+    assert err.count("\n") == 1
 
 
 def test_json_names_what_was_wished(world, capsys):
@@ -104,7 +142,7 @@ def test_a_time_that_is_none_is_2(world, capsys, time):
     assert capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("mute", "office", "1h"), ("accept", "office"), ("pause", "office"), ("resume", "office")])
+@pytest.mark.parametrize("words", [("mute", "office", "1h"), ("accept", "office"), ("pause", "office"), ("note", "E1", "x")])
 def test_no_daemon_is_one_line_and_4(tmp_path, capsys, words):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

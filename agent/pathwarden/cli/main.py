@@ -23,6 +23,7 @@ COMMANDS = {
     "history": "a target's traces and paths",
     "diff": "two of a target's paths side by side, hop by hop",
     "events": "what was told, newest last",
+    "note": "write a note to an event",
     "mute": "notify nothing of a target for a while",
     "accept": "take a target's path as usual",
     "pause": "probe a target no more",

@@ -1,10 +1,11 @@
-"""What `mute` and `accept` share: a wish told to the daemon over its own page."""
+"""What `mute`, `accept`, `pause` and `note` share: a wish told to the daemon over its own page."""
 
 import argparse
 import re
+from typing import Any
 from urllib.parse import quote
 
-from pathwarden.cli.page import daemon_info, post
+from pathwarden.cli.page import Door, daemon_info, post
 from pathwarden.cli.past import SECONDS
 from pathwarden.config.load import load_here
 from pathwarden.errors import ConfigError, DaemonError, OperatorError
@@ -22,14 +23,29 @@ def span_s(text: str) -> int:
     return seconds
 
 
-def tell(args: argparse.Namespace, verb: str, wish: dict[str, object]) -> None:
-    """Ask the daemon. Raises `DaemonError` if none answers, `ConfigError` for what it does not know, `OperatorError` if it refuses."""
+def find(args: argparse.Namespace) -> Door:
+    """The running daemon's page. Raises `DaemonError` if none answers."""
     found = daemon_info(load_here(args.config))
     if found is None:
         raise DaemonError("no daemon answers on its page", "start one with: pathwarden run, and see that web.listen is not off")
-    status, answer = post(found[0], f"/api/v1/targets/{quote(args.target, safe='')}/{verb}", wish)
+    return found[0]
+
+
+def tell(args: argparse.Namespace, verb: str, wish: dict[str, object]) -> None:
+    """Ask the daemon something of `args.target`. Raises what `find` and `send` raise."""
+    send(find(args), f"/api/v1/targets/{quote(args.target, safe='')}/{verb}", wish, "see the targets with: pathwarden status")
+
+
+def send(door: Door, path: str, wish: dict[str, object], known: str) -> dict[str, Any]:
+    """What the daemon answers to a wish.
+
+    Raises `DaemonError` without an answer, `ConfigError` for what it does not know, where `known` is the remedy, `OperatorError` if it
+    refuses.
+    """
+    status, answer = post(door, path, wish)
     detail = str(answer.get("detail", "it did not say why"))
     if status in (400, 404):
-        raise ConfigError(detail, "see the targets with: pathwarden status")
+        raise ConfigError(detail, known)
     if status >= 300:
         raise OperatorError(f"the daemon refused: {detail}", "try again later")
+    return answer
