@@ -15,7 +15,8 @@ from packager.tree import Node
 STAND_IN = Path(__file__).resolve().parents[1] / "luci/stand_in.js"
 PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>LuCI</title><link rel="icon" href="data:,"></head><body><div id="maincontent" class="container"><div id="view"></div></div>
-<script>window.TR = {texts};</script><script src="/stand_in.js"></script><script>L.writes = {writes}; L.show("{name}");</script></body></html>"""
+<script>window.TR = {texts};</script><script src="/stand_in.js"></script>
+<script>L.writes = {writes}; L.show("{name}");</script></body></html>"""
 OWN = b'<!doctype html><title>own</title><link rel="icon" href="data:,">'  # where the agent's own page would be
 DENIED, NO_OBJECT = -32002, -32000  # of JSON-RPC
 INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED = 2, 4, 8  # of ubus
