@@ -12,6 +12,7 @@ from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import thrifty
 from pathwarden.model.history import Event, Record
+from pathwarden.model.network import Whose, nobody
 from pathwarden.model.settings import Target
 from pathwarden.sim.names import SimNames
 from pathwarden.sim.network import SimNetwork
@@ -33,9 +34,21 @@ class Told:
 
 
 class Campaign:
-    """Runs targets over a network; `told` are the events. Scheduled traces follow the targets' intervals, the watch `watch_pps`."""
+    """Runs targets over a network; `told` are the events. Scheduled traces follow the targets' intervals, the watch `watch_pps`.
 
-    def __init__(self, network: SimNetwork, targets: Iterable[Target], seed: int, watch_pps: float, max_pps: float = CEILING_PPS) -> None:
+    `whose` tells whose addresses are, as the enrichment would.
+    """
+
+    def __init__(
+        self,
+        network: SimNetwork,
+        targets: Iterable[Target],
+        seed: int,
+        watch_pps: float,
+        max_pps: float = CEILING_PPS,
+        *,
+        whose: Whose = nobody,
+    ) -> None:
         self.network, self.told, self.traces = network, list[Told](), 0
         self._start_ns = network.now_ns
         base = make_settings()
@@ -45,7 +58,10 @@ class Campaign:
         self.correlator = Correlator()
         driver = Driver(network, network, self.correlator, thrifty(max_pps))
         names = SimNames(network)
-        self.prober, _ = measuring(settings, network, driver, self.detectors, self._keep, dice, resolver=names)
+        self.prober, reporter = measuring(settings, network, driver, self.detectors, self._keep, dice, resolver=names)
+        reporter.whose = whose
+        for detector in self.detectors.values():
+            detector.whose = whose
 
     def run_until(self, elapsed_s: float) -> None:
         """Let time pass until so many seconds after the world began."""

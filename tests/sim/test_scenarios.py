@@ -8,7 +8,7 @@ Each e*.toml is a world (see pathwarden.sim.scenario) and:
 [[expect]]   what must be told: `type`, `target`, `after_s` at the earliest, at most `within_s` later; also where given `change` (the
              headline class), `segment`, `fault_after` (the last responder before the fault), `mode` (only with the watch, or without);
              `also` is another type that would be right; `optional`
-[[later]]    what will be expected when what tells it is there; not read here
+[networks]   whose addresses are: an AS by the beginning of those that are its own
 Nothing else may be told.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from equipment.campaign import Campaign, Told, sim_target
+from pathwarden.model.network import UNKNOWN, Network, Whose
 from pathwarden.sim.network import SimNetwork
 from pathwarden.sim.scenario import Scenario, parse
 
@@ -36,12 +37,16 @@ def with_noise(document: dict[str, Any], noise: dict[str, dict[str, Any]]) -> di
     return {**document, "routers": routers}
 
 
-def world(path: Path, *, noise: bool) -> tuple[Scenario, dict[str, Any], list[dict[str, Any]]]:
-    """A file's world, how to run it, and what to expect."""
+def world(path: Path, *, noise: bool) -> tuple[Scenario, dict[str, Any], list[dict[str, Any]], Whose]:
+    """A file's world, how to run it, what to expect, and whose its addresses are."""
     document = tomllib.loads(path.read_text())
     run, expected, extra = document.pop("run"), document.pop("expect", []), document.pop("noise")
-    document.pop("later", None)
-    return parse(with_noise(document, extra) if noise else document), run, expected
+    networks = document.pop("networks", {})
+
+    def whose(address: str) -> Network:
+        return next((Network(asn=number) for prefix, number in networks.items() if address.startswith(f"{prefix}.")), UNKNOWN)
+
+    return parse(with_noise(document, extra) if noise else document), run, expected, whose
 
 
 def fits(told: Told, due: dict[str, Any]) -> bool:
@@ -76,13 +81,13 @@ def unexpected(told: list[Told], expected: list[dict[str, Any]], may: list[str])
 @pytest.mark.parametrize(("mode", "noise"), RUNS)
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_what_happened_is_told_and_nothing_else(path: Path, mode: str, noise: bool) -> None:
-    scenario, run, expected = world(path, noise=noise)
+    scenario, run, expected, whose = world(path, noise=noise)
     network = SimNetwork(scenario, SEED)
     names = run.get("names", False)
     marks = {key: run[key] for key in ("dscp", "ecn", "size") if key in run}
     interval_s = TRACES_BESIDE_WATCH_S if mode == "watch" else run.get("interval_s", 60)
     targets = [sim_target(d.name, d.name if names else d.address, interval_s, **marks) for d in scenario.destinations]
-    campaign = Campaign(network, targets, SEED, run.get("watch_pps", WATCH_PPS) if mode == "watch" else 0.0)
+    campaign = Campaign(network, targets, SEED, run.get("watch_pps", WATCH_PPS) if mode == "watch" else 0.0, whose=whose)
     hours = run.get(f"hours_{mode}", run["hours"])
     campaign.run_until(hours * 3600)
     for target in targets:

@@ -45,7 +45,6 @@ def campaign_of(name: str, seed: int) -> tuple[list[Told], float]:
     """What notified, and how many target-days it took."""
     document = tomllib.loads((SCENARIOS / f"{name}.toml").read_text())
     hours = min(document.pop("run")["hours"], MOST_HOURS)
-    document.pop("later", None)
     scenario = parse(crowded(document))
     targets = [sim_target(destination.name, destination.address, INTERVAL_S) for destination in scenario.destinations]
     campaign = Campaign(SimNetwork(scenario, seed), targets, seed, WATCH_PPS)

@@ -16,7 +16,8 @@ from bench.detect.dtrack import dtrack_like
 from bench.detect.score import MISSED, Alarm, judge, median
 from bench.detect.table import classes, markdown, reachability, shared, table
 from bench.detect.truth import Happening, What, class_of, differing, first_difference, observable
-from bench.detect.world import Numbers, make
+from bench.detect.world import AS_OF, ISP, Numbers, make
+from pathwarden.detect.align import no_as
 
 CALM = Numbers(loss=0.0, bursty=0.0, limited=0.0, silent=0.0, outage_rate=0.01, border_rate=0.01)
 
@@ -50,7 +51,24 @@ def departure(
     ],
 )
 def test_what_can_be_seen_of_a_change(before, after, seen, first, named) -> None:
-    assert (observable(before, after), first_difference(before, after), class_of(before, after)) == (seen, first, named)
+    assert (observable(before, after), first_difference(before, after), class_of(before, after, no_as)) == (seen, first, named)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        (view("a1", "b1", "c1", "t9"), view("a1", "x2", "y2", "t9"), "as_path"),
+        (view("a1", "x2", "y2", "t9"), view("a1", "b1", "c1", "t9"), "as_path"),
+        (view("a1", "b1", "c1", "t9"), view("a1", "x2", "y1", "t9"), "reroute"),  # one address is a border
+        (view("a1", "b1", "c1", "t9"), view("a1", "x2", "y3", "t9"), "reroute"),
+        (view("a1", "b1", "c1", "t9"), view("a1", "x2", "*", "t9"), "reroute"),
+        (view("a1", "b2", "c2", "t9"), view("a1", "t9"), "as_path"),
+        (view("a1", "b1", "c1", "t9"), view("a1", "x9", "y9", "t9"), "reroute"),  # the destination's own, which was there before
+        (view("a1", "b1", "c1", "t9"), view("a1", "x-", "y-", "t9"), "reroute"),  # nobody's
+    ],
+)
+def test_an_as_change_needs_two_known_hops_of_another_as(before, after, named) -> None:
+    assert class_of(before, after, lambda who: int(who[1]) if who[1].isdigit() else None) == named
 
 
 def test_a_destination_is_compared_with_the_destination_alone() -> None:
@@ -76,6 +94,18 @@ def test_a_world_is_the_one_that_is_published() -> None:
     assert all(
         happening.lasts_s >= 20 or happening.until_s == world.ends_s for happening in world.happenings if happening.what == What.DEPARTURE
     )
+
+
+def test_every_network_of_a_world_is_an_as_and_some_departures_lead_through_another() -> None:
+    world = make(7, 3.0)
+    addresses = [router.address4 for router in world.scenario.routers if router.address4]
+    addresses += [destination.address for destination in world.scenario.destinations]
+    networks = {".".join(address.split(".")[:2]): AS_OF(address) for address in addresses}
+    assert networks.pop("192.168") is None
+    assert networks[ISP] is not None
+    assert len(set(networks.values())) == len(networks) > 2 * 8
+    kinds = [each.classes for seed in range(4) for each in make(seed, 3.0).happenings if each.what is What.DEPARTURE]
+    assert 0.05 <= kinds.count("as_path") / len(kinds) <= 0.3
 
 
 def test_equal_seeds_give_equal_worlds() -> None:

@@ -1,12 +1,13 @@
 """Pathwarden itself: the real prober, driver, detectors and watch on the benchmark's network, in virtual time.
 
 Scheduled traces come once at the start, which is the initial map; in the equal-budget table never again, in the second table at
-their usual interval, beside the watch and at their own cost. What the prober hands to the store is what was told, when it was told.
+their usual interval, beside the watch and at their own cost. AS numbers are told as by a database on the router. What the prober hands
+to the store is what was told, when it was told.
 """
 
 from bench.detect.budget import Metered
 from bench.detect.score import Alarm
-from bench.detect.world import World
+from bench.detect.world import World, whose
 from equipment.campaign import Campaign, Told, sim_target
 
 NEVER_S = 315_360_000  # ten years
@@ -18,7 +19,7 @@ def ours(world: World, network: Metered, pps: float, interval_s: int = NEVER_S) 
     """Run the agent's measuring half through a world."""
     addresses = {destination.name: destination.address for destination in world.scenario.destinations}
     targets = [sim_target(name, addresses[name], interval_s) for name in world.targets]
-    campaign = Campaign(network, targets, world.seed, pps)
+    campaign = Campaign(network, targets, world.seed, pps, whose=whose)
     campaign.run_until(world.ends_s)
     return [alarm for told in campaign.told if (alarm := _alarm(told)) is not None]
 

@@ -5,16 +5,21 @@ Rules:
    nobody answers. The last one is the destination's.
 2. A change is observable if the lengths differ, or at some ttl both views have answers and none in common. Anything else, such as a
    silent router replaced by another silent one, leaves no trace; it is listed, not counted.
-3. The class follows the number of known hops replaced: two or more a reroute, one a hop change, none but another length a length change.
+3. The class follows the known hops between the common beginning and the common end. Two or more that came of an AS that the path did not
+   touch before, or that went of one that it does not touch now, are an AS change. Otherwise two or more replaced are a reroute, one a hop
+   change, none but another length a length change.
 4. The segment is that of the first ttl that differs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
 View = tuple[frozenset[str], ...]
+AsOf = Callable[[str], int | None]
+LEAST_AS_HOPS = 2  # a single one is a border, numbered from either side
 
 
 class What(StrEnum):
@@ -63,9 +68,11 @@ def observable(before: View, after: View) -> bool:
     return len(before) != len(after) or bool(differing(before, after))
 
 
-def class_of(before: View, after: View) -> str:
-    """Rule 3: hop, reroute or length."""
+def class_of(before: View, after: View, as_of: AsOf) -> str:
+    """Rule 3: as_path, reroute, hop or length; `as_of` gives an address's AS, None for what is nobody's."""
     gone, come = _replaced(before, after)
+    if _strange(come, before, as_of) or _strange(gone, after, as_of):
+        return "as_path"
     replaced = max(len(gone), len(come))
     if replaced >= 2:
         return "reroute"
@@ -83,6 +90,13 @@ def first_difference(before: View, after: View) -> int:
 def counted(happenings: Iterable[Happening], kinds: Sequence[What]) -> list[Happening]:
     """The observable ones of these kinds, in the order of time."""
     return sorted((each for each in happenings if each.what in kinds and each.observable), key=lambda each: each.at_s)
+
+
+def _strange(hops: Iterable[frozenset[str]], path: View, as_of: AsOf) -> bool:
+    """Whether enough of these hops are of one AS that a path does not touch."""
+    touched = {as_of(who) for hop in path for who in hop}
+    counts = Counter(number for hop in hops for number in {as_of(who) for who in hop} - touched - {None})
+    return max(counts.values(), default=0) >= LEAST_AS_HOPS
 
 
 def _replaced(before: View, after: View) -> tuple[list[frozenset[str]], list[frozenset[str]]]:

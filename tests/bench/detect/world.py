@@ -1,25 +1,29 @@
 """The random world of the detection benchmark. Every number in it is chosen here, and stands in `Numbers` with what it means.
 
 One home with a gateway, one provider with two trunks, 8 networks behind them, 40 targets, 5 in each network. A target leaves its
-base path for one of three others (a departure), and returns. Now and then a trunk changes under all 20 targets behind it, and now
+base path for one of three others (a departure), some of which lead through another carrier, and returns. Each carrier, each site and the
+provider is an AS of its own, which whoever asks is told (see `whose`). Now and then a trunk changes under all 20 targets behind it, and now
 and then a target or the border of a network fails. Loss, silence and rate limits are there all the time and change nothing.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import exp, log
 from random import Random
 from typing import NamedTuple
 
 from bench.detect.truth import Happening, View, What, class_of, first_difference, observable
+from pathwarden.model.network import UNKNOWN, Network, numbers
 from pathwarden.sim.scenario import Change, Destination, Router, Scenario
 
 DAY_S = 86_400.0
 NEAR_HOPS = 6  # gateway, two of the provider's, two of a trunk, a border
 SITE_HOPS = 2  # before the destination, in its own network
 GATEWAY = "192.168.1.1"
-ISP = "240.0"  # prefixes of 240.0.0.0/4, which nobody has: each network's own, as in the Internet
+ISP = "240.0"  # prefixes of 240.0.0.0/4, which nobody has: each network's own, as in the Internet,
+FIRST_AS = 64512  # and its AS: those for private use (RFC 6996) begin here
 Hops = tuple[tuple[str, ...], ...]
 
 
@@ -53,7 +57,8 @@ class Numbers:
     least_s: float = 20.0
     pause_s: float = 60.0  # between a return and the next departure
     detours: int = 3  # a target's other paths; the first is taken half of the time
-    shapes: tuple[tuple[str, float], ...] = (("one", 0.35), ("several", 0.35), ("length", 0.3))
+    shapes: tuple[tuple[str, float], ...] = (("one", 0.3), ("several", 0.3), ("length", 0.25), ("carrier", 0.15))
+    carriers: int = 4  # that nothing but detours leads through
     shared_rate: float = 0.5  # changes a day and trunk, as short and long as departures
     outage_rate: float = 0.05  # a day and target, log-normal as short departures
     border_rate: float = 0.1  # a day and network, likewise
@@ -77,6 +82,7 @@ class _Target(NamedTuple):
     name: str
     network: int
     trunk: int
+    address: str
     rate: float
     base: Hops
     detours: tuple[Hops, ...]
@@ -104,7 +110,7 @@ class _Maker:
         routes = []
         for target in targets:
             routes += [(f"{target.name}.{number}", hops) for number, hops in enumerate((target.base, *target.detours))]
-        destinations = tuple(Destination(t.name, self._address(_site(t.network)), f"{t.name}.0") for t in targets)
+        destinations = tuple(Destination(t.name, t.address, f"{t.name}.0") for t in targets)
         for target in targets:
             self._depart(target)
         self._share(targets)
@@ -149,20 +155,25 @@ class _Maker:
         detours = tuple(self._detour(base, network, len(shared)) for _ in range(numbers.detours))
         segments = ("lan", "wan", "isp", "isp", "isp", "border", *["transit"] * (len(base) - NEAR_HOPS))
         site = max(len(base) - SITE_HOPS, len(shared))
-        return _Target(f"t{number}", network, trunk, rate, base, detours, (*segments[:site], *["destination"] * 9))
+        address = self._address(_site(network))
+        return _Target(f"t{number}", network, trunk, address, rate, base, detours, (*segments[:site], *["destination"] * 9))
 
     def _detour(self, base: Hops, network: int, shared: int) -> Hops:
-        """Another path: one hop, several hops, or a number of hops by one to three more or less replaced."""
+        """Another path: one hop, several hops, or a number of hops by one to three more or less replaced; or some by another carrier's."""
         numbers, dice = self.numbers, self.dice
         shape = _drawn(dice, numbers.shapes)
-        start = dice.randrange(NEAR_HOPS, len(base))  # behind the border
-        stop = min(start + (1 if shape == "one" else dice.randint(2, 4)), len(base))
+        site = max(len(base) - SITE_HOPS, shared)
+        abroad = shape == "carrier"
+        start = dice.randrange(NEAR_HOPS, site - 1 if abroad else len(base))  # behind the border
+        stop = min(start + (1 if shape == "one" else dice.randint(2, 4)), site if abroad else len(base))
         size = stop - start
         if shape == "length":
             more = dice.choice([-1, -2, 1, 1, 2, 3])
             # What does not fit, for too short a stretch or too long a path, becomes one hop less.
             size += more if size + more >= 0 and len(base) + more < numbers.length[1] else -1
-        prefix = _site(network) if start >= max(len(base) - SITE_HOPS, shared) else _carrier(network)
+        prefix = _site(network) if start >= site else _carrier(network)
+        if abroad:
+            prefix = _carrier(numbers.networks + dice.randrange(numbers.carriers))
         new: list[tuple[str, ...]] = [self._hop(prefix) for _ in range(size)]
         if new and dice.random() < numbers.detour_balanced:
             new[dice.randrange(size)] = self._hop(prefix, self._width())
@@ -286,12 +297,12 @@ class _Maker:
         seen = observable(before, after)
         first = first_difference(before, after)
         segment = target.segments[min(first, len(target.segments)) - 1]
-        self.happenings.append(Happening(target.name, what, at_s, until_s, self.causes, seen, class_of(before, after), segment))
+        self.happenings.append(Happening(target.name, what, at_s, until_s, self.causes, seen, class_of(before, after, AS_OF), segment))
 
     def _view(self, target: _Target, hops: Hops, others: dict[str, str] | None = None) -> View:
         others = others or {}
         view = [frozenset(others.get(name, self.routers[name].address4) for name in hop if not self.routers[name].silent) for hop in hops]
-        return (*view, frozenset({target.name}))
+        return (*view, frozenset({target.address}))
 
 
 def _meets(happening: Happening, from_s: float, to_s: float) -> bool:
@@ -306,8 +317,18 @@ def _drawn(dice: Random, shares: "tuple[tuple[object, float], ...] | list[tuple[
     return dice.choices([each for each, _ in shares], [share for _, share in shares])[0]
 
 
+@lru_cache(4096)
+def whose(address: str) -> Network:
+    """Whose an address of a world is, as enrichment would tell it; what is at home is nobody's."""
+    first, prefix, *_ = address.split(".")
+    return Network(asn=FIRST_AS + int(prefix)) if first == ISP.split(".", maxsplit=1)[0] else UNKNOWN
+
+
+AS_OF = numbers(whose)
+
+
 def _carrier(network: int) -> str:
-    """The prefix of what carries traffic to a network."""
+    """The prefix of what carries traffic to a network; beyond the last network, of carriers that only detours lead through."""
     return f"240.{16 + network}"
 
 
