@@ -51,7 +51,7 @@ def board(*tids: str, hops: bool = False) -> Board:
     info = make_info()
     mqtt = {"enabled": True, "connected": True, "outbox": 3, "failed": {"not_authorized": 1}, "commands": {"ok": 2}}
     parts = {"mqtt": mqtt, "db": info["db"], "counters": info["counters"]}
-    return Board(settings, FakeClock(), FakeReader(), lambda _tid: True, lambda: parts)
+    return Board(settings, FakeClock(), FakeReader(), lambda _tid: "asked", lambda: parts)
 
 
 def families(board: Board) -> dict[str, Metric]:

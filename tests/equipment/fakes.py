@@ -1,7 +1,9 @@
 """In-memory stand-ins that keep the promises of `pathwarden.model.protocols`, and builders for what they hold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from pathwarden.model.asked import Asked, BadOptions
 from pathwarden.model.history import DbStats, Heat, HeatCell, OutboxRow, Route, Series, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.model.network import nobody
 from pathwarden.model.probe import Flow, Method, ReplyKind
@@ -42,6 +44,7 @@ class FakeAgent:
         self.asked: list[str] = []
         self.wishes: list[tuple[object, ...]] = []
         self.unwatched: set[str] = set()
+        self.progress: dict[str, Asked] = {}
         self.about = make_info()
 
     def info(self) -> dict[str, object]:
@@ -64,11 +67,22 @@ class FakeAgent:
         known = any(state["target"] == tid for state in self.states)
         return {"strip": {"local": 0.4, "isp": 8.1, "transit": None, "destination": 1.2}, "why": None} if known else None
 
-    def trace_now(self, tid: str) -> bool:
+    def trace_now(self, tid: str) -> str:
         if all(state["target"] != tid for state in self.states):
-            return False
+            return ""
         self.asked.append(tid)
-        return True
+        return f"of-{tid}"
+
+    def trace_once(self, target: Mapping[str, str], source: Mapping[str, str] | None) -> str:
+        self.wishes.append(("once", target, source))
+        if target.get("host") == "full.example":
+            return ""
+        if "host" not in target:
+            raise BadOptions([("host", "is missing; say what to trace"), ("", "never told")])
+        return "once"
+
+    def trace_asked(self, name: str) -> Asked | None:
+        return self.progress.get(name)
 
     def mute(self, tid: str, for_s: int) -> bool:
         self.wishes.append(("mute", tid, for_s))
@@ -129,6 +143,9 @@ class FakeReader:
         ]
         return found[:limit]
 
+    def each_trace(self, target: str, **asked: Any) -> Iterator[StoredTrace]:
+        yield from self.traces(target, **asked)
+
     def walk(self, target: str, *, at_from: int | None = None, at_to: int | None = None) -> Iterator[StoredTrace]:
         yield from reversed(self.traces(target, at_from=at_from, at_to=at_to, limit=len(self.stored)))
 
@@ -166,6 +183,9 @@ class FakeReader:
             and (incidents or event.event_type != "incident")
         ]
         return (found if since_seq is not None else found[::-1])[:limit]
+
+    def each_event(self, **asked: Any) -> Iterator[StoredEvent]:
+        yield from self.events(**asked)
 
     def event(self, event_id: str) -> StoredEvent | None:
         return next((event for event in self.told if event.event_id == event_id), None)

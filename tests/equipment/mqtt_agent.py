@@ -50,8 +50,8 @@ class MemoryAgent:
             else None
         )
 
-    def trace_now(self, tid: str) -> bool:
-        return self._wished("trace", tid)
+    def trace_now(self, tid: str) -> str:
+        return "asked" if self._wished("trace", tid) else ""
 
     def mute(self, tid: str, for_s: int) -> bool:
         return self._wished(f"mute {for_s}", tid)

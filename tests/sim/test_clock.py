@@ -50,7 +50,7 @@ class Agent:
         self.keeper = Keeper(self.writer)
         detectors = {"site": Detector("site", 0)}
         self.prober, reporter = measuring(settings, self.network, driver, detectors, self.keeper.put, dice, clock=self.clock)
-        reporter.board = self.board = Board(settings, self.clock, self.reader, self.prober.ask, dict)
+        reporter.board = self.board = Board(settings, self.clock, self.reader, self.prober.trace, dict)
         self.keeper.start()
 
     def run(self, seconds: float) -> None:

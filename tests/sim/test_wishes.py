@@ -45,7 +45,7 @@ class Agent:
         teller = restore_teller(settings, judges, self.reader, dice.randbytes)
         reporter = Reporter(judges, teller, self.network, self.keeper.put)
         self.prober = Prober(settings, self.network, self.network, self.network, DeviceNames(), LITERAL, driver, judges, reporter, dice)
-        self.board = Board(settings, self.network, self.reader, self.prober.ask, dict)
+        self.board = Board(settings, self.network, self.reader, self.prober.trace, dict)
         heard = teller.heard("site", self.network.wall_ns())
         self.board.restored("site", remembered(judges["site"], self.reader.latest("site"), heard))
         if heard.paused:

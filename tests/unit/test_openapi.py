@@ -18,6 +18,7 @@ from pathwarden.api.access import Gate
 from pathwarden.api.app import make_app
 from pathwarden.errors import OperatorError
 from pathwarden.model.access import Account, Right
+from pathwarden.model.asked import Asked, Stage
 from pathwarden.model.change import AgentKind
 from pathwarden.model.history import StoredEvent
 from pathwarden.model.probe import Binding
@@ -35,6 +36,8 @@ SAMPLES = {
     ("get", "/api/v1/targets/{tid}"): (TARGET, ""),
     ("get", "/api/v1/sources"): ("/api/v1/sources", ""),
     ("post", "/api/v1/targets/{tid}/trace"): (f"{TARGET}/trace", "{}"),
+    ("post", "/api/v1/traces"): ("/api/v1/traces", '{"target": {"host": "192.0.2.9"}}'),
+    ("get", "/api/v1/traces/asked/{name}"): ("/api/v1/traces/asked/running", ""),
     ("post", "/api/v1/targets/{tid}/mute"): (f"{TARGET}/mute", '{"for_s": 5}'),
     ("post", "/api/v1/targets/{tid}/accept-path"): ("/api/v1/targets/quad9/accept-path", "{}"),
     ("post", "/api/v1/targets/{tid}/pause"): (f"{TARGET}/pause", "{}"),
@@ -120,6 +123,8 @@ class Pages:
 def web():
     agent, reader = FakeAgent(("cloudflare", "quad9")), FakeReader()
     agent.paths["quad9"] = {}
+    trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "192.0.2.9", 9.0, None))
+    agent.progress["running"] = Asked(make_target("cloudflare"), Stage.RUNNING, trace)
     for state in agent.states:
         state |= {"error_detail": None, "muted_until": None, "muted_pairs": [], "resolving": False}
     for number in range(3):

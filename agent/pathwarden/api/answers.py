@@ -133,6 +133,21 @@ class Answers:
             raise _no_trace_then()
         return self.of_trace(stored)
 
+    def asked(self, name: str) -> Json:
+        """How far a trace is that was asked for, with what it has found so far."""
+        asked = self._agent.trace_asked(name)
+        if asked is None:
+            raise Problem(404, "not_asked", "nobody asked for this trace since the agent started, or for too many others since")
+        target, trace = asked.target, asked.trace
+        return {
+            "asked": name,
+            "target": target.tid or None,
+            "host": target.host,
+            "state": asked.stage.value,
+            "max_ttl": target.max_ttl,
+            "trace": None if trace is None else history.unstored(trace, asked.stage, self._agent.whose),
+        }
+
     def series(self, tid: str, span: Span, points: int) -> Json:
         """Samples in equal buckets; the last day unless the span says otherwise."""
         start, end = self._whole(span)

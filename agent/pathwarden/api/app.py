@@ -11,7 +11,9 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/targets | `targets`: the `state` objects |
 | GET /api/v1/targets/{id} | `config`, `state`, `path`, `trace` |
 | GET /api/v1/sources | `sources`: the configured ways out, each with its `targets` |
-| POST /api/v1/targets/{id}/trace | 202 and Location |
+| POST /api/v1/targets/{id}/trace | 202, Location, and `asked`: the trace's name |
+| POST /api/v1/traces | `{"target": {OPTION: TEXT}}`, perhaps `source` likewise: 202 and `asked`; traced once, and not kept |
+| GET /api/v1/traces/asked/{name} | `state` queued, resolving, running, done or failed, and `trace` as far as it has come |
 | POST /api/v1/targets/{id}/mute | `{"for_s": N}`, 0 unmutes; `{"pair": ["A", "B"]}` until told otherwise, which is `"for_s": 0` |
 | POST /api/v1/targets/{id}/accept-path | 202 and Location; 409 without a path |
 | POST /api/v1/targets/{id}/pause, /resume | 202 and Location; 409 for one that is switched off |
@@ -53,6 +55,7 @@ import bottle
 
 from pathwarden.api.access import Gate
 from pathwarden.api.answers import Answers
+from pathwarden.api.asking import AskRoutes
 from pathwarden.api.documents import Documents
 from pathwarden.api.exporting import STREAM, ExportRoutes
 from pathwarden.api.guard import BODY, HostRule, check_write
@@ -114,6 +117,7 @@ def make_app(
     routes.default_error_handler = _refuse
     answers = Answers(agent, reader, settings, clock, pictures)
     LiveRoutes(agent, answers).add_to(routes)
+    AskRoutes(agent, answers).add_to(routes)
     PastRoutes(reader, answers).add_to(routes)
     WishRoutes(agent, answers).add_to(routes)
     ExportRoutes(exports, answers).add_to(routes)

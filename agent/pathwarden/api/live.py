@@ -1,9 +1,9 @@
-"""Routes that ask the running agent: status, summary, targets, metrics, and the request for a trace."""
+"""Routes that ask the running agent: status, summary, targets and metrics."""
 
 import bottle
 
 from pathwarden.api.answers import Answers
-from pathwarden.api.problem import encode, unknown_target
+from pathwarden.api.problem import encode
 from pathwarden.api.query import Query
 from pathwarden.model.protocols import Agent
 from pathwarden.present import metrics
@@ -33,7 +33,6 @@ class LiveRoutes:
         app.get("/api/v1/targets", callback=self.targets)
         app.get("/api/v1/targets/<tid>", callback=self.target)
         app.get("/api/v1/sources", callback=self.sources)
-        app.post("/api/v1/targets/<tid>/trace", callback=self.trace_now)
         app.get("/metrics", callback=self.metrics)
         app.get("/healthz", callback=self.healthz)
 
@@ -61,13 +60,6 @@ class LiveRoutes:
         """Configured ways out, and who takes them."""
         query()
         return json_reply(self._answers.sources())
-
-    def trace_now(self, tid: str) -> bottle.HTTPResponse:
-        """Asks for a trace; 202, since it runs later. Where to look for it stands in Location."""
-        query()
-        if not self._agent.trace_now(tid):
-            raise unknown_target(tid)
-        return json_reply({"target": tid}, 202, Location=f"/api/v1/targets/{tid}")
 
     def metrics(self) -> bottle.HTTPResponse:
         """OpenMetrics text."""

@@ -30,14 +30,16 @@ _SHAPES = {
     "source": "id:text interface:text device:text address:text table:int fwmark:int next_hop:text targets:[text]",
     "sources": "sources:[source]",
     "asked": "target:text",
+    "trace_asked": "target:text? asked:text",
+    "progress": "asked:text target:text? host:text state:text max_ttl:int trace:trace?",
     "muted": "target:text for_s:int? pair:[text]?",
     "noted": "event_id:text note:text?",
     "answer": "responder:text? rtt_ms:number? kind:text? annotation:text reply_ttl:int? quoted_ttl:int? mpls:any marks:any",
     "hop": "ttl:int answers:[answer] responders:[text] loss_pct:number? rtt_ms:number? adds_ms:number? note:text"
     " asn:int? as_name:text? country:text? city:text? ixp:text?",
     "network": "asn:int? as_name:text? country:text? city:text? ixp:text?",
-    "short_trace": "id:int target:text at:instant clock_synced:flag duration_ms:number address:text? af:int? proto:text method:text"
-    " source:text kernel_route:any transport:text reason:text ending:text error:text? error_detail:text? reached:flag reached_ttl:int?"
+    "short_trace": "id:int? target:text at:instant clock_synced:flag duration_ms:number address:text? af:int? proto:text method:text"
+    " source:text kernel_route:any transport:text reason:text ending:text? error:text? error_detail:text? reached:flag reached_ttl:int?"
     " hop_count:int? rtt_ms:number? loss_pct:number? path_id:text? path_label:text? probes:int late:int duplicates:int",
     "traces": "traces:[short_trace] next_before:int?",
     "route": "path_id:text target:text label:text address:text epoch:text hops:[any] length:int as_path:[int] first_at:instant"
@@ -82,7 +84,19 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/targets"): ("The state of every target", "", "targets", ""),
     ("get", "/api/v1/targets/{tid}"): ("One target", "", "target", ""),
     ("get", "/api/v1/sources"): ("The configured ways out", "", "sources", ""),
-    ("post", "/api/v1/targets/{tid}/trace"): ("Ask for a trace, which runs later", "", "asked", ""),
+    ("post", "/api/v1/targets/{tid}/trace"): ("Ask for a trace, which runs later", "", "trace_asked", ""),
+    ("post", "/api/v1/traces"): (
+        "Trace a target of these options once: `target` as a target of the file, `source` if that is not configured either",
+        "",
+        "trace_asked",
+        "target source",
+    ),
+    ("get", "/api/v1/traces/asked/{name}"): (
+        "How far it is: queued, resolving, running, done or failed; a running `trace` has no `ending`, none that is not stored an `id`",
+        "",
+        "progress",
+        "",
+    ),
     ("post", "/api/v1/targets/{tid}/mute"): ("Notify nothing for `for_s` seconds, or of `pair`", "", "muted", "for_s pair"),
     ("post", "/api/v1/targets/{tid}/accept-path"): ("Take the path in force as usual", "", "asked", ""),
     ("post", "/api/v1/targets/{tid}/pause"): ("Probe it no more, but on demand", "", "asked", ""),
@@ -114,16 +128,17 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/metrics"): ("OpenMetrics text", "", "application/openmetrics-text", ""),
     ("get", "/healthz"): ("Whether the server answers", "", "text/plain", ""),
 }
-LATER = ("/trace", "/accept-path", "/pause", "/resume", "/note")  # they answer 202
+LATER = ("/trace", "/traces", "/accept-path", "/pause", "/resume", "/note")  # they answer 202
 # Every code of a problem, with its usual status; they keep their meaning.
 CODES: Mapping[str, int] = {
     "bad_request": 400, "bad_query": 400, "bad_body": 400, "bad_parameter": 400, "unknown_parameter": 400, "bad_setting": 400,
     "sign_in_required": 401, "wrong_password": 401, "wrong_code": 401,
     "foreign_origin": 403, "read_only": 403, "wrong_token": 403, "no_right": 403,
     "not_found": 404, "unknown_target": 404, "no_trace": 404, "no_path": 404, "no_packets": 404, "not_installed": 404, "no_sign_in": 404,
-    "not_configured": 404, "no_event": 404, "method_not_allowed": 405,
+    "not_configured": 404, "no_event": 404, "not_asked": 404, "method_not_allowed": 405,
     "not_watched": 409, "cannot_change": 409, "body_too_large": 413, "not_json": 415, "wrong_host": 421, "too_many_attempts": 429,
-    "header_too_large": 431, "internal_error": 500, "not_implemented": 501, "history_unavailable": 503, "accounts_unavailable": 503,
+    "too_many_traces": 429, "header_too_large": 431, "internal_error": 500, "not_implemented": 501,
+    "history_unavailable": 503, "accounts_unavailable": 503,
 }  # fmt: skip
 
 

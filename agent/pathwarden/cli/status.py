@@ -130,7 +130,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         "ubus": {"connected": None, "detail": None},
         "notices": [],
     }
-    board = Board(settings, SystemClock(), reader, lambda _tid: False, lambda: parts)
+    board = Board(settings, SystemClock(), reader, lambda _tid: "", lambda: parts)
     judges = restore_judges(settings, reader)
     teller = restore_teller(settings, judges, reader)
     for tid, judge in judges.items():

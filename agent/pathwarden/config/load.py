@@ -42,7 +42,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
     agent["live_dir"] = agent.get("live_dir") or _live_dir(environ, is_root, root)
     mqtt, web = _mqtt(sections, problems), _web(sections, problems, root)
     hooks = tuple(_hook(section, problems) for section in sections["hook"])
-    sources = {section.name: _source(section, problems, root) for section in sections["source"]}
+    sources = {section.name: source_values(section, problems, root) for section in sections["source"]}
     targets = {section.name: target_values(section, sections, problems) for section in sections["target"]}
     check_duplicates(targets, problems)
     if not targets:
@@ -54,7 +54,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
         MqttSettings(**mqtt),
         WebSettings(**web),
         tuple(make_target(tid, values) for tid, values in targets.items()),
-        tuple(_make_source(name, values) for name, values in sources.items()),
+        tuple(make_source(name, values) for name, values in sources.items()),
         default_targets=not targets,
         hooks=tuple(Hook(**values) for values in hooks),
         defaults={name: value for name, value in merge("defaults", *sections["defaults"]).items() if value != merge("defaults")[name]},
@@ -193,7 +193,8 @@ def _packaged_page() -> Path:
     return next((place for place in places if place.is_dir()), places[-1])
 
 
-def _source(section: Section, problems: Problems, root: Path) -> dict[str, Any]:
+def source_values(section: Section, problems: Problems, root: Path = Path("/")) -> dict[str, Any]:
+    """A source's values; bad ones are left out and noted."""
     values = merge("source", section)
     if not section.given and not section.bad:
         problems.add(section.label, "", "says no way out; set interface, device, address, table or fwmark")
@@ -232,6 +233,7 @@ def _check_idle_defaults(defaults: list[Section], problems: Problems) -> None:
                 problems.add(section.label, name, "has no effect without a target; add config target 'NAME' with option host")
 
 
-def _make_source(name: str, values: Mapping[str, Any]) -> Source:
+def make_source(name: str, values: Mapping[str, Any]) -> Source:
+    """The source with all its values."""
     binding = {option: values[option] for option in Binding._fields if option in values}
     return Source(name, Binding(**binding), values["interface"])

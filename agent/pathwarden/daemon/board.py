@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from pathwarden import __version__
 from pathwarden.daemon.tally import Tally
 from pathwarden.detect.detector import Detector
+from pathwarden.model.asked import Asked
 from pathwarden.model.change import NOWHERE, Location
 from pathwarden.model.history import Event, Record, Route, StoredEvent
 from pathwarden.model.instants import ClockShift
@@ -62,6 +63,10 @@ class Wishes(Protocol):
         """Make the route in force the usual one; False without a route, too."""
         ...
 
+    def look(self, name: str) -> Asked | None:
+        """How far a trace is that was asked for; None if there is none of this name."""
+        ...
+
 
 class _Row:
     """One target's row on the board."""
@@ -86,10 +91,11 @@ class Board:
         settings: Settings,
         clock: Clock,
         reader: HistoryReader,
-        ask: Callable[[str], bool],
+        ask: Callable[[str], str],
         parts: Callable[[], Mapping[str, object]],
     ) -> None:
         self.wishes: Wishes | None = None
+        self.once: Callable[[Mapping[str, str], Mapping[str, str] | None], str] = lambda _target, _source: ""
         self.whose: Whose = nobody
         self.keep: Callable[[Record], None] = lambda _record: None
         self.resolver_silent: Callable[[], bool] = lambda: False
@@ -231,9 +237,17 @@ class Board:
             row.stripped = (fact.trace, None if fact.trace is None else outline.strip(fact.trace, self.whose))
         return {"strip": row.stripped[1], "why": outline.why(fact.lost, fact.location, fact.trace.address if fact.trace else "")}
 
-    def trace_now(self, tid: str) -> bool:
+    def trace_now(self, tid: str) -> str:
         """Ask the prober for a trace."""
         return self._ask(tid)
+
+    def trace_once(self, target: Mapping[str, str], source: Mapping[str, str] | None) -> str:
+        """Ask for a trace of what is not configured."""
+        return self.once(target, source)
+
+    def trace_asked(self, name: str) -> Asked | None:
+        """How far the prober is with it."""
+        return self.wishes.look(name) if self.wishes else None
 
     def mute(self, tid: str, for_s: int) -> bool:
         """Pass the wish on."""

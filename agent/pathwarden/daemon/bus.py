@@ -135,7 +135,7 @@ def listening() -> Iterator[Bus]:
         oracle.close()
 
 
-def methods(answers: Answers, trace_now: Callable[[str], bool], new_code: NewCode | None = None) -> dict[str, Method]:
+def methods(answers: Answers, trace_now: Callable[[str], str], new_code: NewCode | None = None) -> dict[str, Method]:
     """What is published: the HTTP interface's own objects, each within the megabyte that ubus carries in a message.
 
     What does something stands at the end: rpcd's access lists have it among what is written. `sign_in` gives a code to who signed in to
@@ -148,6 +148,7 @@ def methods(answers: Answers, trace_now: Callable[[str], bool], new_code: NewCod
         "target": ({"id": str}, lambda asked: answers.target(_target(asked))),
         "paths": ({"id": str}, lambda asked: answers.paths(_target(asked), MOST_PATHS)),
         "trace": ({"id": int}, lambda asked: answers.trace(_required(_number(asked, "id")))),
+        "trace_asked": ({"asked": str}, lambda asked: answers.asked(_required(_text(asked, "asked")))),
         "trace_at": ({"id": str, "at": str}, lambda asked: answers.trace_at(_target(asked), _required(_instant(asked, "at")))),
         "series": (SPAN | {"points": int}, lambda asked: answers.series(_target(asked), _span(asked), _points(asked))),
         "heatmap": (SPAN | {"columns": int}, lambda asked: answers.heatmap(_target(asked), _span(asked), _columns(asked))),
@@ -210,11 +211,12 @@ def _graph(answers: Answers, asked: Data) -> str:
     return answers.graph(_text(asked, "target"), _instant(asked, "at"), _instant(asked, "before"), _text(asked, "theme"))
 
 
-def _trace_now(trace_now: Callable[[str], bool], tid: str) -> Mapping[str, object]:
+def _trace_now(trace_now: Callable[[str], str], tid: str) -> Mapping[str, object]:
     """Ask for a trace, which runs later."""
-    if not trace_now(tid):
+    name = trace_now(tid)
+    if not name:
         raise UbusError(Status.NOT_FOUND)
-    return {"target": tid}
+    return {"target": tid, "asked": name}
 
 
 def _required(value: T | None) -> T:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -14,6 +15,7 @@ from pathwarden.config.targets import default_target
 from pathwarden.daemon.board import Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
+from pathwarden.daemon.once import trace_draft
 from pathwarden.daemon.parts import counters
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.reporting import Reporter, remembered
@@ -145,10 +147,11 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
                 "notices": [{"level": "info", "text": f"This is the demo: a simulated network whose clock runs {SPEED} times as fast."}],
             }  # fmt: skip
 
-        board = Board(settings, network, reader, prober.ask, parts)
+        board = Board(settings, network, reader, prober.trace, parts)
         for tid, judge in judges.items():
             board.restored(tid, remembered(judge, reader.latest(tid), teller.heard(tid, network.wall_ns())))
         board.wishes, board.keep, reporter.board = prober, keeper.put, board
+        board.once = partial(trace_draft, settings, prober.trace_once)
         _serve_until_interrupted(board, reader, settings, network, keeper, prober, say)
 
 

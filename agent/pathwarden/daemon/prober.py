@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from random import Random
 
+from pathwarden.daemon.asking import Asking
 from pathwarden.daemon.drive import LONGEST_WAIT_NS, Driver
+from pathwarden.daemon.once import Once
 from pathwarden.daemon.reporting import Reporter
 from pathwarden.daemon.schedule import Schedule
 from pathwarden.daemon.started import Started
@@ -21,6 +23,7 @@ from pathwarden.detect.watch.watcher import Watcher
 from pathwarden.engine.session import TraceSession
 from pathwarden.engine.spec import Outcome, TraceSpec
 from pathwarden.errors import ProbeError
+from pathwarden.model.asked import Asked
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import PLAIN, Binding, Flow
 from pathwarden.model.protocols import Clock, Resolver, RouteOracle, SourceResolver, Transport
@@ -33,6 +36,7 @@ WINDOW = 16  # probes of one trace in flight, as traceroute(8) does
 WATCH_TOGETHER = 2  # probes of the watch that leave together: the second costs a third of a waking up, and they wait a second at most
 NAME_GRACE_NS = 5_000_000_000  # a name server may take this long before its silence is told
 NAME_RETRY_NS = 500_000_000
+BUSY_RETRY_NS = 500_000_000  # a trace that somebody wants once takes seconds
 
 
 class Prober:
@@ -68,6 +72,8 @@ class Prober:
         self._surroundings = surroundings
         self._random = random
         self._schedule = Schedule(settings.targets, random, clock.mono_ns())
+        self._asking = Asking(transport.wake)
+        self._once = Once(self._asking, transport, clock, resolver, driver, random, self._way_once, self._is_free)
         self._asked: deque[str] = deque()
         self._wishes: deque[Callable[[], None]] = deque()
         self._shifts: deque[tuple[ClockShift, Callable[[ClockShift], None]]] = deque()
@@ -84,6 +90,25 @@ class Prober:
         self._asked.append(tid)
         self._transport.wake()
         return True
+
+    def trace(self, tid: str) -> str:
+        """The same, and a name by which `look` tells how far it is; '' if it is not watched."""
+        target = next((target for target in self._targets if target.tid == tid), None)
+        if target is None:
+            return ""
+        name, _ = self._asking.new(target)
+        self.ask(tid)
+        return name
+
+    def trace_once(self, target: Target, source: Source) -> str:
+        """Trace what is not configured, once; a name by which `look` tells how far it is, '' if too many wait."""
+        name = self._once.add(target, source)
+        self._transport.wake()
+        return name
+
+    def look(self, name: str) -> Asked | None:
+        """How far a trace is that was asked for; None if nobody knows it."""
+        return self._asking.look(name)
 
     def mute(self, tid: str, for_s: int) -> bool:
         """Notify nothing of a target for so long; False if it is not watched."""
@@ -144,15 +169,19 @@ class Prober:
         while self._shifts:
             self._shift(*self._shifts.popleft())
         while self._asked:
-            self._schedule.ask(self._asked.popleft())
+            tid = self._asked.popleft()
+            self._schedule.ask(tid)
+            if tid in self._running:
+                self._asking.begun(tid, self._running[tid])
         while self._wishes:
             self._wishes.popleft()()
+        self._asking.answer()
         self._reporter.tick()
         planned_ns = self._reporter.wait_ns()
         if planned_ns is not None:
             longest_ns = min(longest_ns, planned_ns)
         if not self._finishing.is_set():
-            longest_ns = min(longest_ns, self._start_due(), self._watch_due())
+            longest_ns = min(longest_ns, self._once.start_due(), self._start_due(), self._watch_due())
         self._driver.step(longest_ns)
 
     def _start_due(self) -> int:
@@ -186,7 +215,9 @@ class Prober:
         return LONGEST_WAIT_NS if next_ns is None else max(next_ns - self._clock.mono_ns(), 0)
 
     def _able(self, tid: str) -> bool:
-        return tid not in self._running and not self._schedule.is_paused(tid) and self._judges[tid].detector.route is not None
+        detector = self._judges[tid].detector
+        idle = tid not in self._running and not self._once.goes_to(detector.state.address)
+        return idle and not self._schedule.is_paused(tid) and detector.route is not None
 
     def _again(self, tid: str, reason: Reason = Reason.CONFIRM) -> None:
         """The watch wants a whole trace."""
@@ -222,6 +253,9 @@ class Prober:
         address = self._address(target, reason)
         if address is None:
             return
+        if self._once.goes_to(address):
+            self._schedule.put_off(target.tid, self._clock.mono_ns() + BUSY_RETRY_NS)
+            return
         started = self._started(target, address, reason)
         try:
             way_out = self._way_out(target, address)
@@ -241,7 +275,7 @@ class Prober:
             route.length or 0 if route and route.address == address else 0,
         )
         self._running[target.tid] = started
-        session = TraceSession(spec, self._driver.correlator, self._random)
+        session = started.session = TraceSession(spec, self._driver.correlator, self._random)
         self._driver.add(
             session, binding, lambda _: self._ended(target, started, session.outcome(), way_out), urgent=reason is not Reason.SCHEDULE
         )
@@ -257,6 +291,7 @@ class Prober:
         since_ns = self._unresolved_ns.setdefault(target.tid, now_ns)
         if now_ns - since_ns < NAME_GRACE_NS:
             self._reporter.resolving(target.tid)
+            self._asking.resolving(target.tid)
             self._schedule.put_off(target.tid, now_ns + NAME_RETRY_NS)
             return None
         started = self._started(target, "", reason)
@@ -265,16 +300,15 @@ class Prober:
 
     def _started(self, target: Target, address: str, reason: Reason) -> Started:
         flow = Flow(6 if ":" in address else 4, target.method, "", address, 0, target.port, 0, 0, target.size)
-        return Started(self._clock, target.tid, target.source, flow, reason, self._transport.name)
+        started = Started(self._clock, target.tid, target.source, flow, reason, self._transport.name)
+        self._asking.begun(target.tid, started)
+        return started
 
     def _way_out(self, target: Target, address: str) -> WayOut:
         """Binding, kernel route and flow for a trace. Raises `ProbeError`."""
-        af = 6 if ":" in address else 4
-        for network in self._spared:
-            if ip_address(address) in network:
-                raise ProbeError("do_not_probe", str(network))
+        self._permit(address)
         try:
-            way = self._way_now(target, address, af)
+            way = self._way_now(target, self._named[target.source], address)
         except ProbeError:
             if self._surroundings is not None:
                 self._surroundings.uses(target.source, address, None)
@@ -283,8 +317,23 @@ class Prober:
             self._surroundings.uses(target.source, address, way.kernel_route)
         return way
 
-    def _way_now(self, target: Target, address: str, af: int) -> WayOut:
-        binding = self._oracle.effective(self._sources.binding(self._named[target.source], af), af)
+    def _permit(self, address: str) -> None:
+        for network in self._spared:
+            if ip_address(address) in network:
+                raise ProbeError("do_not_probe", str(network))
+
+    def _way_once(self, target: Target, source: Source, address: str) -> WayOut:
+        self._permit(address)
+        return self._way_now(target, source, address)
+
+    def _is_free(self, address: str) -> bool:
+        """Whether no other trace goes there, nor a check that bears none beside it."""
+        traced = any(started.flow.dst == address for started in self._running.values())
+        return not traced and not (self._watching and self._watching.is_busy(address))
+
+    def _way_now(self, target: Target, source: Source, address: str) -> WayOut:
+        af = 6 if ":" in address else 4
+        binding = self._oracle.effective(self._sources.binding(source, af), af)
         # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
         tos, extra = target.dscp << 2 | target.ecn, PLAIN._replace(protocol=target.protocol)
         flow = self._transport.flow(address, target.method, target.port, binding, tos, target.size, target.flow_label, extra)
@@ -299,13 +348,18 @@ class Prober:
         if not moved:
             self._finish(target, started, outcome)
             return
-        self._running.pop(target.tid, None)
+        trace = self._finished(target, started, outcome)
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), RETRACE_AFTER_NS)
-        self._reporter.traced(target, started.trace(outcome), Verdict(None, (), None), self._schedule.next_run_ns(target.tid))
+        self._reporter.traced(target, trace, Verdict(None, (), None), self._schedule.next_run_ns(target.tid))
 
-    def _finish(self, target: Target, started: Started, outcome: Outcome) -> None:
+    def _finished(self, target: Target, started: Started, outcome: Outcome) -> Trace:
         self._running.pop(target.tid, None)
         trace = started.trace(outcome)
+        self._asking.ended(started, trace)
+        return trace
+
+    def _finish(self, target: Target, started: Started, outcome: Outcome) -> None:
+        trace = self._finished(target, started, outcome)
         verdict = self._judges[target.tid].on_trace(trace)
         self._schedule.finished(target.tid, started.reason, self._clock.mono_ns(), verdict.retrace_after_ns)
         if self._watching is not None:

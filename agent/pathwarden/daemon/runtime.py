@@ -17,6 +17,7 @@ from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.eventlog import EventLog
 from pathwarden.daemon.keeper import Keeper, noting
 from pathwarden.daemon.networks import open_networks
+from pathwarden.daemon.once import trace_draft
 from pathwarden.daemon.parts import Parts
 from pathwarden.daemon.prober import Prober
 from pathwarden.daemon.publishing import make_publisher
@@ -132,13 +133,14 @@ class Runtime:
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
         prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
         parts = Parts(transport, how, correlator, keeper, writer, reader, networks, bus, surroundings)
-        board = Board(self.settings, clock, reader, prober.ask, parts)
+        board = Board(self.settings, clock, reader, prober.trace, parts)
         for tid, judge in judges.items():
             heard = teller.heard(tid, clock.wall_ns())
             board.restored(tid, remembered(judge, reader.latest(tid), heard))
             if heard.paused:
                 prober.hold(tid)
         board.wishes, board.keep, reporter.board = prober, keeper.put, board
+        board.once = partial(trace_draft, self.settings, prober.trace_once)
         board.whose, reporter.whose = networks.now, networks.of
         board.resolver_silent = lambda: surroundings.resolver_silent
         parts.hooks = hooks = self._make_hooks(reader, keeper, clock)

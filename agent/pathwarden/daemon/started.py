@@ -1,5 +1,6 @@
 """A trace that has begun: what must be remembered until it ends."""
 
+from pathwarden.engine.session import TraceSession
 from pathwarden.engine.spec import Outcome
 from pathwarden.model.instants import ClockShift
 from pathwarden.model.probe import Flow
@@ -8,12 +9,16 @@ from pathwarden.model.trace import KernelRoute, Reason, Trace
 
 
 class Started:
-    """Notes the instant. `flow` stands for the trace even if no probe can leave; `kernel_route` is added when it is known."""
+    """Notes the instant. `flow` stands for the trace even if no probe can leave.
+
+    `kernel_route` is added when it is known, `session` when it runs.
+    """
 
     def __init__(self, clock: Clock, target: str, source: str, flow: Flow, reason: Reason, transport: str) -> None:
         self.flow = flow
         self.reason = reason
         self.kernel_route: KernelRoute | None = None
+        self.session: TraceSession | None = None
         self._clock = clock
         self._target = target
         self._source = source
@@ -25,6 +30,10 @@ class Started:
     def shift(self, shift: ClockShift) -> None:
         """The clock became right while this trace runs."""
         self._at, self._synced = shift.of(self._at), True
+
+    def so_far(self) -> Trace | None:
+        """What is known by now, its ending left aside; None before the first probe."""
+        return None if self.session is None else self.trace(self.session.outcome())
 
     def trace(self, outcome: Outcome) -> Trace:
         """The finished trace."""

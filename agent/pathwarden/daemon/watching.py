@@ -73,6 +73,10 @@ class Watching:
             self._start(errand)
         return self.watcher.next_ns()
 
+    def is_busy(self, address: str) -> bool:
+        """Whether a check is under way whose flow to this address bears one probe in flight."""
+        return any(self._detectors[tid].state.address == address for tid in self._busy)
+
     def _start(self, errand: Errand) -> None:
         target, state = self._targets[errand.tid], self._detectors[errand.tid].state
         if errand.tid in self._busy:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from pathwarden.model.asked import Asked
 from pathwarden.model.history import (
     DbStats,
     Exported,
@@ -289,8 +290,19 @@ class Agent(Protocol):
         """What the overview tells of a target beyond its state: see `present.outline`; None if there is no such target."""
         ...
 
-    def trace_now(self, tid: str) -> bool:
-        """Ask for a trace as soon as possible; False if there is no such target. A trace that is running already counts."""
+    def trace_now(self, tid: str) -> str:
+        """Ask for a trace as soon as possible; a name for `trace_asked`, '' if there is no such target. One that runs already counts."""
+        ...
+
+    def trace_once(self, target: Mapping[str, str], source: Mapping[str, str] | None) -> str:
+        """Ask for a trace of what is not configured, by options as the configuration writes them; '' if too many wait.
+
+        With `source` it leaves by a source of these options. Raises `BadOptions`.
+        """
+        ...
+
+    def trace_asked(self, name: str) -> Asked | None:
+        """How far a trace is that was asked for; None if nobody knows it, as after a restart."""
         ...
 
     def mute(self, tid: str, for_s: int) -> bool:

@@ -33,7 +33,7 @@ class Commanded(Protocol):
         """None if there is no such target."""
         ...
 
-    def trace_now(self, tid: str) -> bool:
+    def trace_now(self, tid: str) -> str:
         """Ask for a trace."""
         ...
 

@@ -7,6 +7,7 @@ from typing import TypedDict
 from pathwarden.detect.classify import as_path_of
 from pathwarden.detect.loss import Count, tally
 from pathwarden.errors import explain
+from pathwarden.model.asked import Stage
 from pathwarden.model.history import Heat, Route, Series, StoredTrace
 from pathwarden.model.network import Whose, nobody
 from pathwarden.model.trace import UNMARKED, Answer, Hop, Marks, Trace
@@ -74,6 +75,12 @@ def trace(
         result["hops"] = _hops(seen, usual(stored.route_id, (stored, *earlier)), whose)
         result["findings"] = [findings.as_json(found) for found in findings.findings(seen)]
     return result
+
+
+def unstored(seen: Trace, stage: Stage, whose: Whose = nobody) -> dict[str, object]:
+    """A trace that is not, or not yet, in the history: as `trace`, without an id. While it runs `ending` is None, and nothing is found."""
+    told = trace(StoredTrace(0, seen.path.path_id, None, seen), None, full=True, whose=whose)
+    return {**told, "id": None} | ({"ending": None, "findings": []} if stage is Stage.RUNNING else {})
 
 
 def route(known: Route, *, share_pct: float | None, usual: bool, current: bool, whose: Whose = nobody) -> dict[str, object]:
