@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathwarden.detect.load import Full, LineRate, Load, sentence
+from pathwarden.detect.load import Full, Load, sentence
 from pathwarden.net.counters import Counters
 
 S = 1_000_000_000
@@ -65,8 +65,13 @@ def test_idle_chatter_is_no_ceiling() -> None:
     assert House().bursts(5, 20_000).full() is None
 
 
-def test_what_the_owner_said_counts_at_once_in_each_direction() -> None:
-    house = House(Load({"wan": LineRate(down=LINE, up=LINE / 10)}))
+def known_line() -> House:
+    """A household, begun anew, whose line is known to carry `LINE` down and a tenth of it up."""
+    return House(Load.restore({"wan": [LINE, 3, LINE / 10, 3]}, 1000 * S))
+
+
+def test_a_known_line_is_full_at_once_in_each_direction() -> None:
+    house = known_line()
     assert house.run(10, LINE).full() is None  # a rate needs two samples
     assert house.run(10, LINE * 0.95).full() == Full("wan", "down", LINE * 0.95, LINE)
     assert house.run(30, 50_000, LINE / 10).full() == Full("wan", "up", LINE / 10, LINE / 10)
@@ -74,19 +79,19 @@ def test_what_the_owner_said_counts_at_once_in_each_direction() -> None:
 
 
 def test_a_rate_is_the_mean_over_five_seconds() -> None:
-    house = House(Load({"wan": LineRate(down=LINE)})).run(60, 1000)
+    house = known_line().run(60, 1000)
     assert house.run(4, LINE, every_s=1).full() is None
     assert house.run(1, LINE, every_s=1).full() is not None
 
 
 def test_only_what_was_near_counts() -> None:
-    house = House(Load({"wan": LineRate(down=LINE)})).run(30, LINE).run(20, 1000)
+    house = known_line().run(30, LINE).run(20, 1000)
     assert house.full()
     assert house.run(10, 1000).full() is None
 
 
 def test_counters_that_begin_anew_make_no_rate() -> None:
-    house = House(Load({"wan": LineRate(down=LINE)})).run(30, LINE)
+    house = known_line().run(30, LINE)
     house.now_ns += 10 * S
     house.load.on_counters("wan", 0, 0, house.now_ns)
     assert house.full() is None
@@ -114,7 +119,7 @@ def test_other_values_are_refused(value: object) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 60 * S), st.integers(0, 1 << 40), st.integers(0, 1 << 40)), max_size=60))
 def test_any_counters_are_borne(samples: list[tuple[int, int, int]]) -> None:
-    load, now_ns = Load({"wan": LineRate(1e6, 1e6)}), 0
+    load, now_ns = Load.restore({"wan": [1e6, 3, 1e6, 3]}, 0), 0
     for step_ns, rx, tx in samples:
         now_ns += step_ns
         load.on_counters("wan", rx, tx, now_ns)

@@ -7,7 +7,7 @@ import pytest
 from equipment.fakes import FakeClock
 from pathwarden.daemon.surroundings import ADOPT_NS, EVERY_NS, Surroundings
 from pathwarden.detect.gate import GateState
-from pathwarden.detect.load import LineRate, Load
+from pathwarden.detect.load import Load
 from pathwarden.errors import ProbeError
 from pathwarden.model.change import Cause, CauseKind
 from pathwarden.model.happening import Happening, HappeningKind, Notice, NoticeKind, What
@@ -34,7 +34,9 @@ class World:
         self.reads: list[str] = []
         self.checks = 0
         named = (Source("lte", Binding(device="wwan"), ""),)
-        self.surroundings = Surroundings(self.clock, self, self, named, self, self, Load({"wan": LineRate(down=1_250_000)}))
+        self.surroundings = Surroundings(
+            self.clock, self, self, named, self, self, Load.restore({"wan": [1_250_000, 3, 0, 0]}, self.clock.mono)
+        )
 
     def effective(self, binding: Binding, af: int) -> Binding:
         assert af in (4, 6)

@@ -2,7 +2,7 @@
 
 Rules:
 1. A rate is the mean over at least 5 s. Counters that went backwards begin anew (the device was made anew).
-2. What a line can carry is what the owner said, else the ceiling that was met: the highest rate, once it was reached (within 10 %) in
+2. What a line can carry is the ceiling that was met: the highest rate, once it was reached (within 10 %) in
    three separate bursts a minute or more apart. A rate that occurred once says nothing about the line.
 3. A line is full while a rate is at least 90 % of what it can carry.
 4. A ceiling that was not met for a week is forgotten: lines change.
@@ -31,13 +31,6 @@ class Full(NamedTuple):
     direction: str
     rate: float
     ceiling: float
-
-
-class LineRate(NamedTuple):
-    """What a line can carry by its owner's word, in bytes a second; 0 where nothing was said."""
-
-    down: float = 0.0
-    up: float = 0.0
 
 
 class _Sample(NamedTuple):
@@ -73,10 +66,9 @@ class _Line:
 
 
 class Load:
-    """The load of each uplink. `rates` are the owner's words by device."""
+    """The load of each uplink."""
 
-    def __init__(self, rates: Mapping[str, LineRate] | None = None) -> None:
-        self._rates = dict(rates or {})
+    def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
 
     def on_counters(self, device: str, rx: int, tx: int, mono_ns: int) -> None:
@@ -97,8 +89,7 @@ class Load:
         line = self._lines.get(device)
         if line is None:
             return None
-        told = self._rates.get(device, LineRate())
-        limits = {"down": told.down or _known(line.down), "up": told.up or _known(line.up)}
+        limits = {"down": _known(line.down), "up": _known(line.up)}
         found = []
         for place, sample in enumerate(line.samples):
             rates = _rate(line.samples, place) if -LEAST_NS <= mono_ns - sample.mono_ns <= NEAR_NS else None
@@ -117,9 +108,9 @@ class Load:
         }
 
     @classmethod
-    def restore(cls, values: Mapping[str, object], mono_ns: int, rates: Mapping[str, LineRate] | None = None) -> "Load":
+    def restore(cls, values: Mapping[str, object], mono_ns: int) -> "Load":
         """The load as `export` gave it; its ceilings count as met now. Raises ValueError or TypeError on anything else."""
-        made = cls(rates)
+        made = cls()
         for device, value in values.items():
             if not isinstance(value, list) or len(value) != 4 or not all(type(one) in (int, float) and one >= 0 for one in value):
                 raise ValueError(f"no ceilings: {value!r}")
