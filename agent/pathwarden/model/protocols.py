@@ -142,6 +142,18 @@ class HistoryReader(Protocol):
         """Traces of a target; `before_id` pages on."""
         ...
 
+    def each_trace(
+        self,
+        target: str,
+        *,
+        before_id: int | None = None,
+        at_from: int | None = None,
+        at_to: int | None = None,
+        limit: int = 50,
+    ) -> Iterator[StoredTrace]:
+        """As `traces`, made one by one: together they take ten times the memory."""
+        ...
+
     def walk(self, target: str, *, at_from: int | None = None, at_to: int | None = None) -> Iterator[StoredTrace]:
         """All traces of a target that started in [at_from, at_to], oldest start first, few of them in memory at once."""
         ...
@@ -177,6 +189,20 @@ class HistoryReader(Protocol):
 
         Without `incidents` those are left out that only tell how an incident stands.
         """
+        ...
+
+    def each_event(
+        self,
+        *,
+        target: str | None = None,
+        since_seq: int | None = None,
+        before_seq: int | None = None,
+        at_from: int | None = None,
+        at_to: int | None = None,
+        limit: int = 100,
+        incidents: bool = True,
+    ) -> Iterator[StoredEvent]:
+        """As `events`, made one by one: together they take ten times the memory."""
         ...
 
     def event(self, event_id: str) -> StoredEvent | None:

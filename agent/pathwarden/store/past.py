@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pathwarden.model.history import StoredTrace
 from pathwarden.store.blocks import COLUMNS, MIXED, SPREAD, Head, decode, holds, samples
-from pathwarden.store.rows import Meanings
+from pathwarden.store.rows import Content, Meanings
 from pathwarden.store.spool import Block
 
 # SQLite's integers end here: bounds for "no bound".
@@ -22,6 +22,8 @@ _SAMPLE = "SELECT at, route, rtt_min, rtt_median, rtt_max, sent, lost FROM {0}.t
 _COLUMNS = "SELECT id, at_from, heads FROM main.blocks"
 _MIXED = f"{_BLOCK} WHERE {MIXED} AND at_to >= ? AND at_from <= ?"
 _WITHIN = "target = ? AND at_to >= ? AND at_from <= ?"
+
+Told = tuple[Head, Content]  # a row, and what its numbers mean: a tenth of the memory of the trace that it is
 
 
 class Sample(NamedTuple):
@@ -89,15 +91,13 @@ class Past:
         newest = max((*(row[0] for row in numbers if row and row[0] is not None), *spooled), default=None)
         return None if newest is None else self.trace(newest)
 
-    def newest(self, tid: str, at_from: int, at_to: int, before: tuple[int, int], limit: int) -> list[StoredTrace]:
-        """Traces that started in [at_from, at_to] before one (its start and number), newest start first."""
-        rows = self._rows(tid, at_from, min(at_to, before[0]), ("<", before), limit)
-        return [meanings.trace(head) for meanings, head in rows]
+    def newest(self, tid: str, at_from: int, at_to: int, before: tuple[int, int], limit: int) -> list[Told]:
+        """Traces that started in [at_from, at_to] before one (its start and number), newest start first, for `rows.to_trace`."""
+        return _told(self._rows(tid, at_from, min(at_to, before[0]), ("<", before), limit))
 
-    def oldest(self, tid: str, at_to: int, after: tuple[int, int], limit: int) -> list[StoredTrace]:
-        """Traces that started up to `at_to` and after one (its start and number), oldest start first."""
-        rows = self._rows(tid, after[0], at_to, (">", after), limit)
-        return [meanings.trace(head) for meanings, head in rows]
+    def oldest(self, tid: str, at_to: int, after: tuple[int, int], limit: int) -> list[Told]:
+        """Traces that started up to `at_to` and after one (its start and number), oldest start first, likewise."""
+        return _told(self._rows(tid, after[0], at_to, (">", after), limit))
 
     def samples(self, tid: str, at_from: int, at_to: int) -> Iterator[Sample]:
         """Samples of [at_from, at_to) in no order."""
@@ -205,6 +205,10 @@ class Past:
             if row:
                 places.append(_Place(self.live, "live", row[0], FIRST if known is None else known[1]))
         return places
+
+
+def _told(rows: list[tuple[Meanings, Head]]) -> list[Told]:
+    return [(head, meanings.content(head)) for meanings, head in rows]
 
 
 def has_live(db: sqlite3.Connection) -> bool:

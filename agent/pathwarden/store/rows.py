@@ -66,19 +66,7 @@ class Meanings:
 
     def trace(self, head: Head) -> StoredTrace:
         """The trace of a row."""
-        told = self.content(head)
-        kept = decode_trace(told.form, head.detail, told.path)
-        trace = Trace(
-            target=told.target,
-            address=told.address,
-            flow=told.flow,
-            source=told.source,
-            kernel_route=told.kernel_route,
-            transport=told.transport,
-            at=head.at,
-            **kept._asdict(),
-        )
-        return StoredTrace(head.id, told.path_id, told.route_id, trace)
+        return to_trace(head, self.content(head))
 
     def address(self, number: int) -> str:
         """The address with this number."""
@@ -130,6 +118,22 @@ class Meanings:
 
     def _read_address(self, number: int) -> str:
         return str(self._value("address", "addresses", number))
+
+
+def to_trace(head: Head, told: Content) -> StoredTrace:
+    """The trace of a row, by what its numbers mean."""
+    kept = decode_trace(told.form, head.detail, told.path)
+    trace = Trace(
+        target=told.target,
+        address=told.address,
+        flow=told.flow,
+        source=told.source,
+        kernel_route=told.kernel_route,
+        transport=told.transport,
+        at=head.at,
+        **kept._asdict(),
+    )
+    return StoredTrace(head.id, told.path_id, told.route_id, trace)
 
 
 def to_routes(meanings: Meanings, rows: Iterable[Row]) -> list[tuple[int, Route]]:
