@@ -9,6 +9,7 @@ from pathwarden.config.book import Book
 from pathwarden.config.edit import CannotEdit, put, remove
 from pathwarden.config.load import load
 from pathwarden.errors import OperatorError
+from pathwarden.model.access import Outdated, Wrong
 
 TEXT = """\
 # My router.
@@ -85,21 +86,34 @@ def book(tmp_path):
     def read(file):
         return load(file, hostname="home", environ={"HOME": "/root"}, is_root=False, root=tmp_path)
 
-    made = Book(path, read, lambda: told.append(path.read_text()))
-    made.told, made.path = told, path
+    made = Book(path, read, lambda: told.append(path.read_text()), read(path), lambda: made.why)
+    made.told, made.path, made.read, made.why = told, path, read, ""
     return made
+
+
+def said(problems):
+    """Option and problem of each, as before they had codes; those of other sections whole."""
+    return [(each.option, each.problem) for each in problems]
+
+
+def codes(problems):
+    return [(each.section, each.option, each.code, each.about) for each in problems]
+
+
+def tag_of(book, kind, name):
+    return next(each["tag"] for each in book.shown()[kind] if each["id"] == name)
 
 
 def test_what_is_right_is_written_and_told(book):
     assert book.put("targets", "new", {"host": "example.net", "source": "up"}) == [
-        ("source", "there is no source up; add config source 'up'")
+        Wrong("new", "source", "unknown_source", "up", "there is no source up; add config source 'up'")
     ]
     assert book.told == []
     assert book.put("sources", "up", {"device": "wwan0"}) == []
     assert book.put("targets", "new", {"host": "example.net", "source": "up"}) == []
     assert len(book.told) == 2
     assert [each["id"] for each in book.shown()["targets"]] == ["cloudflare", "new"]
-    assert book.shown()["sources"] == [{"id": "up", "options": {"device": "wwan0"}}]
+    assert [(each["id"], each["options"]) for each in book.shown()["sources"]] == [("up", {"device": "wwan0"})]
     assert {each["section"] for each in book.shown()["schema"]} == {"target", "source"}
     assert "# The resolver of everybody." in book.path.read_text()
     assert book.path.stat().st_mode & 0o777 == 0o640
@@ -118,15 +132,18 @@ def test_what_is_right_is_written_and_told(book):
 )  # fmt: skip
 def test_what_is_wrong_is_told_and_nothing_is_written(book, kind, name, options, problems):
     before = book.path.read_text()
-    assert book.put(kind, name, options) == problems
+    found = book.put(kind, name, options)
+    assert said(found) == problems
+    assert {each.section for each in found} == {name}
     assert (book.path.read_text(), book.told) == (before, [])
 
 
 def test_a_source_that_targets_use_does_not_go(book):
     book.put("sources", "up", {"device": "wwan0"})
     book.put("targets", "new", {"host": "example.net", "source": "up"})
-    ((option, problem),) = book.remove("sources", "up")
-    assert (option, problem) == ("", "pathwarden.new.source: there is no source up; add config source 'up'")
+    (wrong,) = book.remove("sources", "up")
+    assert wrong.line == "pathwarden.new.source: there is no source up; add config source 'up'"
+    assert codes([wrong]) == [("new", "source", "unknown_source", "up")]
     assert book.remove("targets", "new") == []
     assert book.remove("sources", "up") == []
     with pytest.raises(KeyError):
@@ -144,3 +161,83 @@ def test_a_file_that_cannot_be_changed_is_said(book, monkeypatch):
     book.path.write_text("config target 'a'; option host 'x'\n")
     with pytest.raises(OperatorError, match="a is written there in a way that only people can change; edit it"):
         book.put("targets", "a", {"host": "example.net"})
+
+
+def test_everything_that_is_wrong_has_a_code(book):
+    book.put("sources", "up", {"device": "wwan0"})
+    wrong = {"host": "1.1.1.1", "family": "6", "method": "tcp", "interval_s": "5", "first_ttl": "9", "max_ttl": "3", "source": "down"}
+    assert codes(book.put("targets", "new", wrong)) == [
+        ("new", "first_ttl", "first_above_last", "3"),
+        ("new", "family", "other_family", "4"),
+        ("new", "port", "port_missing", ""),
+        ("new", "interval_s", "too_often", "60"),
+        ("new", "source", "unknown_source", "down"),
+    ]
+    host = book.shown()["targets"][0]["options"]["host"]
+    assert ("new", "", "same_target", "cloudflare") in codes(book.put("targets", "new", {"host": host, "interval_s": "77"}))
+    assert codes(book.put("targets", "new", {"host": "a b", "queries": "99", "program": "x"})) == [("new", "program", "unknown_option", "")]
+    assert codes(book.put("targets", "new", {"host": "a b", "queries": "99"})) == [
+        ("new", "host", "bad_value", ""),
+        ("new", "queries", "bad_value", ""),
+    ]
+    assert codes(book.put("sources", "two", {"device": "a", "interface": "wan", "table": "nowhere"})) == [
+        ("two", "device", "two_ways", "wan"),
+        ("two", "table", "unknown_table", ""),
+    ]
+    assert codes(book.put("sources", "none", {})) == [("none", "", "no_way_out", "")]
+
+
+def test_what_was_changed_meanwhile_is_not_lost(book):
+    tag = tag_of(book, "targets", "cloudflare")
+    book.path.write_text(book.path.read_text().replace("1.1.1.1", "1.0.0.1"))
+    for change in (lambda: book.put("targets", "cloudflare", {"host": "9.9.9.9"}, tag), lambda: book.remove("targets", "cloudflare", tag)):
+        with pytest.raises(Outdated):
+            change()
+    with pytest.raises(Outdated):
+        book.put("targets", "cloudflare", {"host": "9.9.9.9"}, "")
+    assert "1.0.0.1" in book.path.read_text()
+    assert book.put("targets", "cloudflare", {"host": "9.9.9.9"}, tag_of(book, "targets", "cloudflare")) == []
+    assert book.put("targets", "new", {"host": "example.net"}, "") == []
+
+
+def test_a_file_that_is_saved_by_hand_at_the_same_instant_keeps_both(book):
+    def read(file):
+        if file != book.path and "by hand" not in book.path.read_text():
+            book.path.write_text(book.path.read_text() + "# by hand\n")
+        return book.read(file)
+
+    told = []
+    busy = Book(book.path, read, lambda: told.append(1), book.read(book.path), str)
+    assert busy.put("targets", "new", {"host": "example.net"}) == []
+    text = book.path.read_text()
+    assert ("# by hand" in text, "example.net" in text, told) == (True, True, [1])
+
+
+def test_a_file_that_never_rests_is_left_alone(book):
+    def read(file):
+        if file != book.path:
+            book.path.write_text(book.path.read_text() + "#\n")
+        return book.read(file)
+
+    busy = Book(book.path, read, lambda: pytest.fail("nothing was changed"), book.read(book.path), str)
+    with pytest.raises(OperatorError, match="is changed all the time; try again when it rests"):
+        busy.put("targets", "new", {"host": "example.net"})
+    assert "example.net" not in book.path.read_text()
+
+
+def test_it_tells_whether_the_agent_runs_with_the_file(book):
+    def standing():
+        return {name: book.shown()[name] for name in ("taken", "wrong")}
+
+    assert standing() == {"taken": True, "wrong": None}
+    book.path.write_text(book.path.read_text() + "# only a comment\n")
+    assert standing() == {"taken": True, "wrong": None}
+    book.put("targets", "new", {"host": "example.net"})
+    assert standing() == {"taken": False, "wrong": None}
+    book.why = "/etc/pathwarden: no space left; make room"
+    assert standing() == {"taken": False, "wrong": "/etc/pathwarden: no space left; make room"}
+    book.path.write_text(book.path.read_text().replace("example.net", "a b"))
+    assert standing() == {
+        "taken": False,
+        "wrong": "pathwarden.new.host: a b is neither a host name nor an address; write one like example.net, 192.0.2.1 or 2001:db8::1",
+    }

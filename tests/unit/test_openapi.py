@@ -17,7 +17,7 @@ from pathwarden.api import openapi
 from pathwarden.api.access import Gate
 from pathwarden.api.app import make_app
 from pathwarden.errors import OperatorError
-from pathwarden.model.access import Account, Right
+from pathwarden.model.access import Account, Outdated, Right, Wrong
 from pathwarden.model.asked import Asked, Stage
 from pathwarden.model.change import AgentKind
 from pathwarden.model.history import StoredEvent
@@ -105,13 +105,24 @@ def events():
 class Pages:
     """A configuration of one target, as the page sees it."""
 
+    def __init__(self):
+        self.tags = []
+
     def shown(self):
-        return {"targets": [{"id": "cloudflare", "options": {"host": "1.1.1.1"}}], "sources": [], "schema": []}
+        one = {"id": "cloudflare", "options": {"host": "1.1.1.1"}, "tag": "00ff"}
+        return {"targets": [one], "sources": [], "defaults": {}, "schema": [], "taken": True, "wrong": None}
 
-    def put(self, kind, _name, options):
-        return [("host", "is missing")] if kind == "targets" and "host" not in options else []
+    def put(self, kind, name, options, tag=None):
+        self.tags.append(tag)
+        if tag not in (None, "00ff"):
+            raise Outdated
+        wrong = [Wrong(name, "host", "missing", "", "is missing"), Wrong("other", "port", "bad_value", "", "x is not a whole number")]
+        return wrong if kind == "targets" and "host" not in options else []
 
-    def remove(self, _kind, name):
+    def remove(self, _kind, name, tag=None):
+        self.tags.append(tag)
+        if name == "used":
+            return [Wrong("cloudflare", "source", "unknown_source", "used", "there is no source used; add config source 'used'")]
         if name == "none":
             raise KeyError(name)
         if name == "locked":
@@ -231,6 +242,47 @@ def test_parameters_are_those_that_the_routes_know(web):
 def test_what_cannot_be_set_is_told(web, method, path, body, status, code, detail):
     got = web.post(f"/api/v1/{path}", body.encode(), method=method)
     assert (got.status, got.json["code"], got.json["detail"]) == (status, code, detail)
+
+
+def test_all_that_is_wrong_is_told_with_codes(web):
+    first = {"section": "new", "option": "host", "code": "missing", "about": "", "detail": "is missing"}
+    other = {"section": "other", "option": "port", "code": "bad_value", "about": "", "detail": "x is not a whole number"}
+    got = web.post("/api/v1/targets/new", b'{"options": {}}', method="PUT").json
+    assert (got["code"], got["detail"], got["parameter"], got["problems"]) == ("bad_setting", "host: is missing", "host", [first, other])
+    got = web.post("/api/v1/sources/used", b"{}", method="DELETE").json
+    line = "pathwarden.cloudflare.source: there is no source used; add config source 'used'"
+    assert (got["code"], got["detail"], "parameter" in got) == ("bad_setting", line, False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "tag", "status"),
+    [
+        ({}, None, 202),
+        ({"IF_MATCH": "*"}, None, 202),
+        ({"IF_MATCH": '"00ff"'}, "00ff", 202),
+        ({"IF_MATCH": '"0000"'}, "0000", 412),
+        ({"IF_MATCH": 'W/"00ff"'}, 'W/"00ff"', 412),
+        ({"IF_NONE_MATCH": "*"}, "", 412),
+    ],
+)
+def test_who_writes_may_say_what_was_seen(headers, tag, status):
+    pages = Pages()
+    web = Client(make_app(FakeAgent(), FakeReader(), make_settings(), FakeClock(), book=pages))
+    got = web.post("/api/v1/sources/new", b'{"options": {}}', method="PUT", **headers)
+    assert (pages.tags, got.status) == ([tag], status)
+    if status == 412:
+        assert got.json["code"] == "changed_meanwhile"
+
+
+@pytest.mark.parametrize("code", ["no_file", "set_in_luci"])
+def test_where_nothing_can_be_set_it_says_why(code):
+    web = Client(make_app(FakeAgent(), FakeReader(), make_settings(), FakeClock(), book=code))
+    asked = (
+        web.get("/api/v1/settings"),
+        web.post("/api/v1/targets/new", b'{"options": {}}', method="PUT"),
+        web.post("/api/v1/sources/a", b"{}", method="DELETE"),
+    )
+    assert [(got.status, got.json["code"]) for got in asked] == [(409, code)] * 3
 
 
 def test_settings_are_guarded_as_every_write_is(web):

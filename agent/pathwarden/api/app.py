@@ -32,9 +32,9 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/incidents?before&limit | `incidents` as they were told last (1 to 100), newest first; `next_before` |
 | GET /api/v1/asyncapi.json | what is published over MQTT: AsyncAPI 3 with JSON Schemas |
 | GET /api/v1/openapi.json | this table as OpenAPI 3.1 |
-| GET /api/v1/settings | targets and sources as they stand in the file, and what may stand there; absent where LuCI sets them |
-| PUT /api/v1/targets/{id}, /sources/{id} | `{"options": {NAME: TEXT}}`: 202, and the daemon loads it |
-| DELETE /api/v1/targets/{id}, /sources/{id} | 202; the history stays |
+| GET /api/v1/settings | targets and sources as they stand in the file, each with its `tag`, and what may stand there; 409 where LuCI sets |
+| PUT /api/v1/targets/{id}, /sources/{id} | `{"options": {NAME: TEXT}}`: 202, and the daemon loads it; If-Match: "TAG", If-None-Match: * |
+| DELETE /api/v1/targets/{id}, /sources/{id} | 202; the history stays; If-Match |
 | GET /api/v1/session | who asks: `signed_in`, `name`, `right` (none, read, write), `token` for writes |
 | POST /api/v1/session | sign in with `{"name", "password"}` or `{"code"}`; the answer sets the cookie |
 | DELETE /api/v1/session | leave |
@@ -102,13 +102,13 @@ def make_app(
     exports: Callable[[], Exports | None] = lambda: None,
     gate: Gate | None = None,
     hosts: HostRule | None = None,
-    book: SettingsBook | None = None,
+    book: SettingsBook | str = "no_file",
     pictures: Callable[[], Pictures | None] = lambda: None,
 ) -> WsgiApp:
     """The application. Several threads use `reader`, and `exports` and `pictures` when one is asked for; None: nothing makes any.
 
     Without a `gate` this machine may do everything, others look. Without `hosts` the addresses of `web.listen` are ours: raises
-    `ConfigError` if one is unreadable. Without a `book` nothing can be set.
+    `ConfigError` if one is unreadable. Instead of a `book` a code tells why nothing can be set (`NOT_HERE`).
     """
     gate = gate or Gate(clock)
     hosts = hosts or HostRule(split_listen(each)[0] for each in settings.web.listen)
@@ -124,8 +124,7 @@ def make_app(
     PictureRoutes(answers).add_to(routes)
     Documents(settings.mqtt.prefix).add_to(routes)
     SignInRoutes(gate).add_to(routes)
-    if book:
-        SettingsRoutes(book).add_to(routes)
+    SettingsRoutes(book).add_to(routes)
     Pages(settings.web.root).add_to(routes)
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

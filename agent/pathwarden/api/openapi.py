@@ -55,8 +55,8 @@ _SHAPES = {
     "diff": "target:text same:flag old:side new:side rows:[row]",
     "changes": "changes:[told] last_seq:int",
     "incidents": "incidents:[any] next_before:text?",
-    "section": "id:text options:any",
-    "settings": "targets:[section] sources:[section] schema:[any]",
+    "section": "id:text options:any tag:text",
+    "settings": "targets:[section] sources:[section] defaults:any schema:[any] taken:flag wrong:text?",
     "written": "id:text",
     "session": "signed_in:flag name:text? right:text token:text? can_sign_in:flag suggested:text no_password:flag",
     "problem": "type:text title:text status:int code:text detail:text",
@@ -115,7 +115,7 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/diff"): ("Two paths of a target, aligned", "target a b", "diff", ""),
     ("get", "/api/v1/changes"): ("Events", f"since_seq before_seq target {_SPAN} limit", "changes", ""),
     ("get", "/api/v1/incidents"): ("Incidents, newest first", "before limit", "incidents", ""),
-    ("get", "/api/v1/settings"): ("Targets and sources as they stand in the file", "", "settings", ""),
+    ("get", "/api/v1/settings"): ("Targets and sources as they stand in the file; `taken` if the agent runs with it", "", "settings", ""),
     ("put", "/api/v1/targets/{tid}"): ("Write a target", "", "written", "options"),
     ("delete", "/api/v1/targets/{tid}"): ("Take a target out", "", "written", ""),
     ("put", "/api/v1/sources/{name}"): ("Write a source", "", "written", "options"),
@@ -136,7 +136,8 @@ CODES: Mapping[str, int] = {
     "foreign_origin": 403, "read_only": 403, "wrong_token": 403, "no_right": 403,
     "not_found": 404, "unknown_target": 404, "no_trace": 404, "no_path": 404, "no_packets": 404, "not_installed": 404, "no_sign_in": 404,
     "not_configured": 404, "no_event": 404, "not_asked": 404, "method_not_allowed": 405,
-    "not_watched": 409, "cannot_change": 409, "body_too_large": 413, "not_json": 415, "wrong_host": 421, "too_many_attempts": 429,
+    "not_watched": 409, "cannot_change": 409, "set_in_luci": 409, "no_file": 409,
+    "changed_meanwhile": 412, "body_too_large": 413, "not_json": 415, "wrong_host": 421, "too_many_attempts": 429,
     "too_many_traces": 429, "header_too_large": 431, "internal_error": 500, "not_implemented": 501,
     "history_unavailable": 503, "accounts_unavailable": 503,
 }  # fmt: skip
@@ -185,7 +186,8 @@ def _operation(method: str, path: str, summary: str, query: Iterable[str], answe
     if method != "get":
         given = {"type": "object", "properties": {name: {} for name in body}, "additionalProperties": False}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": given}}}
-        operation["parameters"] = [*parameters, {"name": "X-Pathwarden-Token", "in": "header", "schema": _TYPES["text"]}]
+        headers = ("X-Pathwarden-Token", *(("If-Match", "If-None-Match") if answer == "written" else ()))
+        operation["parameters"] = [*parameters, *({"name": name, "in": "header", "schema": _TYPES["text"]} for name in headers)]
     return operation
 
 

@@ -1,7 +1,7 @@
 """Answers that say no: problem details for HTTP APIs (RFC 9457)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -19,15 +19,25 @@ class Answer(NamedTuple):
 class Problem(Exception):
     """What is wrong with a request. `code` is stable and for programs, `detail` a sentence for people.
 
-    `parameter` names the query parameter at fault; `headers` go out with the answer.
+    `parameter` names the query parameter at fault; `problems` tell of each thing that is wrong; `headers` go out with the answer.
     """
 
-    def __init__(self, status: int, code: str, detail: str, *, parameter: str = "", headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        parameter: str = "",
+        problems: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.parameter = parameter
+        self.problems = list(problems)
         self.headers = dict(headers or {})
 
     def answer(self) -> Answer:
@@ -41,6 +51,8 @@ class Problem(Exception):
         }
         if self.parameter:
             body["parameter"] = self.parameter
+        if self.problems:
+            body["problems"] = self.problems
         return Answer(self.status, {"Content-Type": CONTENT_TYPE, **self.headers}, encode(body))
 
 

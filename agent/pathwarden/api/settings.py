@@ -1,7 +1,7 @@
 """Routes that change targets and sources in the configuration file, where the daemon may write it. Nothing else is settable here."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import bottle
@@ -10,16 +10,25 @@ from pathwarden.api.guard import BODY
 from pathwarden.api.live import json_reply, query
 from pathwarden.api.problem import Problem
 from pathwarden.errors import OperatorError
-from pathwarden.model.access import SettingsBook
+from pathwarden.model.access import Outdated, SettingsBook, Wrong
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,32}")  # a section's name that the schema takes
+_TAG = re.compile(r'"([0-9a-f]+)"')
+# Why nothing can be set here, by code.
+NOT_HERE = {
+    "set_in_luci": lambda: Problem(409, "set_in_luci", "this router's settings are changed in LuCI, under Services, Path Monitor"),
+    "no_file": lambda: Problem(409, "no_file", "this agent runs without a configuration file; pathwarden config init writes one"),
+}
 
 
 class SettingsRoutes:
-    """Targets and sources as they stand in the file. All methods may run in several threads at once."""
+    """Targets and sources as they stand in the file; a code of `NOT_HERE` tells why they are not set here.
 
-    def __init__(self, book: SettingsBook) -> None:
-        self._book = book
+    All methods may run in several threads at once.
+    """
+
+    def __init__(self, book: SettingsBook | str) -> None:
+        self._given = book
 
     def add_to(self, app: bottle.Bottle) -> None:
         """Register the routes."""
@@ -33,7 +42,7 @@ class SettingsRoutes:
         """What stands in the file, and what may stand there."""
         query()
         try:
-            return json_reply(self._book.shown())
+            return json_reply(self._book().shown())
         except OperatorError as error:
             raise Problem(409, "cannot_change", str(error)) from error
 
@@ -46,23 +55,56 @@ class SettingsRoutes:
         options = body.get("options")
         if set(body) != {"options"} or not isinstance(options, dict) or not all(isinstance(text, str) for text in options.values()):
             raise Problem(400, "bad_body", 'the body must be {"options": {NAME: TEXT}}')
-        return self._changed(kind, name, lambda: self._book.put(kind, name, options))
+        book, tag = self._book(), _tag()
+        return self._changed(kind, name, lambda: book.put(kind, name, options, tag))
 
     def remove(self, kind: str, name: str) -> bottle.HTTPResponse:
         """Takes a target or source out; its history stays."""
         query()
         if bottle.request.environ[BODY]:
             raise Problem(400, "bad_body", "the body must be {}")
-        return self._changed(kind, name, lambda: self._book.remove(kind, name))
+        book, tag = self._book(), _tag()
+        return self._changed(kind, name, lambda: book.remove(kind, name, tag))
 
-    def _changed(self, kind: str, name: str, change: Callable[[], list[tuple[str, str]]]) -> bottle.HTTPResponse:
+    def _book(self) -> SettingsBook:
+        if isinstance(self._given, str):
+            refused = NOT_HERE[self._given]()
+            raise refused
+        return self._given
+
+    def _changed(self, kind: str, name: str, change: Callable[[], list[Wrong]]) -> bottle.HTTPResponse:
         try:
             problems = change()
         except KeyError:
             raise Problem(404, "not_configured", f"the configuration has no {kind.removesuffix('s')} {name!r}") from None
+        except Outdated:
+            raise Problem(412, "changed_meanwhile", f"the file says something else of {name!r} by now; read it again") from None
         except OperatorError as error:
             raise Problem(409, "cannot_change", str(error)) from error
         if problems:
-            option, problem = problems[0]
-            raise Problem(400, "bad_setting", f"{option}: {problem}" if option else problem, parameter=option)
+            raise bad_setting(name, problems)
         return json_reply({"id": name}, 202, Location=f"/api/v1/{kind}/{name}" if kind == "targets" else "/api/v1/settings")
+
+
+def bad_setting(name: str, problems: Sequence[Wrong]) -> Problem:
+    """The answer to options of a section that cannot be; the first problem leads, `problems` has all."""
+    first = problems[0]
+    own = first.section == name
+    said = (f"{first.option}: {first.problem}" if first.option else first.problem) if own else first.line
+    told = [
+        {"section": each.section, "option": each.option, "code": each.code, "about": each.about, "detail": each.problem}
+        for each in problems
+    ]
+    return Problem(400, "bad_setting", said, parameter=first.option if own else "", problems=told)
+
+
+def _tag() -> str | None:
+    """What the writer has seen of the section, as HTTP's conditions tell (RFC 9110, 13.1): '' that there is none, None without any."""
+    if bottle.request.headers.get("If-None-Match", "").strip() == "*":
+        return ""
+    given = bottle.request.headers.get("If-Match", "").strip()
+    if given in ("", "*"):
+        return None
+    found = _TAG.fullmatch(given)
+    # What is no tag of ours is none that anything has.
+    return found[1] if found else given

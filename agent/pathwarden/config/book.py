@@ -1,5 +1,6 @@
 """The configuration file as the page changes it: targets and sources, checked as a whole before anything is written."""
 
+import hashlib
 import os
 import stat
 import threading
@@ -8,73 +9,112 @@ from pathlib import Path
 
 from pathwarden.config import edit, uci
 from pathwarden.config.schema import SECTIONS, describe
+from pathwarden.config.sections import BadConfig
 from pathwarden.errors import ConfigError, OperatorError
+from pathwarden.model.access import Outdated, Wrong
 from pathwarden.model.settings import Settings
 
 KINDS = {"targets": "target", "sources": "source"}
+_TRIES = 5  # whoever saves the file by hand at the same instant does not do so again at once
 
 
 class Book:
-    """Implements `model.access.SettingsBook`. `load` reads a file as the daemon does, `changed` is called when another one stands there."""
+    """Implements `model.access.SettingsBook`. `load` reads a file as the daemon does, `changed` is called when another one stands there.
 
-    def __init__(self, path: Path, load: Callable[[Path], Settings], changed: Callable[[], None]) -> None:
+    `running` are the settings that the agent runs with; `refused` tells why it did not take those of the file, '' if nothing hinders it.
+    """
+
+    def __init__(
+        self, path: Path, load: Callable[[Path], Settings], changed: Callable[[], None], running: Settings, refused: Callable[[], str]
+    ) -> None:
         self._path = path
         self._load = load
         self._changed = changed
+        self._running = running
+        self._refused = refused
         self._lock = threading.Lock()
 
     def shown(self) -> dict[str, object]:
-        """Targets and sources as they stand in the file, and what may stand there. Raises `OperatorError`."""
+        """Targets and sources as they stand in the file, what may stand there, and whether the agent has taken the file, or why not.
+
+        Raises `OperatorError`.
+        """
         sections = _parsed(self._text()).sections
         told: dict[str, object] = {
-            kind: [{"id": each.name, "options": dict(each.options)} for each in sections if each.type == type_]
+            kind: [{"id": each.name, "options": dict(each.options), "tag": _tag(each)} for each in sections if each.type == type_]
             for kind, type_ in KINDS.items()
         }
-        return {**told, "schema": [each for each in describe() if each["section"] in KINDS.values()]}
+        usual = next((dict(each.options) for each in sections if each.type == "defaults"), {})
+        schema = [each for each in describe() if each["section"] in KINDS.values()]
+        return {**told, "defaults": usual, "schema": schema, **self._standing()}
 
-    def put(self, kind: str, name: str, options: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Write a section of a kind (`targets`, `sources`); each option that is wrong with what is wrong, and then nothing was written.
+    def put(self, kind: str, name: str, options: Mapping[str, str], tag: str | None = None) -> list[Wrong]:
+        """Write a section of a kind (`targets`, `sources`); what is wrong, and then nothing was written.
 
-        Raises `OperatorError` if the file cannot be changed.
+        Raises `OperatorError` if the file cannot be changed, `Outdated` if the section there is not that of `tag`.
         """
         type_ = KINDS[kind]
         known = {option.name for option in SECTIONS[type_]}
-        unknown = [(option, "is no option here") for option in options if option not in known]
-        return unknown or self._change(lambda text: edit.put(text, type_, name, options), name)
+        unknown = [Wrong(name, option, "unknown_option", "", "is no option here") for option in options if option not in known]
+        return unknown or self._change(lambda text: edit.put(_seen(text, type_, name, tag), type_, name, options), name)
 
-    def remove(self, kind: str, name: str) -> list[tuple[str, str]]:
-        """Take a section out; what would be wrong then, as `put` tells. Raises `KeyError` if there is none, and `OperatorError`."""
-        return self._change(lambda text: edit.remove(text, KINDS[kind], name), name)
+    def remove(self, kind: str, name: str, tag: str | None = None) -> list[Wrong]:
+        """Take a section out; what would be wrong then. Raises `KeyError` if there is none, and what `put` does."""
+        type_ = KINDS[kind]
+        return self._change(lambda text: edit.remove(_seen(text, type_, name, tag), type_, name), name)
 
-    def _change(self, made: Callable[[str], str], name: str) -> list[tuple[str, str]]:
+    def _change(self, made: Callable[[str], str], name: str) -> list[Wrong]:
         with self._lock:
-            try:
-                text = made(self._text())
-            except edit.CannotEdit as error:
-                raise OperatorError(f"{self._path}: {name} is written there in a way that only people can change", "edit it") from error
-            except uci.UciError as error:
-                raise OperatorError(f"{self._path}: {error}", "correct it there") from error
-            new = self._path.with_name(f"{self._path.name}.new")
-            try:
-                self._write(new, text)
-                problems = self._problems(new, name)
-                if not problems:
-                    new.replace(self._path)
-                    _settle(self._path.parent)
-            except OSError as error:
-                raise OperatorError(f"{self._path} cannot be written ({error.strerror})", "let the daemon's user write it") from error
-            finally:
-                new.unlink(missing_ok=True)
+            for _ in range(_TRIES):
+                problems = self._try(made, name)
+                if problems is not None:
+                    break
+            else:
+                raise OperatorError(f"{self._path} is changed all the time", "try again when it rests")
         if not problems:
             self._changed()
         return problems
 
-    def _problems(self, new: Path, name: str) -> list[tuple[str, str]]:
+    def _try(self, made: Callable[[str], str], name: str) -> list[Wrong] | None:
+        """What is wrong, and if nothing is, the change is made; None if somebody else changed the file meanwhile."""
+        before = self._text()
         try:
-            self._load(new)
+            text = made(before)
+        except edit.CannotEdit as error:
+            raise OperatorError(f"{self._path}: {name} is written there in a way that only people can change", "edit it") from error
+        except uci.UciError as error:
+            raise OperatorError(f"{self._path}: {error}", "correct it there") from error
+        new = self._path.with_name(f"{self._path.name}.new")
+        try:
+            self._write(new, text)
+            problems = self._problems(new)
+            if not problems:
+                if self._text() != before:
+                    return None
+                new.replace(self._path)
+                _settle(self._path.parent)
+        except OSError as error:
+            raise OperatorError(f"{self._path} cannot be written ({error.strerror})", "let the daemon's user write it") from error
+        finally:
+            new.unlink(missing_ok=True)
+        return problems
+
+    def _problems(self, file: Path) -> list[Wrong]:
+        try:
+            self._load(file)
+        except BadConfig as error:
+            return list(error.wrong)
         except ConfigError as error:
-            return [_split(line, name) for line in str(error).splitlines()]
+            return [Wrong("", "", "other", "", str(error))]
         return []
+
+    def _standing(self) -> dict[str, object]:
+        """`taken`: whether the agent runs with the file as it is; `wrong`: why it cannot, None if nothing hinders it."""
+        try:
+            taken = self._load(self._path) == self._running
+        except ConfigError as error:
+            return {"taken": False, "wrong": str(error)}
+        return {"taken": taken, "wrong": None if taken else self._refused() or None}
 
     def _text(self) -> str:
         try:
@@ -110,8 +150,15 @@ def _parsed(text: str) -> uci.Document:
         raise OperatorError(str(error), "correct it in the configuration") from error
 
 
-def _split(line: str, name: str) -> tuple[str, str]:
-    """Option and problem of a line such as `pathwarden.cloudflare.interval_s: 0 is below 1`; '' for one of another section."""
-    place, colon, problem = line.removeprefix("pathwarden.").partition(": ")
-    section, _, option = place.partition(".")
-    return (option, problem) if colon and section == name else ("", line)
+def _seen(text: str, type_: str, name: str, tag: str | None) -> str:
+    """The text. Raises `Outdated` if the section in it is not that of the tag."""
+    if tag is not None:
+        there = (each for each in uci.parse(text).sections if (each.type, each.name) == (type_, name))
+        if next(map(_tag, there), "") != tag:
+            raise Outdated
+    return text
+
+
+def _tag(section: uci.Section) -> str:
+    """Stands for what a section says, whatever the order."""
+    return hashlib.sha256(repr(sorted(section.options)).encode()).hexdigest()[:16]

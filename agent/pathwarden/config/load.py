@@ -11,7 +11,7 @@ import pathwarden
 from pathwarden.config import uci
 from pathwarden.config.broker import mqtt_problems, program_problems
 from pathwarden.config.schema import ID_LENGTH
-from pathwarden.config.sections import Problems, Section, Sections, label_of, merge, read_sections
+from pathwarden.config.sections import BadConfig, Problems, Section, Sections, label_of, merge, read_sections
 from pathwarden.config.targets import check_duplicates, make_target, target_values
 from pathwarden.config.values import is_loopback
 from pathwarden.errors import ConfigError
@@ -48,7 +48,7 @@ def load(path: Path | None, *, hostname: str, environ: Mapping[str, str], is_roo
     if not targets:
         _check_idle_defaults(sections["defaults"], problems)
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise BadConfig(problems)
     return Settings(
         AgentSettings(**agent),
         MqttSettings(**mqtt),
@@ -197,14 +197,16 @@ def source_values(section: Section, problems: Problems, root: Path = Path("/")) 
     """A source's values; bad ones are left out and noted."""
     values = merge("source", section)
     if not section.given and not section.bad:
-        problems.add(section.label, "", "says no way out; set interface, device, address, table or fwmark")
+        problems.add(section.label, "", "says no way out; set interface, device, address, table or fwmark", "no_way_out")
     if values.get("interface") and values.get("device"):
-        problems.add(section.label, "device", f"{values['device']} stands beside interface {values['interface']}; leave out one of the two")
+        problem = f"{values['device']} stands beside interface {values['interface']}; leave out one of the two"
+        problems.add(section.label, "device", problem, "two_ways", values["interface"])
     name = values.get("table")
     if isinstance(name, str):
         number = tables(root).get(name)
         if number is None:
-            problems.add(section.label, "table", f"{name} is not in /etc/iproute2/rt_tables; add it there or write its number")
+            problem = f"{name} is not in /etc/iproute2/rt_tables; add it there or write its number"
+            problems.add(section.label, "table", problem, "unknown_table")
         else:
             values["table"] = number
     return values
@@ -230,7 +232,8 @@ def _check_idle_defaults(defaults: list[Section], problems: Problems) -> None:
     for section in defaults:
         for name, value in section.given.items():
             if value != usual[name]:
-                problems.add(section.label, name, "has no effect without a target; add config target 'NAME' with option host")
+                problem = "has no effect without a target; add config target 'NAME' with option host"
+                problems.add(section.label, name, problem, "no_effect")
 
 
 def make_source(name: str, values: Mapping[str, Any]) -> Source:

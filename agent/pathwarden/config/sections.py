@@ -7,14 +7,29 @@ from typing import Any
 from pathwarden.config import uci
 from pathwarden.config.schema import ID_LENGTH, NAMELESS, SECTIONS, SINGLE
 from pathwarden.config.values import BadValue, Value, default, read, shown
+from pathwarden.errors import ConfigError
+from pathwarden.model.access import Wrong
 
 
 class Problems(list[str]):
-    """What is wrong, in the operator's words."""
+    """What is wrong, in the operator's words; in `wrong` for programs."""
 
-    def add(self, label: str, option: str, problem: str) -> None:
-        """Note one; `option` '' if it is the section's."""
-        self.append(f"pathwarden.{label}{'.' if option else ''}{option}: {problem}")
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[Wrong] = []
+
+    def add(self, label: str, option: str, problem: str, code: str = "other", about: str = "") -> None:
+        """Note one; `option` '' if it is the section's. `code` and `about` as in `Wrong`."""
+        self.wrong.append(Wrong(label, option, code, about, problem))
+        self.append(self.wrong[-1].line)
+
+
+class BadConfig(ConfigError):
+    """All that is wrong with a configuration, one a line."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__("\n".join(problems))
+        self.wrong = tuple(problems.wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +79,12 @@ def read_options(section: uci.Section, label: str, problems: Problems) -> tuple[
     bad = set()
     for name, text in section.options:
         if name not in known:
-            problems.add(label, name, f"unknown option; {nearest(name, known)}")
+            problems.add(label, name, f"unknown option; {nearest(name, known)}", "unknown_option")
             continue
         try:
             given[name] = read(known[name], text)
         except BadValue as error:
-            problems.add(label, name, str(error))
+            problems.add(label, name, str(error), "bad_value")
             bad.add(name)
     return given, frozenset(bad)
 

@@ -59,18 +59,19 @@ def target_values(section: Section, sections: Sections, problems: Problems) -> d
     """A target's values over those of `config defaults`; bad ones are left out and noted."""
     values = merge("target", *sections["defaults"], section)
     if "host" not in section.given and "host" not in section.bad:
-        problems.add(section.label, "host", "is missing; say what to trace")
+        problems.add(section.label, "host", "is missing; say what to trace", "missing")
     first, last = values.get("first_ttl"), values.get("max_ttl")
     if first and last and first > last:
-        problems.add(section.label, "first_ttl", f"{first} is above max_ttl {last}")
+        problems.add(section.label, "first_ttl", f"{first} is above max_ttl {last}", "first_above_last", str(last))
     address, family = address_of(values.get("host", "")), values.get("family")
     if address and family in ("4", "6") and int(family) != address.version:
-        problems.add(section.label, "family", f"{family}, but {address} is IPv{address.version}; write auto or {address.version}")
+        problem = f"{family}, but {address} is IPv{address.version}; write auto or {address.version}"
+        problems.add(section.label, "family", problem, "other_family", str(address.version))
     _check_method(section, values, problems)
     source, known = values.get("source"), [source.name for source in sections["source"]]
     if source and source not in known:
         remedy = nearest(source, known) if known else f"add config source '{shown(source)}'"
-        problems.add(section.label, "source", f"there is no source {shown(source)}; {remedy}")
+        problems.add(section.label, "source", f"there is no source {shown(source)}; {remedy}", "unknown_source", shown(source))
     return values
 
 
@@ -78,10 +79,11 @@ def _check_method(section: Section, values: Mapping[str, Any], problems: Problem
     if values.get("method") not in _CONNECTING:
         return
     if values.get("port") == 0:
-        problems.add(section.label, "port", f"is missing; {values['method']} needs the port of a service, such as 443")
+        problems.add(section.label, "port", f"is missing; {values['method']} needs the port of a service, such as 443", "port_missing")
     if values.get("interval_s", _RAREST_CONNECTING_S) < _RAREST_CONNECTING_S:
         remedy = f"a service deserves rest; write {_RAREST_CONNECTING_S} or more"
-        problems.add(section.label, "interval_s", f"{values['interval_s']} is too often for {values['method']}; {remedy}")
+        problem = f"{values['interval_s']} is too often for {values['method']}; {remedy}"
+        problems.add(section.label, "interval_s", problem, "too_often", str(_RAREST_CONNECTING_S))
 
 
 def check_duplicates(targets: Mapping[str, dict[str, Any]], problems: Problems) -> None:
@@ -96,7 +98,8 @@ def check_duplicates(targets: Mapping[str, dict[str, Any]], problems: Problems) 
             port = values.get("protocol", 0) if values["method"] == Method.RAW else 0
         other = seen.setdefault((*key, port), tid)
         if other != tid:
-            problems.add(tid, "", f"is the same target as {other}; leave one out, or give it another source, method or port")
+            problem = f"is the same target as {other}; leave one out, or give it another source, method or port"
+            problems.add(tid, "", problem, "same_target", other)
 
 
 def make_target(tid: str, values: Mapping[str, Any]) -> Target:

@@ -140,6 +140,7 @@ def _reload(old: Runtime, load: Callable[[], Settings], life: _Life) -> Runtime:
         settings = load()
     except OperatorError as error:
         log.error("reload: the old configuration stays: %s", error)
+        old.refused = str(error)
         return old
     return _renewed(old, settings, life)
 
@@ -159,6 +160,7 @@ def _renewed(old: Runtime, settings: Settings, life: _Life) -> Runtime:
     except OperatorError as error:
         log.error("reload: back to the old configuration: %s", error)
         new = _made(old.configured, life, old)
+        new.refused = str(error)
         new.start()
     else:
         log.info("reloaded")

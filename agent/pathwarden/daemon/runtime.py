@@ -72,6 +72,7 @@ class Runtime:
         self._before = before
         self._page: Page | None = None
         self.tend: Callable[[], None] = lambda: None  # to be called now and then, by the thread that called `start`
+        self.refused = ""  # why a newer configuration was not taken
         self.renew: Callable[[], None] = lambda: None  # called by any thread when another runtime of the same configuration is wanted
         self._prober: Prober | None = None
         self._probing: threading.Thread | None = None
@@ -218,15 +219,17 @@ class Runtime:
         self._undo.append(("page", self._page.stop))
         self._page.start()
 
-    def _book(self, bus: OpenBus) -> "SettingsBook | None":
-        """The file that the page may change; None on OpenWrt, where the daemon reads a copy that it may not write: there LuCI sets."""
-        if self.place is None or bus.accounts():
-            return None
+    def _book(self, bus: OpenBus) -> "SettingsBook | str":
+        """The file that the page may change, or why there is none: on OpenWrt the daemon reads a copy that it may not write."""
+        if bus.accounts():
+            return "set_in_luci"
+        if self.place is None:
+            return "no_file"
         from pathwarden.config.book import Book
         from pathwarden.config.load import load_here
 
         # As whoever changes the file by hand does.
-        return Book(self.place, load_here, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        return Book(self.place, load_here, lambda: os.kill(os.getpid(), signal.SIGHUP), self.configured, lambda: self.refused)
 
     @property
     def pages(self) -> tuple[str, ...]:

@@ -42,20 +42,45 @@ class Accounts(Protocol):
         ...
 
 
+class Wrong(NamedTuple):
+    """Something that is wrong with a configuration.
+
+    `section` and `option` are where, '' for the whole of it. `code` is stable and for programs, `about` what else it is about, such as
+    the other section ('' for nothing), `problem` are words for people.
+    """
+
+    section: str
+    option: str
+    code: str
+    about: str
+    problem: str
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        place = ".".join(part for part in ("pathwarden", self.section, self.option) if part)
+        return f"{place}: {self.problem}" if self.section else self.problem
+
+
+class Outdated(Exception):
+    """What stands in the file is not what the writer has seen."""
+
+
 class SettingsBook(Protocol):
     """The configuration file, as far as the page may change it. `kind` is targets or sources; any thread may call.
 
-    Every method raises `OperatorError` if the file cannot be read or changed.
+    `tag` is what `shown` said of the section to be changed, '' if there shall be none yet; None: whatever stands there. Every method
+    raises `OperatorError` if the file cannot be read or changed, and those that change it `Outdated`.
     """
 
     def shown(self) -> dict[str, object]:
-        """Targets and sources as they stand there, and the schema of their options."""
+        """Targets and sources as they stand there, the schema of their options, and whether the agent runs with what stands there."""
         ...
 
-    def put(self, kind: str, name: str, options: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Write one; the options that are wrong, each with what is wrong: then nothing was written."""
+    def put(self, kind: str, name: str, options: Mapping[str, str], tag: str | None = None) -> list[Wrong]:
+        """Write one; what is wrong with it: then nothing was written."""
         ...
 
-    def remove(self, kind: str, name: str) -> list[tuple[str, str]]:
+    def remove(self, kind: str, name: str, tag: str | None = None) -> list[Wrong]:
         """Take one out; what would be wrong then. Raises `KeyError` if there is none."""
         ...
