@@ -52,6 +52,7 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
   }
 
   const get = async (path, signal) => (await request(path, { signal })).json();
+  const picture = async (path, query, signal) => (await request(`${path}?${new URLSearchParams(query)}`, { signal, redirect: "error" })).text();
   const send = (method, path, body) => request(path, { method, headers: { "Content-Type": "application/json", ...(session.token && { "X-Pathwarden-Token": session.token }) }, body: JSON.stringify(body) });
   const post = async (path, body = {}) => void (await send("POST", path, body));
   const target = (id) => `targets/${encodeURIComponent(id)}`;
@@ -68,7 +69,9 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     heatmap: (id, query, signal) => get(`${target(id)}/heatmap?${new URLSearchParams(query)}`, signal),
     traceAt: (id, at, signal) => get(`${target(id)}/trace-at?at=${at}`, signal),
     /** The ways to the targets as the text of an SVG; only the agent's own is taken. */
-    graph: async (query, signal) => (await request(`graph.svg?${new URLSearchParams(query)}`, { signal, redirect: "error" })).text(),
+    graph: (query, signal) => picture("graph.svg", query, signal),
+    /** The places on them on a map of the world, likewise. */
+    map: (query, signal) => picture("map.svg", query, signal),
     diff: (query, signal) => get(`diff?${new URLSearchParams(query)}`, signal),
     /** Where a target's traces lie as a file of another program. */
     exportUrl: (id, query) => new URL(`${target(id)}/export?${new URLSearchParams(query)}`, base).href,
@@ -78,7 +81,12 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     /** given: { name, password }, or { code } of a single sign-on. */
     signIn: async (given) => (await send("POST", "session", given)).json(),
     signOut: async () => void (await send("DELETE", "session", {})),
-    traceNow: (id) => post(`${target(id)}/trace`),
+    /** { asked }: the trace's name for `traceAsked`. */
+    traceNow: async (id) => (await send("POST", `${target(id)}/trace`, {})).json(),
+    /** The same for what is not configured; options as the configuration has them: { NAME: TEXT }, those of a source if that is not configured either. */
+    traceOnce: async (options, sourceOptions) => (await send("POST", "traces", { target: options, ...(sourceOptions && { source: sourceOptions }) })).json(),
+    /** How far a trace is: { state, trace, max_ttl }. */
+    traceAsked: (asked, signal) => get(`traces/asked/${encodeURIComponent(asked)}`, signal),
     /** wish: { for_s } of the target, or { pair: [a, b] } of its paths, there with for_s 0 to end it. */
     mute: (id, wish) => post(`${target(id)}/mute`, wish),
     note: (eventId, text) => post(`events/${encodeURIComponent(eventId)}/note`, { note: text }),

@@ -65,12 +65,14 @@ const TABS = {
   },
 };
 
+const MAP = { least: 320, most: 1600 }; // px; narrower it could not be read, and broader it says no more
+const [EDGES, STEP] = [2, 20]; // px of the frame; and so that not each width of a window is drawn anew
 const NO_PICTURE = ["not_installed", "no_trace"];
 
 /** A picture, or in one word why there is none. */
-async function drawn(source, query, signal) {
+async function drawn(ask, query, signal) {
   try {
-    const picture = readPicture(await source.graph(query, signal));
+    const picture = readPicture(await ask(query, signal));
     return picture ? { picture, failure: null } : { picture: null, failure: "strange" };
   } catch (error) {
     if (!NO_PICTURE.includes(error.code)) throw error;
@@ -78,7 +80,18 @@ async function drawn(source, query, signal) {
   }
 }
 
-/** One loader per view: (source, route, shown, signal) to the view's data; `shown()` gives what is shown by now, or null. */
+/** A picture of the ways to the targets; `more` is what it is asked for besides target, instant, scheme and language. */
+async function pictured(source, ask, { target, at }, more, shown, signal, lang) {
+  const { targets } = await source.targets(signal);
+  const theme = document.documentElement.dataset.darkmode === "true" ? "dark" : "light";
+  const asked = { ...(target && { target }), ...(at && { at: isoOf(Number(at)) }), ...more, theme, lang };
+  // The newest ways are drawn anew with each new trace, those of another time never.
+  const key = JSON.stringify([asked, !at && targets.map((state) => state.measured_at)]);
+  const old = shown();
+  return old?.key === key ? { ...old, targets } : { ...(await drawn(ask, asked, signal)), targets, key };
+}
+
+/** One loader per view: (source, route, shown, signal, reader) to the view's data; `shown()` gives what is shown by now, or null, `reader` is { lang, width }. */
 export const loaders = {
   overview: async (source, _route, shown, signal) => {
     const summary = await source.summary(signal);
@@ -109,14 +122,10 @@ export const loaders = {
     const diff = before.trace && then.trace && (await source.diff({ target: route.id, a: before.trace.at, b: then.trace.at }, signal));
     return { ...shared, target, agent: `${agent} · Pathwarden ${version}`, before: before.trace, after: then.trace, diff, key };
   },
-  graph: async (source, { query: { target, at, before } }, shown, signal) => {
-    const { targets } = await source.targets(signal);
-    const theme = document.documentElement.dataset.darkmode === "true" ? "dark" : "light";
-    const asked = { ...(target && { target }), ...(at && { at: isoOf(Number(at)) }), ...(before && { before: isoOf(Number(before)) }), theme };
-    // The newest ways are drawn anew with each new trace, those of another time never.
-    const key = JSON.stringify([asked, !at && targets.map((state) => state.measured_at)]);
-    const old = shown();
-    return old?.key === key ? { ...old, targets } : { ...(await drawn(source, asked, signal)), targets, key };
+  graph: (source, { query }, shown, signal, { lang }) => pictured(source, source.graph, query, query.before && { before: isoOf(Number(query.before)) }, shown, signal, lang),
+  map: (source, { query }, shown, signal, { lang, width }) => {
+    const wide = Math.min(Math.max(Math.floor((width - EDGES) / STEP) * STEP, MAP.least), MAP.most);
+    return pictured(source, source.map, query, { width: wide }, shown, signal, lang);
   },
   changes: async (source, { query: { target: chosen = "" } }, shown, signal) => {
     const { targets } = await source.targets(signal);

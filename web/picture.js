@@ -2,8 +2,8 @@
 
 import { svg } from "./dom.js";
 
-const ELEMENTS = ["g", "title", "path", "rect", "circle", "text"];
-const ATTRIBUTES = ["transform", "d", "fill", "stroke", "stroke-width", "stroke-dasharray", "x", "y", "width", "height", "rx", "cx", "cy", "r", "font-weight"];
+const ELEMENTS = ["svg", "g", "title", "path", "rect", "circle", "text"];
+const ATTRIBUTES = ["transform", "d", "fill", "stroke", "stroke-width", "stroke-dasharray", "x", "y", "width", "height", "rx", "cx", "cy", "r", "font-weight", "font-size", "text-anchor", "paint-order", "stroke-linejoin", "fill-rule", "overflow"];
 const FACE = ["font-family", "font-size"];
 const ZOOM = { least: 0.1, most: 4, step: 1.25, legible: 0.8 };
 const CANVAS = { side: 16384, area: 2 ** 24, scale: 2 }; // what every browser's canvas can hold; twice the size is sharp on paper
@@ -17,13 +17,13 @@ function copy(node, names = ELEMENTS, extra = []) {
   return svg(node.localName, Object.fromEntries(attributes.map(({ name, value }) => [name, value])), [...node.childNodes].map((child) => copy(child)));
 }
 
-/** { text, drawing, width, height } of a picture, `drawing` one group with all that is in it; null if there is more in it than shapes and texts. */
+/** { text, drawing, width, height, places } of a picture, `drawing` one group with all that is in it, `places` how many a map has; null if there is more in it than shapes and texts. */
 export function readPicture(text) {
   try {
-    const whole = copy(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, ["svg"], ["viewBox", "role", ...FACE]);
+    const whole = copy(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, ["svg"], ["viewBox", "role", "data-places", ...FACE]);
     const face = Object.fromEntries(FACE.map((name) => [name, whole.getAttribute(name)]));
     const drawing = svg("g", face, [...whole.children].filter(({ localName }) => localName !== "title"));
-    return { text, drawing, width: Number(whole.getAttribute("width")), height: Number(whole.getAttribute("height")) };
+    return { text, drawing, width: Number(whole.getAttribute("width")), height: Number(whole.getAttribute("height")), places: whole.getAttribute("data-places") };
   } catch {
     return null;
   }

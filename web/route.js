@@ -1,7 +1,7 @@
-// What the address says: #/, #/changes, #/graph, #/target/ID, #/target/ID/heat, …/paths, …/diff, #/report/ID; each with a query. Instants are seconds since 1970.
+// What the address says: #/, #/changes, #/graph, #/map, #/target/ID, #/target/ID/heat, …/paths, …/diff, #/report/ID; each with a query. Instants are seconds since 1970.
 
 export const TARGET_TABS = ["", "heat", "paths", "diff"];
-const PLAIN = ["changes", "graph"];
+const PLAIN = ["changes", "graph", "map"];
 const DAY_S = 86_400;
 
 /** { name, id, tab, query } of a hash; what nobody knows is the overview. */

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { LANGUAGES } from "./i18n.js";
 import { tabs } from "./parts.js";
 
-const TABS = [["overview", "#/"], ["changes", "#/changes"], ["graph", "#/graph"]];
+const TABS = [["overview", "#/"], ["changes", "#/changes"], ["graph", "#/graph"], ["map", "#/map"]];
 const SCHEMES = ["auto", "light", "dark"];
 
 function choice(id, label, options, chosen) {

@@ -34,9 +34,9 @@ class PageServer:
     """The agent as the page sees it.
 
     `states`, `paths`, `events` and `incidents` (newest first), `summary` and `status` may be changed at any time; `problems` maps a
-    path to an RFC 9457 answer; `offline` closes every connection without a word; `picture` draws for a query. `requests` lists what was
-    asked under /api, `at_once` and `most_at_once` count what is and was being answered at the same time, `waiting` what a `held` block
-    keeps back.
+    path to an RFC 9457 answer; `followed` maps the name of a trace that was asked for to how far it is; `offline` closes every connection without a word; `picture` and `map` draw for a query. `requests` lists
+    what was asked under /api, `at_once` and `most_at_once` count what is and was being answered at the same time, `waiting` what a
+    `held` block keeps back.
     """
 
     def __init__(self, poll_ms: int = 100) -> None:
@@ -49,7 +49,9 @@ class PageServer:
         self.incidents: list[dict[str, Any]] = []
         self.problems: dict[str, dict[str, Any]] = {}
         self.session: dict[str, Any] = page_data.session()
+        self.followed: dict[str, dict[str, Any]] = {}
         self.picture: Callable[[dict[str, list[str]]], str] = lambda _: ""
+        self.map: Callable[[dict[str, list[str]]], str] = lambda _: ""
         self.offline = False
         self.requests: list[Request] = []
         self.most_at_once = 0
@@ -91,7 +93,7 @@ class PageServer:
         if one is None:
             return 404, {"type": "about:blank", "title": "Not Found", "status": 404, "code": "unknown_target", "detail": f"no target {tid}"}
         if method == "POST":
-            return 202, {}
+            return 202, {"target": tid} | ({"asked": f"of-{tid}"} if f"of-{tid}" in self.followed else {})
         mine = tid == "cloudflare"
         over_time: dict[str, Callable[[], Any]] = {
             "": lambda: page_data.target(one),
@@ -122,10 +124,14 @@ class PageServer:
             "session": lambda: self.session,
             "diff": page_data.diff,
             "graph.svg": lambda: self.picture(query),
+            "map.svg": lambda: self.map(query),
         }
         if path in whole:
             return 200, whole[path]()
         kind, tid, *tail = path.split("/")
+        if (kind, tid) == ("traces", "asked"):
+            gone = {"type": "about:blank", "title": "Not Found", "status": 404, "code": "not_asked", "detail": "nobody asked for it"}
+            return (200, self.followed[tail[0]]) if tail[0] in self.followed else (404, gone)
         if kind == "events":
             return 202, {}
         return self.target_answer(method, tid, tail)

@@ -7,16 +7,20 @@ from selenium.webdriver.common.action_chains import ActionChains
 
 from equipment.fakes import NOW, SECOND, FakeReader, hop, make_settings, make_trace
 from equipment.page_data import event, said
+from pathwarden.model.look import Look
 from pathwarden.model.network import nobody
 from pathwarden.picture.drawer import Drawer
 
 VIEW = "#/graph"
 BOX = "[data-picture]"
 MINUTE = 60 * SECOND
+HERE = {"en": "here", "zh_Hant": "本機", "zh_Hans": "本机", "ja": "ここ"}
 # What an SVG file may hold and the page must not.
 HOSTILE = (
     "<script>hacked = 1</script>", "<a href='/x'><text>x</text></a>", "<rect onload='hacked = 1'/>", "<foreignObject/>",
     "<image href='/x'/>", "<rect fill='url(/x)'/>", "<g xmlns='http://www.w3.org/1999/xhtml'/>", "<rect style='fill:red'/>", "<style/>",
+    "<svg onload='hacked = 1'/>", "<svg><g><script>hacked = 1</script></g></svg>", "<svg style='fill:red'/>",
+    "<text font-family='x'>x</text>",
 )  # fmt: skip
 
 
@@ -32,7 +36,7 @@ def asked(server):
     def draw(query):
         queries.append({name: value for name, (value,) in query.items()})
         before = NOW - 20 * MINUTE if "before" in query else None
-        return drawer.graph(targets, NOW, before, dark=query["theme"] == ["dark"])
+        return drawer.graph(targets, NOW, before, Look(query["theme"] == ["dark"], *query["lang"]))
 
     server.picture = draw
     return queries
@@ -122,6 +126,8 @@ def test_it_fits_in_every_language_and_scheme_and_axe_finds_nothing_serious(page
     page.open(VIEW)
     for language, dark in zip(("en", "zh_Hant", "zh_Hans", "ja"), (False, True, False, True), strict=True):
         page.language(language)
+        page.until(lambda language=language: asked[-1]["lang"] == language)
+        page.shows(f"{BOX} text", HERE[language])
         for width in (360, 1280):
             page.size(width, dark)
             page.until(lambda dark=dark: asked[-1]["theme"] == ("dark" if dark else "light"))
@@ -174,7 +180,7 @@ def test_nothing_but_shapes_and_texts_becomes_a_part_of_the_page(page, server):
         "done(arguments[0].map((text) => readPicture(text) !== null)))"
     )
     head = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9' viewBox='0 0 9 9'>"
-    texts = ["<text>x</text>", *HOSTILE]
+    texts = ["<svg overflow='hidden'><text text-anchor='middle'>x</text></svg>", *HOSTILE]
     taken = page.driver.execute_async_script(read, [*(f"{head}{text}</svg>" for text in texts), f"{head}<g>", "<html/>", ""])
     assert taken == [True] + [False] * (len(HOSTILE) + 3)
     server.picture = lambda _: f"{head}{HOSTILE[0]}</svg>"

@@ -42,6 +42,7 @@ def test_the_newest_ways_and_those_of_another_time(web):
     then = rfc3339(NOW - 20 * MINUTE)
     assert {"198.51.100.6", "192.0.2.9"} <= set(words(web.get(PATH, f"at={then}&target=cloudflare")))
     assert {"- 198.51.100.6", "+ 198.51.100.7", "- gone", "+ new"} <= set(words(web.get(PATH, f"before={then}&theme=dark")))
+    assert {"本機", "udp 有回應, 9.0 ms"} <= set(words(web.get(PATH, "lang=zh_Hant")))
     assert web.get(PATH, "theme=dark").body != web.get(PATH, "theme=light").body == web.get(PATH).body
 
 
@@ -50,7 +51,13 @@ def test_the_map(web):
     assert "Position unknown: 10.0.0.1, 198.51.100.7, 192.0.2.9" in said
     assert "198.51.100.6" in " ".join(words(web.get(MAP, f"at={rfc3339(NOW - 20 * MINUTE)}&target=cloudflare")))
     assert web.get(MAP, "theme=dark").body != web.get(MAP, "theme=light").body == web.get(MAP).body
+    narrow = web.get(MAP, "lang=ja&width=400")
+    assert ET.fromstring(narrow.body).get("width") == "400"
+    assert ET.fromstring(narrow.body).get("data-places") == "0"
+    assert "位置不明" in " ".join(words(narrow))
     for asked, status, code in (
+        ("width=300", 400, "bad_parameter"),
+        ("lang=tlh", 400, "bad_parameter"),
         ("before=-1h", 400, "unknown_parameter"),
         ("theme=pink", 400, "bad_parameter"),
         ("target=x", 404, "unknown_target"),

@@ -17,12 +17,15 @@ from pathwarden.picture import map_svg
 from pathwarden.picture.map_places import HERE, as_json, atlas, course_of
 from pathwarden.picture.map_sphere import LIGHT_KM_PER_MS, Point, arc, distance_km
 from pathwarden.picture.map_svg import svg
-from pathwarden.picture.map_view import HEIGHT, WIDTH, Box, marks, window
+from pathwarden.picture.map_view import Box, Frame, frame, marks, window
 from pathwarden.picture.map_wording import told
 from pathwarden.picture.svg import DARK, LETTER, LIGHT
 from pathwarden.picture.wording import longest
+from pathwarden.picture.words import Words
 
 SVG = "{http://www.w3.org/2000/svg}"
+WHOLE = Frame(1200.0, 600.0)
+ENGLISH = Words()
 
 
 @pytest.fixture(scope="module")
@@ -133,22 +136,26 @@ def crowd(count, seed=3):
     return lambda address: networks.get(address, UNKNOWN), traces
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "language", "room"),
+    [(LIGHT, "en", 1232), (DARK, "en", 1232), (LIGHT, "zh_Hant", 900), (LIGHT, "en", 326), (DARK, "ja", 326)],
+)
 @pytest.mark.parametrize("count", [1, 10, 60, "crowd"])
-def test_labels_cover_nothing_and_are_all_there_or_below(whose, count, theme):
+def test_labels_cover_nothing_and_are_all_there_or_below(whose, count, theme, language, room):
     by, traces = crowd(200) if count == "crowd" else (whose, many(count))
     found = drawn(by, *traces)
-    document = svg(found, theme)
-    assert document == svg(drawn(by, *traces), theme)
+    document = svg(found, theme, language, room)
+    assert document == svg(drawn(by, *traces), theme, language, room)
+    size, words = frame(room - 32), Words(language)
     placed = list(labels(document))
     for (one, here), (two, there) in combinations(placed, 2):
         assert not here.meets(there), (one, two)
-    shown = marks(found.places, found.source, window([place.point for place in found.places], []))
+    shown = marks(found.places, found.source, window([place.point for place in found.places], [], size))
     assert sum(mark.number for mark in shown) == sum(len(place.responders) for place in found.places)
     root = ET.fromstring(document)
     rings = [each for each in root.iter() if each.tag in (f"{SVG}circle", f"{SVG}rect") and each.get("stroke-width") == "2"]
     for text, box in placed:
-        assert box.left >= 0 and box.right <= WIDTH and box.top >= 0 and box.bottom <= HEIGHT, text
+        assert box.left >= 0 and box.right <= size.width and box.top >= 0 and box.bottom <= size.height, text
         for ring in rings:
             if ring.tag == f"{SVG}circle" and float(ring.get("cx")) > 12:
                 x, y = float(ring.get("cx")), float(ring.get("cy"))
@@ -156,8 +163,9 @@ def test_labels_cover_nothing_and_are_all_there_or_below(whose, count, theme):
     below = " ".join(each.text for each in root.iter(f"{SVG}text") if each.text not in dict(placed))
     keys = [text for text, _ in placed if len(text) <= 2]
     assert all(f"{key}: " in below for key in keys)
-    assert bool(keys) == ("without room" in below and "a: " in below)
+    assert not keys or words("below.room", items="a: ") in below
     assert all(each.address in below for each in found.unknown)
+    assert all(longest([each.text]) * LETTER <= size.width for each in root.iter(f"{SVG}text"))
 
 
 def test_what_it_says(whose):
@@ -184,20 +192,21 @@ def test_names_of_strangers_are_text():
     assert not list(root.iter(f"{SVG}script"))
     assert "style=" not in document
     assert "url(" not in document
-    (mark,) = marks(drawn(lambda _: network, trace("a", "10.0.0.1")).places, None, window([Point(1.0, 2.0)], []))
-    assert len(told(mark)) == 1
+    (mark,) = marks(drawn(lambda _: network, trace("a", "10.0.0.1")).places, None, window([Point(1.0, 2.0)], [], WHOLE))
+    assert len(told(mark, ENGLISH)) == 1
 
 
-def test_the_window_shows_what_there_is():
-    pacific = window([point("Sydney"), point("San Jose")], [arc(point("Sydney"), point("San Jose"))])
-    assert 0 < pacific.xy(point("Sydney"))[0] < pacific.xy(point("San Jose"))[0] < WIDTH
+@pytest.mark.parametrize("size", [WHOLE, frame(900.0), frame(326.0)])
+def test_the_window_shows_what_there_is(size):
+    pacific = window([point("Sydney"), point("San Jose")], [arc(point("Sydney"), point("San Jose"))], size)
+    assert 0 < pacific.xy(point("Sydney"))[0] < pacific.xy(point("San Jose"))[0] < size.width
     for names in (("Berlin",), ("Berlin", "Frankfurt"), ("Auckland", "Helsinki", "Seattle"), towns.NAMES):
         points = [point(name) for name in names]
-        view = window(points, [])
-        assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in map(view.xy, points))
-        assert 20 <= HEIGHT / view.down <= 180.001
-        assert WIDTH / view.across <= 360.001
-    assert WIDTH / window([], []).across == pytest.approx(360)
+        view = window(points, [], size)
+        assert all(view.shows(*view.xy(each)) for each in points)
+        assert 20 <= size.height / view.down <= 180.001
+        assert size.width / view.across <= 360.001
+    assert size.width / window([], [], size).across == pytest.approx(360)
 
 
 def test_the_coast_is_small_whole_and_free():

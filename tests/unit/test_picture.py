@@ -1,5 +1,7 @@
 """The graph of routes: what its nodes and edges are, where they stand, and that its files are what they should be."""
 
+import json
+import re
 import xml.etree.ElementTree as ET
 from itertools import combinations, pairwise
 from random import Random
@@ -7,13 +9,18 @@ from random import Random
 import pytest
 
 from equipment.fakes import answer, hop, make_route, make_trace
+from pathwarden.model.look import LANGUAGES
 from pathwarden.model.network import UNKNOWN, Network
 from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Hop
+from pathwarden.picture import words
 from pathwarden.picture.dot import dot
 from pathwarden.picture.graph import SOURCE, Kind, Outcome, State, Way, as_json, graph, way_of
 from pathwarden.picture.layout import Size, arrange
-from pathwarden.picture.svg import DARK, LIGHT, svg
+from pathwarden.picture.svg import DARK, LETTER, LIGHT, svg
+from pathwarden.picture.wording import width as columns
+from pathwarden.picture.wording import wrapped
+from pathwarden.picture.words import Words
 
 SVG = "{http://www.w3.org/2000/svg}"
 NETWORKS = {"a": Network(asn=64500, as_name="ONE"), "b": Network(asn=64500, as_name="ONE"), "x": Network(asn=64501), "i": Network(ixp="IX")}
@@ -122,6 +129,52 @@ def test_any_graph_is_laid_out_without_overlaps_and_from_left_to_right(seed):
             assert all((a > b) if pair in laid.back else (a < b) for a, b in pairwise(xs)), f"seed {seed}, turn {turn}"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("targets", [1, 10, 60])
+def test_every_text_is_in_its_box_or_in_the_legend_and_covers_no_other(targets, language):
+    ways = anything(targets, targets)
+    said = graph(ways, anything(targets + 1, targets), whose)
+    for theme in (LIGHT, DARK):
+        root = ET.fromstring(svg(said, theme, language))
+        width, height = (float(root.get(name)) for name in ("width", "height"))
+        texts = []
+        for group in root.iter(f"{SVG}g"):
+            frame = group.find(f"{SVG}rect")
+            for each in group.findall(f"{SVG}text"):
+                x, y = float(each.get("x")), float(each.get("y"))
+                texts.append((x, y - 10, x + columns(each.text) * LETTER, y + 3, each.text))
+                if group.find(f"{SVG}title") is not None:
+                    left, top, broad, high = (float(frame.get(name)) for name in ("x", "y", "width", "height"))
+                    assert left <= x and texts[-1][2] <= left + broad + 0.1 and top <= y - 10 and y + 3 <= top + high + 0.1, each.text
+        assert all(left >= 0 and right <= width and bottom <= height for left, _, right, bottom, _ in texts)
+        for one, other in pairwise(sorted(texts, key=lambda each: (each[1], each[0]))):
+            assert one[1] != other[1] or one[2] <= other[0] + 0.1, (one, other)
+
+
+def test_every_language_says_everything_with_the_same_figures():
+    tables = json.loads(words._TABLES.read_text("utf-8"))
+    assert tuple(tables) == LANGUAGES
+    named = {language: {key: sorted(re.findall(r"\{\w+\}", text)) for key, text in table.items()} for language, table in tables.items()}
+    assert all(each == named["en"] for each in named.values())
+    assert {f"outcome.{each.value}" for each in Outcome if each.value} <= set(named["en"])
+    assert Words("ja").special("private") == "プライベート"
+    assert Words("ja").special("Teredo") == "Teredo"
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "rows"),
+    [
+        ("one two three", 8, ["one two", "  three"]),
+        ("one two", 7, ["one two"]),
+        ("abcdefghij", 4, ["abcd", "  ef", "  gh", "  ij"]),
+        ("位置は推定です。線", 8, ["位置は推", "  定で", "  す。線"]),
+        ("", 8, []),
+    ],
+)
+def test_long_lines_are_broken_by_columns(text, most, rows):
+    assert list(wrapped(text, most)) == rows
+
+
 def test_what_can_be_drawn_without_crossings_is():
     sizes = dict.fromkeys(["s", "a", "b", "c", "x", "y", "z"], Size(10, 10))
     laid = arrange(sizes, [("s", "a"), ("s", "b"), ("s", "c"), ("a", "z"), ("b", "y"), ("c", "x")], 10, 10)
@@ -153,7 +206,7 @@ def test_the_picture_is_xml_with_every_node_and_the_same_each_time(seed, theme):
 def test_names_of_strangers_are_text():
     evil = '<script>"\\x\x1b]]>&'
     drawn = graph([way("gw a", name=evil)], whose=lambda _: Network(asn=1, as_name=evil))
-    root = ET.fromstring(svg(drawn, title=evil))
+    root = ET.fromstring(svg(drawn))
     assert not root.findall(f".//{SVG}script")
     assert any("<script>" in (each.text or "") for each in root.iter(f"{SVG}text"))
     said = dot(drawn)

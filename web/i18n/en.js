@@ -236,3 +236,9 @@ export default {
   "graph.no_trace": "There is no trace as old as that.",
   "graph.strange": "The picture has parts that are not drawn here.",
 };
+  "tab.map": "Map",
+  "map.label": "The places on the ways to the targets, on a map of the world",
+  "map.at": "Time",
+  "map.help": "Positions are estimates of a database, and only as good as that is. Drag: move. Pinch, Ctrl and wheel, + and −: zoom. Point at a part of it for details. Without a time the newest ways are shown.",
+  "map.nowhere": "No position of these hops is known, so the map is empty.",
+  "map.get": "Positions come from a database of cities in MaxMind's format (.mmdb) of your own, such as DB-IP City Lite (free, no account) or GeoLite2 City. Put it into /usr/share/GeoIP or beside the history, or name it in the option mmdb, and restart the agent. “pathwarden enrich status” says which are read. Nothing is fetched by itself.",

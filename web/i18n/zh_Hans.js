@@ -236,3 +236,9 @@ export default {
   "graph.no_trace": "没有这么早的追踪。",
   "graph.strange": "图中含有此处不绘制的内容。",
 };
+  "tab.map": "地图",
+  "map.label": "到各目标路径上各地点的世界地图",
+  "map.at": "时间",
+  "map.help": "位置是数据库的估计值，准确程度取决于数据库。拖动：移动。双指、Ctrl 加滚轮、+ 与 −：缩放。指向图中各部分可看详情。未填时间时，显示最新的路径。",
+  "map.nowhere": "这些跳的位置都未知，因此地图是空的。",
+  "map.get": "位置来自您自备的 MaxMind 格式（.mmdb）城市数据库，例如 DB-IP City Lite（免费，无需账号）或 GeoLite2 City。请把它放在 /usr/share/GeoIP 或历史数据旁边，或在选项 mmdb 中指定，然后重启代理程序。“pathwarden enrich status”会列出读取了哪些数据库。不会自动下载任何内容。",

@@ -236,3 +236,9 @@ export default {
   "graph.no_trace": "沒有這麼早的追蹤。",
   "graph.strange": "圖中含有此處不繪製的內容。",
 };
+  "tab.map": "地圖",
+  "map.label": "到各目標路徑上各地點的世界地圖",
+  "map.at": "時間",
+  "map.help": "位置是資料庫的估計值，準確程度取決於資料庫。拖曳：移動。雙指、Ctrl 加滾輪、+ 與 −：縮放。指向圖中各部分可看詳情。未填時間時，顯示最新的路徑。",
+  "map.nowhere": "這些跳的位置都未知，因此地圖是空的。",
+  "map.get": "位置來自您自備的 MaxMind 格式（.mmdb）城市資料庫，例如 DB-IP City Lite（免費，無需帳號）或 GeoLite2 City。請把它放在 /usr/share/GeoIP 或歷史資料旁邊，或在選項 mmdb 中指定，然後重新啟動代理程式。「pathwarden enrich status」會列出讀取了哪些資料庫。不會自動下載任何內容。",

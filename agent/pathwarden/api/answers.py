@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pathwarden.api.problem import Problem, unknown_target
 from pathwarden.model.history import Route, StoredTrace
+from pathwarden.model.look import LANGUAGES, Look
 from pathwarden.model.network import Network
 from pathwarden.model.protocols import Agent, Clock, HistoryReader, Pictures
 from pathwarden.model.settings import Settings, Target
@@ -168,13 +169,13 @@ class Answers:
 
     def graph(self, tid: str | None, at: int | None, before: int | None, theme: str | None) -> str:
         """The ways to all targets, or to one, at an instant, as SVG, and what is different from those `before`."""
-        dark = _dark(theme)
-        return self._drawn(tid, at, lambda pictures, targets, then: pictures.graph(targets, then, before, dark=dark))
+        look = _look(theme, language)
+        return self._drawn(tid, at, lambda pictures, targets, then: pictures.graph(targets, then, before, look))
 
-    def map(self, tid: str | None, at: int | None, theme: str | None) -> str:
-        """The places on the ways to all targets, or to one, at an instant, as SVG."""
-        dark = _dark(theme)
-        return self._drawn(tid, at, lambda pictures, targets, then: pictures.map(targets, then, dark=dark))
+    def map(self, tid: str | None, at: int | None, theme: str | None, language: str | None = None, width: int | None = None) -> str:
+        """The places on the ways to all targets, or to one, at an instant, as SVG, so many px broad."""
+        look = _look(theme, language, width)
+        return self._drawn(tid, at, lambda pictures, targets, then: pictures.map(targets, then, look))
 
     def paths(self, tid: str, most: int | None = None) -> Json:
         """All routes of a target, or so many, most time first."""
@@ -332,11 +333,13 @@ class Answers:
         return {tid: spark for tid, (_, spark) in kept.items()}
 
 
-def _dark(theme: str | None) -> bool:
-    """Whether a picture is for a dark page; it is for a light one unless the theme says otherwise."""
-    if theme not in (None, *THEMES):
-        raise _bad("theme", f"must be one of {', '.join(THEMES)}")
-    return theme == "dark"
+def _look(theme: str | None, language: str | None, width: int | None = None) -> Look:
+    """How a picture should look; for a light page in English unless it is said otherwise."""
+    for name, value, known in (("theme", theme, THEMES), ("lang", language, LANGUAGES)):
+        if value is not None and value not in known:
+            raise _bad(name, f"must be one of {', '.join(known)}")
+    look = Look(theme == "dark", language or LANGUAGES[0])
+    return look if width is None else look._replace(width=width)
 
 
 def _no_trace_then() -> Problem:

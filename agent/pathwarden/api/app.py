@@ -25,8 +25,8 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/targets/{id}/heatmap?from&to&columns | each hop over time: `at_s` and, by ttl, columns of RTT and loss (at most 240) |
 | GET /api/v1/diff?target&a&b | two paths of a target aligned; letters, ids or instants; without both the last two |
 | GET /api/v1/targets/{id}/export?format&from&to | a file, streamed: atlas, scamper, mtr, text, csv or jsonl; neither tag nor compression |
-| GET /api/v1/graph.svg?target&at&before&theme | the ways to the targets as a picture, `theme` light or dark |
-| GET /api/v1/map.svg?target&at&theme | the places on them on a map of the world |
+| GET /api/v1/graph.svg?target&at&before&theme&lang | the ways to the targets as a picture, `theme` light or dark, `lang` the page's |
+| GET /api/v1/map.svg?target&at&theme&lang&width | the places on them on a map of the world, `width` px broad |
 | GET /api/v1/traces/{id}, /api/v1/paths/{id} | one trace, one path |
 | GET /api/v1/changes?since_seq&before_seq&target&from&to&limit | `changes` (1 to 200), `last_seq` |
 | GET /api/v1/incidents?before&limit | `incidents` as they were told last (1 to 100), newest first; `next_before` |

@@ -76,7 +76,7 @@ _PUBLISHED = {
 }
 
 _SPAN = "from to"
-_WHOLE = {"limit", "points", "columns", "since_seq", "before_seq"}
+_WHOLE = {"width", "limit", "points", "columns", "since_seq", "before_seq"}
 # Method and path: summary, query parameters, answer's shape (or its media type), members of the body that is sent.
 ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/status"): ("The agent's own state", "", "info", ""),
@@ -108,8 +108,13 @@ ROUTES: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
     ("get", "/api/v1/targets/{tid}/series"): ("Samples in equal buckets", f"{_SPAN} points", "series", ""),
     ("get", "/api/v1/targets/{tid}/heatmap"): ("Hops over time", f"{_SPAN} columns", "heatmap", ""),
     ("get", "/api/v1/targets/{tid}/export"): ("Traces as a file", f"format {_SPAN}", "application/octet-stream", ""),
-    ("get", "/api/v1/graph.svg"): ("The ways to the targets as a picture", "target at before theme", "image/svg+xml", ""),
-    ("get", "/api/v1/map.svg"): ("The places on the ways to the targets, on a map of the world", "target at theme", "image/svg+xml", ""),
+    ("get", "/api/v1/graph.svg"): ("The ways to the targets as a picture", "target at before theme lang", "image/svg+xml", ""),
+    ("get", "/api/v1/map.svg"): (
+        "The places on the ways to the targets, on a map of the world",
+        "target at theme lang width",
+        "image/svg+xml",
+        "",
+    ),
     ("get", "/api/v1/traces/{number}"): ("One trace with its hops", "", "trace", ""),
     ("get", "/api/v1/paths/{route_id}"): ("One path", "", "route", ""),
     ("get", "/api/v1/diff"): ("Two paths of a target, aligned", "target a b", "diff", ""),

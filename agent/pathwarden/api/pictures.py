@@ -4,6 +4,9 @@ import bottle
 
 from pathwarden.api.answers import Answers
 from pathwarden.api.live import query
+from pathwarden.model.look import NARROWEST, WIDEST
+
+_COMMON = ("target", "at", "theme", "lang")
 
 
 class PictureRoutes:
@@ -19,13 +22,15 @@ class PictureRoutes:
 
     def graph(self) -> bottle.HTTPResponse:
         """The ways to all targets, or to one, at an instant, and what is different from those `before`."""
-        asked = query("target", "at", "before", "theme")
-        return _svg(self._answers.graph(asked.text("target"), asked.instant("at"), asked.instant("before"), asked.text("theme")))
+        asked = query(*_COMMON, "before")
+        tid, language = asked.text("target"), asked.text("lang")
+        return _svg(self._answers.graph(tid, asked.instant("at"), asked.instant("before"), asked.text("theme"), language))
 
     def map(self) -> bottle.HTTPResponse:
         """The places on the ways to all targets, or to one, at an instant."""
-        asked = query("target", "at", "theme")
-        return _svg(self._answers.map(asked.text("target"), asked.instant("at"), asked.text("theme")))
+        asked = query(*_COMMON, "width")
+        width = asked.integer("width", NARROWEST, WIDEST)
+        return _svg(self._answers.map(asked.text("target"), asked.instant("at"), asked.text("theme"), asked.text("lang"), width))
 
 
 def _svg(drawn: str) -> bottle.HTTPResponse:

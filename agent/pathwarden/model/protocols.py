@@ -16,6 +16,7 @@ from pathwarden.model.history import (
     StoredIncident,
     StoredTrace,
 )
+from pathwarden.model.look import Look
 from pathwarden.model.network import Whose
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
 from pathwarden.model.settings import Source, Target
@@ -278,11 +279,11 @@ class Additions(Protocol):
 class Pictures(Protocol):
     """Pictures of the history; any thread may ask."""
 
-    def graph(self, targets: Iterable[Target], at: int, before: int | None, *, dark: bool) -> str | None:
+    def graph(self, targets: Iterable[Target], at: int, before: int | None, look: Look) -> str | None:
         """The ways to these targets at an instant, compared with those `before`, as SVG; None if none was traced by then."""
         ...
 
-    def map(self, targets: Iterable[Target], at: int, *, dark: bool) -> str | None:
+    def map(self, targets: Iterable[Target], at: int, look: Look) -> str | None:
         """The places on these ways on a map of the world, likewise."""
         ...
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+from pathwarden.model.look import Look
 from pathwarden.model.network import Whose
 from pathwarden.model.protocols import HistoryReader
 from pathwarden.model.settings import Target
 from pathwarden.picture.graph import Way, graph, way_of
 from pathwarden.picture.map_places import Course, atlas, course_of
 from pathwarden.picture.map_svg import svg as map_svg
-from pathwarden.picture.svg import DARK, LIGHT, svg
+from pathwarden.picture.svg import DARK, LIGHT, Theme, svg
 
 
 class Drawer:
@@ -18,17 +19,17 @@ class Drawer:
         self._reader = reader
         self._whose = whose
 
-    def graph(self, targets: Iterable[Target], at: int, before: int | None, *, dark: bool) -> str | None:
+    def graph(self, targets: Iterable[Target], at: int, before: int | None, look: Look) -> str | None:
         """The ways to these targets at an instant, compared with those `before`, as SVG; None if none was traced by then."""
         chosen = list(targets)
         ways = list(ways_at(self._reader, chosen, at))
         earlier = None if before is None else list(ways_at(self._reader, chosen, before))
-        return svg(graph(ways, earlier, self._whose), DARK if dark else LIGHT) if ways else None
+        return svg(graph(ways, earlier, self._whose), _theme(look), look.language) if ways else None
 
-    def map(self, targets: Iterable[Target], at: int, *, dark: bool) -> str | None:
+    def map(self, targets: Iterable[Target], at: int, look: Look) -> str | None:
         """The places on the ways to these targets at an instant on a map of the world, as SVG; None if none was traced by then."""
         courses = [course for each in targets for course in course_at(self._reader, each.tid, each.label or each.tid, at)]
-        return map_svg(atlas(courses, self._whose), DARK if dark else LIGHT) if courses else None
+        return map_svg(atlas(courses, self._whose), _theme(look), look.language, look.width) if courses else None
 
 
 def ways_at(reader: HistoryReader, targets: Iterable[Target], at: int) -> Iterator[Way]:
@@ -49,3 +50,7 @@ def course_at(reader: HistoryReader, tid: str, name: str, at: int) -> Iterator[C
     stored = reader.trace_at(tid, at)
     if stored is not None and stored.trace.address:
         yield course_of(name, stored.trace)
+
+
+def _theme(look: Look) -> Theme:
+    return DARK if look.dark else LIGHT

@@ -15,15 +15,17 @@ from typing import NamedTuple
 
 from pathwarden.picture.map_places import Atlas
 from pathwarden.picture.map_sphere import Point, arc
-from pathwarden.picture.map_view import HEIGHT, MARK, WIDTH, Box, Mark, Rooms, Window, marks, window
+from pathwarden.picture.map_view import MARK, Box, Mark, Rooms, Window, frame, marks, window
 from pathwarden.picture.map_wording import below, label, least, told, told_leg, wrong
 from pathwarden.picture.svg import FONT, LETTER, LIGHT, LINE, Theme, escaped, short
-from pathwarden.picture.wording import longest
+from pathwarden.picture.wording import longest, width
+from pathwarden.picture.words import Words
 
 _NUMBER = re.compile(r"-?\d+")
 _COAST = Path(__file__).parent / "coastline.json"
 _SOURCE = 14.0  # px: half of the source's diamond, around a mark's circle
 _MARGIN = 16.0
+ROOM = 1232  # px: the map is 1,200 broad, with these margins
 _LABEL = 13.0  # px: a label's height
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SAMPLE = 26.0  # px of a line in the legend
@@ -43,23 +45,24 @@ _LIGHT = Colours("#eef4f8", "#dedad0", ("#009e73", "#0072b2", "#e69f00", "#d55e0
 _DARK = Colours("#10151a", "#30353c", ("#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7"))
 
 
-def svg(atlas: Atlas, theme: Theme = LIGHT, title: str = "World map") -> str:
-    """The whole document."""
+def svg(atlas: Atlas, theme: Theme = LIGHT, language: str = "en", room: int = ROOM) -> str:
+    """The whole document, `room` px broad. How many places it shows is in `data-places`, for who shows it."""
+    say, size = Words(language), frame(room - 2 * _MARGIN)
     colours = _LIGHT if theme is LIGHT else _DARK
     arcs = [arc(leg.start, leg.end) for leg in atlas.legs]
-    view = window(_shown(atlas), arcs)
-    found = [mark for mark in marks(atlas.places, atlas.source, view) if 0 <= mark.x <= WIDTH and 0 <= mark.y <= HEIGHT]
-    draw = _Drawing(atlas, view, found, theme, colours)
+    view = window(_shown(atlas), arcs, size)
+    found = [mark for mark in marks(atlas.places, atlas.source, view) if view.shows(mark.x, mark.y)]
+    draw = _Drawing(atlas, view, found, theme, colours, say)
     words = [*draw.labels()]
-    legend, deep = _legend(theme, colours)
-    texts = list(below(atlas, found, draw.keys))
-    w, h = WIDTH + 2 * _MARGIN, HEIGHT + 3 * _MARGIN + deep + len(texts) * LINE
-    size = f'width="{short(w)}" height="{short(h)}" viewBox="0 0 {short(w)} {short(h)}"'
-    inner = f'width="{short(WIDTH)}" height="{short(HEIGHT)}"'
+    legend, deep = _legend(theme, colours, say, size.width)
+    texts = list(below(atlas, found, draw.keys, say, int(size.width / LETTER)))
+    w, h = size.width + 2 * _MARGIN, size.height + 3 * _MARGIN + deep + len(texts) * LINE
+    outer = f'width="{short(w)}" height="{short(h)}" viewBox="0 0 {short(w)} {short(h)}"'
+    inner = f'width="{short(size.width)}" height="{short(size.height)}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" {FONT}>',
-            f"<title>{escaped(title)}</title>",
+            f'<svg xmlns="http://www.w3.org/2000/svg" {outer} role="img" data-places="{len(atlas.places)}" {FONT}>',
+            f"<title>{escaped(say('map'))}</title>",
             f'<rect width="100%" height="100%" fill="{theme.ground}"/>',
             f'<svg x="{short(_MARGIN)}" y="{short(_MARGIN)}" {inner} overflow="hidden">',
             f'<rect {inner} fill="{colours.sea}"/>',
@@ -69,7 +72,7 @@ def svg(atlas: Atlas, theme: Theme = LIGHT, title: str = "World map") -> str:
             *draw.marks(),
             *words,
             "</svg>",
-            f'<g transform="translate({short(_MARGIN)} {short(HEIGHT + 2 * _MARGIN)})">',
+            f'<g transform="translate({short(_MARGIN)} {short(size.height + 2 * _MARGIN)})">',
             *legend,
             *(
                 f'<text y="{short(deep + LINE * (number + 1) - 4)}" fill="{theme.text}">{escaped(text)}</text>'
@@ -121,12 +124,13 @@ def _land(view: Window, colours: Colours) -> Iterator[str]:
 class _Drawing:
     """The parts of one map. `keys` has, once the labels were placed, the marks without words."""
 
-    def __init__(self, atlas: Atlas, view: Window, found: Sequence[Mark], theme: Theme, colours: Colours) -> None:
+    def __init__(self, atlas: Atlas, view: Window, found: Sequence[Mark], theme: Theme, colours: Colours, say: Words) -> None:
         self._atlas = atlas
         self._view = view
         self._marks = found
         self._theme = theme
         self._colours = colours
+        self._say = say
         self._here = view.xy(atlas.source) if atlas.source is not None else None
         self._host = min((mark for mark in found if self._meets(mark)), key=self._far, default=None)
         self.keys: list[tuple[str, Mark]] = []
@@ -138,7 +142,7 @@ class _Drawing:
             dashes = "" if leg.whole else ' stroke-dasharray="6 4"'
             way = "".join(self._way(line, turn) for turn in self._view.turns([longitude for _, longitude in line]))
             stroke = f'fill="none" stroke="{self._colour(leg.rtt_ms)}" stroke-width="{short(wide)}"{dashes}'
-            yield f'<g><title>{escaped(told_leg(leg))}</title><path d="{way}" {stroke}/></g>'
+            yield f'<g><title>{escaped(told_leg(leg, self._say))}</title><path d="{way}" {stroke}/></g>'
 
     def _way(self, line: Sequence[tuple[float, float]], turn: float) -> str:
         points = [f"{short(self._view.x(longitude + turn))} {short(self._view.y(latitude))}" for latitude, longitude in line]
@@ -150,12 +154,12 @@ class _Drawing:
             x, y, r = *map(short, self._here), short(_SOURCE)
             ink = f'fill="{self._theme.ground}" stroke="{self._theme.text}" stroke-width="1.5"'
             shape = f'<path d="M{x} {y}m-{r} 0l{r} -{r} {r} {r} -{r} {r}z" {ink}/>'
-            yield f"<g><title>here</title>{shape}</g>"
+            yield f"<g><title>{escaped(self._say('here'))}</title>{shape}</g>"
 
     def marks(self) -> Iterator[str]:
         """A dot for a responder, a ring with their number for more; with a frame if one is a destination."""
         for mark in reversed(self._marks):
-            tip, x, y = "\n".join(map(escaped, told(mark))), short(mark.x), short(mark.y)
+            tip, x, y = "\n".join(map(escaped, told(mark, self._say))), short(mark.x), short(mark.y)
             colour = self._theme.gone if wrong(mark) else self._colour(least(mark))
             text = "!" if wrong(mark) else str(mark.number) if mark.number > 1 else ""
             r, fill = (MARK - 1, self._theme.ground) if text else (MARK / 2, colour)
@@ -174,12 +178,12 @@ class _Drawing:
         """Words beside the marks, where there is room; the others' in `keys`."""
         boxes = [self._box(mark) for mark in self._marks]
         source = [] if self._here is None else [self._source_box(*self._here)]
-        rooms = Rooms([*boxes, *source])
+        rooms, here = Rooms(self._view.frame, [*boxes, *source]), self._say("here")
         if self._host is None:
-            yield from (each for box in source for each in self._label("here", rooms.beside(box, 4 * LETTER, _LABEL)))
+            yield from (each for box in source for each in self._label(here, rooms.beside(box, width(here) * LETTER, _LABEL)))
         without = []
         for mark, box in zip(self._marks, boxes, strict=True):
-            text = label(mark, here=mark is self._host)
+            text = label(mark, self._say, here=mark is self._host)
             room = rooms.beside(box, longest([text]) * LETTER, _LABEL)
             yield from self._label(text, room)
             if room is None:
@@ -221,29 +225,29 @@ class _Drawing:
         return self._colours.rtts[sum(rtt_ms >= band for band in BANDS_MS)]
 
 
-def _legend(theme: Theme, colours: Colours) -> tuple[list[str], float]:
-    """What lines and marks mean, in one line or more, and how high that is."""
-    tops = [f"{low} to {high} ms" for low, high in pairwise(BANDS_MS)]
-    bands = (f"RTT under {BANDS_MS[0]} ms", *tops, f"from {BANDS_MS[-1]} ms")
+def _legend(theme: Theme, colours: Colours, say: Words, most: float) -> tuple[list[str], float]:
+    """What lines and marks mean, in as many lines as this width (px) needs, and how high that is."""
+    tops = [say("band.between", low=low, high=high) for low, high in pairwise(BANDS_MS)]
+    bands = (say("band.first", high=BANDS_MS[0]), *tops, say("band.last", low=BANDS_MS[-1]))
     line = f'<path d="M0 -4h{short(_SAMPLE - 6)}" '
     circle = f'<circle cx="12" cy="-4" r="7" fill="{theme.ground}" stroke-width="2" '
     number = f'<text x="12" y="-1" text-anchor="middle" font-size="9" fill="{theme.text}">'
     signs = [
         *((f'{line}stroke="{colour}" stroke-width="3"/>', text) for colour, text in zip(colours.rtts, bands, strict=True)),
-        (f'{line}stroke="{theme.line}" stroke-width="2" stroke-dasharray="6 4"/>', "unknown hops"),
-        (f'{circle}stroke="{theme.line}"/>{number}3</text>', "3 responders"),
+        (f'{line}stroke="{theme.line}" stroke-width="2" stroke-dasharray="6 4"/>', say("key.gap")),
+        (f'{circle}stroke="{theme.line}"/>{number}3</text>', say("key.number", count=3)),
         (
             f'<rect x="5" y="-11" width="14" height="14" rx="2" fill="{theme.ground}" stroke="{theme.line}" stroke-width="2"/>',
-            "destination",
+            say("key.destination"),
         ),
-        (f'{circle}stroke="{theme.gone}"/>{number}!</text>', "cannot be there"),
+        (f'{circle}stroke="{theme.gone}"/>{number}!</text>', say("key.wrong")),
     ]
     drawn, x, y = [], 0.0, LINE
     for sign, text in signs:
-        width = _SAMPLE + len(text) * LETTER + _MARGIN
-        if x + width > WIDTH:
+        wide = _SAMPLE + width(text) * LETTER
+        if x + wide > most:
             x, y = 0.0, y + LINE + 4
-        words = f'<text x="{short(_SAMPLE)}" fill="{theme.text}">{text}</text>'
+        words = f'<text x="{short(_SAMPLE)}" fill="{theme.text}">{escaped(text)}</text>'
         drawn.append(f'<g transform="translate({short(x)} {short(y)})">{sign}{words}</g>')
-        x += width
+        x += wide + _MARGIN
     return drawn, y + LINE

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from pathwarden.picture.map_places import Place
 from pathwarden.picture.map_sphere import Point
 
-WIDTH, HEIGHT = 1200.0, 600.0  # px
-_SIDE, _TOP = 130.0, 60.0  # px left free, for labels
-_LARGEST = HEIGHT / 20  # px a degree of latitude (rule 1)
+_SIDE, _TOP = 0.11, 0.1  # of the width and the height, left free for labels
+_LEAST_HEIGHT = 220.0  # px: a phone's map is less broad
+_FEWEST = 20.0  # degrees of latitude (rule 1)
 _STEEPEST = 60.0  # degrees: nearer to the poles shapes are drawn broad, as there is nothing to see
 _HALF, _AROUND = 180.0, 360.0
 _FEW = 120.0  # degrees of latitude: the window has 144 then
@@ -26,6 +26,18 @@ _EMPTY = 14.0  # the middle latitude of land without Antarctica
 _TOUCH = 20.0  # px between the middles of marks
 _GAP = 3.0
 MARK = 8.5  # px: the radius of a mark with a number
+
+
+class Frame(NamedTuple):
+    """How large the map is, in px."""
+
+    width: float
+    height: float
+
+
+def frame(width: float) -> Frame:
+    """The frame of this width."""
+    return Frame(width, max(width / 2, _LEAST_HEIGHT))
 
 
 class Box(NamedTuple):
@@ -40,27 +52,32 @@ class Box(NamedTuple):
         """Whether they overlap."""
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
 
+    def within(self, other: "Box") -> bool:
+        """Whether nothing of it is outside another one."""
+        return self.left >= other.left and self.top >= other.top and self.right <= other.right and self.bottom <= other.bottom
+
 
 class Window(NamedTuple):
-    """What the map shows: its middle, and how many px a degree has from west to east and from north to south."""
+    """What the map shows: how large it is, its middle, and how many px a degree has from west to east and from north to south."""
 
+    frame: Frame
     middle: Point
     across: float
     down: float
 
     def x(self, longitude: float) -> float:
         """Px from the left."""
-        return WIDTH / 2 + (longitude - self.middle.longitude) * self.across
+        return self.frame.width / 2 + (longitude - self.middle.longitude) * self.across
 
     def y(self, latitude: float) -> float:
         """Px from the top."""
-        return HEIGHT / 2 - (latitude - self.middle.latitude) * self.down
+        return self.frame.height / 2 - (latitude - self.middle.latitude) * self.down
 
     def turns(self, longitudes: Iterable[float]) -> Iterator[float]:
         """The whole turns by which something between these longitudes is seen in the window; more than one at its edges."""
         seen = list(longitudes)
         for turn in (-360.0, 0.0, 360.0):
-            if self.x(max(seen) + turn) >= 0 and self.x(min(seen) + turn) <= WIDTH:
+            if self.x(max(seen) + turn) >= 0 and self.x(min(seen) + turn) <= self.frame.width:
                 yield turn
 
     def xy(self, point: Point) -> tuple[float, float]:
@@ -68,11 +85,15 @@ class Window(NamedTuple):
         longitude = point.longitude - 360 * round((point.longitude - self.middle.longitude) / 360)
         return self.x(longitude), self.y(point.latitude)
 
+    def shows(self, x: float, y: float) -> bool:
+        """Whether a place is in the frame."""
+        return 0 <= x <= self.frame.width and 0 <= y <= self.frame.height
 
-def window(points: Sequence[Point], lines: Sequence[Sequence[Point]]) -> Window:
-    """The window for these points and the lines between them; the whole Earth without any."""
+
+def window(points: Sequence[Point], lines: Sequence[Sequence[Point]], size: Frame) -> Window:
+    """The window of this size for these points and the lines between them; the whole Earth without any."""
     if not points:
-        return _world(_EMPTY, 0.0)
+        return _world(_EMPTY, 0.0, size)
     west, span = _extent([point.longitude for point in points])
     if span > _HALF:
         west, span = -_HALF, _AROUND
@@ -85,21 +106,21 @@ def window(points: Sequence[Point], lines: Sequence[Sequence[Point]]) -> Window:
     middle_latitude = (min(latitudes) + max(latitudes)) / 2
     tall = max(max(latitudes) - min(latitudes), 1e-9)
     squeeze = cos(radians(min(abs(middle_latitude), _STEEPEST)))
-    down = min((WIDTH - 2 * _SIDE) / max(span, 1e-9) / squeeze, (HEIGHT - 2 * _TOP) / tall, _LARGEST)
-    if down <= WIDTH / _AROUND / squeeze:
-        return _world(middle_latitude, tall)
-    return Window(Point(_within(middle_latitude, down), west + span / 2), down * squeeze, down)
+    down = min((1 - 2 * _SIDE) * size.width / max(span, 1e-9) / squeeze, (1 - 2 * _TOP) * size.height / tall, size.height / _FEWEST)
+    if down <= size.width / _AROUND / squeeze:
+        return _world(middle_latitude, tall, size)
+    return Window(size, Point(_within(middle_latitude, down, size), west + span / 2), down * squeeze, down)
 
 
-def _world(middle: float, tall: float) -> Window:
+def _world(middle: float, tall: float, size: Frame) -> Window:
     """All longitudes, and as many latitudes as have a place in it; true to shape at 37 degrees where they are few enough."""
-    down = WIDTH / _AROUND / (0.8 if tall <= _FEW else 1.0)
-    return Window(Point(_within(middle, down), 0.0), WIDTH / _AROUND, down)
+    down = max(size.width / _AROUND / (0.8 if tall <= _FEW else 1.0), size.height / _HALF)
+    return Window(size, Point(_within(middle, down, size), 0.0), size.width / _AROUND, down)
 
 
-def _within(latitude: float, down: float) -> float:
+def _within(latitude: float, down: float, size: Frame) -> float:
     """The middle latitude nearest to this one with which the window does not reach beyond a pole."""
-    free = max(90 - HEIGHT / down / 2, 0.0)
+    free = max(90 - size.height / down / 2, 0.0)
     return max(-free, min(free, latitude))
 
 
@@ -151,13 +172,14 @@ def marks(places: Iterable[Place], source: Point | None, view: Window) -> list[M
 class Rooms:
     """What of the map is taken."""
 
-    def __init__(self, taken: Iterable[Box]) -> None:
+    def __init__(self, size: Frame, taken: Iterable[Box]) -> None:
+        self._all = Box(0.0, 0.0, *size)
         self._taken = list(taken)
 
     def beside(self, mark: Box, width: float, height: float) -> Box | None:
         """A free place for a label beside a mark, taken from now on; None without room."""
         for box in _beside(mark, width, height):
-            if box.left >= 0 and box.top >= 0 and box.right <= WIDTH and box.bottom <= HEIGHT and not any(map(box.meets, self._taken)):
+            if box.within(self._all) and not any(map(box.meets, self._taken)):
                 self._taken.append(box)
                 return box
         return None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pathwarden.picture.graph import Edge, Graph, Kind, Node, Outcome, State
 from pathwarden.picture.layout import Layout, Pair, Size, arrange
 from pathwarden.picture.wording import lines, longest, networks, told
+from pathwarden.picture.words import Words
 
 LETTER, LINE = 6.7, 14.0  # px: a column of an 11 px monospaced face, and a line of it
 FONT = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11"'
@@ -48,19 +49,20 @@ DARK = Theme(
 )  # fmt: skip
 
 
-def svg(graph: Graph, theme: Theme = LIGHT, title: str = "Routes") -> str:
+def svg(graph: Graph, theme: Theme = LIGHT, language: str = "en") -> str:
     """The whole document."""
-    texts = {node.name: lines(node) for node in graph.nodes}
+    say = Words(language)
+    texts = {node.name: lines(node, say) for node in graph.nodes}
     sizes = {node.name: _size(node, texts[node.name]) for node in graph.nodes}
     layout = arrange(sizes, [(edge.start, edge.end) for edge in graph.edges], _BETWEEN, _APART)
     named = networks(graph)
     tints = {number: theme.tints[place % len(theme.tints)] for place, number in enumerate(named)}
-    keys = _legend(graph, named, tints, theme)
+    keys = _legend(graph, named, tints, theme, say)
     column = (longest(text for text, _ in keys) * LETTER + 2 * _LEGEND) if keys else 0.0
     across = max(min(_WIDEST_LEGEND, int(layout.width // column)) if column else 1, 1)
     width = max(layout.width, column * min(across, len(keys)))
     legend_height = -(-len(keys) // across) * _LEGEND
-    draw = _Drawing(graph, layout, sizes, texts, tints, theme)
+    draw = _Drawing(graph, layout, sizes, texts, tints, theme, say)
     body = [*draw.regions(), *draw.edges(), *draw.nodes(), *_keys(keys, layout.height + _LEGEND, column, across, theme)]
     w, h = width + 2 * _MARGIN, layout.height + 2 * _MARGIN + (legend_height + _LEGEND if keys else 0)
     size = f'width="{short(w)}" height="{short(h)}" viewBox="0 0 {short(w)} {short(h)}"'
@@ -69,7 +71,7 @@ def svg(graph: Graph, theme: Theme = LIGHT, title: str = "Routes") -> str:
     return "\n".join(
         [
             head,
-            f"<title>{escaped(title)}</title>",
+            f"<title>{escaped(say('graph'))}</title>",
             ground,
             f'<g transform="translate({short(_MARGIN)} {short(_MARGIN)})">',
             *body,
@@ -90,6 +92,7 @@ class _Drawing:
         texts: Mapping[str, list[str]],
         tints: Mapping[int, str],
         theme: Theme,
+        say: Words,
     ) -> None:
         self._graph = graph
         self._layout = layout
@@ -97,6 +100,7 @@ class _Drawing:
         self._texts = texts
         self._tints = tints
         self._theme = theme
+        self._say = say
         self._asn = {node.name: node.network.asn for node in graph.nodes}
 
     def regions(self) -> Iterator[str]:
@@ -116,7 +120,7 @@ class _Drawing:
             dashes = ' stroke-dasharray="5 4"' if edge.state is State.GONE or pair in self._layout.back else ""
             wide = 1 + log2(len(edge.targets) or 1) / 2 + (edge.state is State.COME)
             line = f'<path d="{self._way(pair)}" fill="none" stroke="{colour}" stroke-width="{short(wide)}"{dashes}/>'
-            yield f"<g><title>{escaped(told(edge))}</title>{line}{self._head(edge, colour)}</g>"
+            yield f"<g><title>{escaped(told(edge, self._say))}</title>{line}{self._head(edge, colour)}</g>"
 
     def nodes(self) -> Iterator[str]:
         """Boxes with their lines, and small circles for what is unknown."""
@@ -125,7 +129,7 @@ class _Drawing:
             if node.kind is Kind.UNKNOWN:
                 ring = {State.SAME: self._theme.line, State.GONE: self._theme.gone, State.COME: self._theme.come}[node.state]
                 circle = f'<circle cx="{short(x)}" cy="{short(y)}" r="{short(_DOT / 2)}" fill="{self._theme.ground}" stroke="{ring}"/>'
-                yield f"<g><title>does not answer</title>{circle}</g>"
+                yield f"<g><title>{escaped(self._say('silent'))}</title>{circle}</g>"
             else:
                 yield self._box(node, x, y)
 
@@ -140,7 +144,8 @@ class _Drawing:
             f"{' font-weight=' + chr(34) + 'bold' + chr(34) if not line else ''}>{escaped(text)}</text>"
             for line, text in enumerate(texts)
         )
-        tip = escaped(", ".join((*node.lines, *([node.network.city, node.network.country] if node.network.country else ()))))
+        said = (self._say("here"),) if node.kind is Kind.SOURCE else node.lines
+        tip = escaped(", ".join((*said, *([node.network.city, node.network.country] if node.network.country else ()))))
         return f'<g><title>{tip}</title><rect {place} fill="{fill}" {self._border(node)}/>{words}</g>'
 
     def _border(self, node: Node) -> str:
@@ -180,11 +185,11 @@ def _size(node: Node, texts: list[str]) -> Size:
     return Size(longest(texts) * LETTER + 2 * _PAD, len(texts) * LINE + 2 * _PAD)
 
 
-def _legend(graph: Graph, named: Mapping[int, str], tints: Mapping[int, str], theme: Theme) -> list[tuple[str, str]]:
+def _legend(graph: Graph, named: Mapping[int, str], tints: Mapping[int, str], theme: Theme, say: Words) -> list[tuple[str, str]]:
     """What the colours mean: a text and its colour."""
     keys = [(name, tints[number]) for number, name in list(named.items())[:_MOST_NETWORKS]]
     states = {node.state for node in graph.nodes} | {edge.state for edge in graph.edges}
-    more = [("- gone", State.GONE, theme.gone), ("+ new", State.COME, theme.come)]
+    more = [(f"- {say('gone')}", State.GONE, theme.gone), (f"+ {say('come')}", State.COME, theme.come)]
     return keys + [(text, colour) for text, state, colour in more if state in states]
 
 
