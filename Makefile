@@ -43,7 +43,7 @@ test: ## set everything up and run every check and test, as root; under 10 minut
 	@environment=$$(packaging/dev/venv.sh oldest) && echo "unit again, with the oldest libraries:" && \
 		PATHWARDEN_EXAMPLES=20 packaging/dev/pytest.sh "$$environment" unit -- -q $(parallel) $(library_free)
 
-lint: ## style, layout, direction of imports, shell scripts
+lint: ## style, layout, direction of imports, JavaScript, shell scripts
 	@packaging/dev/debian.sh shellcheck
 	@environment=$$($(dev)) && packaging/dev/lint.sh "$$environment"
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# lint.sh ENVIRONMENT: ruff's rules and layout, the direction of imports, and shellcheck on every shell script.
+# lint.sh ENVIRONMENT: ruff's rules and layout, the direction of imports, ESLint on every script for a browser, shellcheck on every shell script.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 "$1/bin/ruff" check .
 "$1/bin/ruff" format --check .
 "$1/bin/lint-imports"
+packaging/dev/eslint.sh
 
 # Files of the checkout, tracked or new, whose name or first line says shell. As root of a user's checkout git wants to be told.
 mapfile -d '' files < <(git -c safe.directory='*' ls-files -z --cached --others --exclude-standard)

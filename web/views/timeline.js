@@ -123,7 +123,7 @@ export function readout(kit, { series: { columns }, paths }, at) {
 
 /** data: { series, events, paths, span: { from, to }, at, gapS }; `at` null is now. */
 export function timeline(kit, { series: { columns }, events, paths, span, at, gapS }) {
-  const { t, format, width } = kit;
+  const { t, width } = kit;
   const x = scaleOf(span, width);
   const widthS = columns.at_s.length > 1 ? columns.at_s[1] - columns.at_s[0] : 1;
   const pieces = runs(columns, Math.max(3 * widthS, gapS));
