@@ -66,3 +66,5 @@ def test_what_is_wrong_is_told_option_by_option(settings, target, source, proble
     with pytest.raises(BadOptions) as error:
         draft(settings, target, source)
     assert list(error.value.problems) == problems
+    assert [each.problem for each in error.value.wrong] == [problem for _, problem in problems]
+    assert {each.section for each in error.value.wrong} <= {"target", "source"}

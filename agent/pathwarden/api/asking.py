@@ -8,6 +8,7 @@ from pathwarden.api.answers import Answers
 from pathwarden.api.guard import BODY
 from pathwarden.api.live import json_reply, query
 from pathwarden.api.problem import Problem, unknown_target
+from pathwarden.api.settings import told
 from pathwarden.model.asked import BadOptions
 from pathwarden.model.protocols import Agent
 
@@ -47,7 +48,8 @@ class AskRoutes:
             name = self._agent.trace_once(given[0], given[1])
         except BadOptions as error:
             option, problem = error.problems[0]
-            raise Problem(400, "bad_setting", f"{option}: {problem}" if option else problem, parameter=option) from error
+            said = f"{option}: {problem}" if option else problem
+            raise Problem(400, "bad_setting", said, parameter=option, problems=told(error.wrong)) from error
         if not name:
             raise Problem(429, "too_many_traces", "other traces wait for their turn; try again soon", headers={"Retry-After": str(BUSY_S)})
         return json_reply({"target": None, "asked": name}, 202, Location=f"/api/v1/traces/asked/{name}")

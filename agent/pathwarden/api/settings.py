@@ -91,11 +91,15 @@ def bad_setting(name: str, problems: Sequence[Wrong]) -> Problem:
     first = problems[0]
     own = first.section == name
     said = (f"{first.option}: {first.problem}" if first.option else first.problem) if own else first.line
-    told = [
+    return Problem(400, "bad_setting", said, parameter=first.option if own else "", problems=told(problems))
+
+
+def told(problems: Sequence[Wrong]) -> list[dict[str, str]]:
+    """What is wrong, as an answer lists it."""
+    return [
         {"section": each.section, "option": each.option, "code": each.code, "about": each.about, "detail": each.problem}
         for each in problems
     ]
-    return Problem(400, "bad_setting", said, parameter=first.option if own else "", problems=told)
 
 
 def _tag() -> str | None:

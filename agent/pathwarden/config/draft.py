@@ -31,7 +31,7 @@ def draft(settings: Settings, target: Mapping[str, str], source: Mapping[str, st
     sources = [Section(name, name, {}, frozenset()) for name in known]
     found = target_values(_section("target", target, problems), {"defaults": [usual], "source": sources}, problems)
     if problems:
-        raise BadOptions([_told(line) for line in problems])
+        raise BadOptions([_told(line) for line in problems], problems.wrong)
     made = make_target("", found)
     return made, known[made.source] if made.source else Source("", Binding())
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from pathwarden.model.access import Wrong
 from pathwarden.model.settings import Target
 from pathwarden.model.trace import Trace
 
@@ -27,8 +28,12 @@ class Asked(NamedTuple):
 
 
 class BadOptions(ValueError):
-    """What is wrong with the options of a target that is to be traced once: each option ('' for the whole) and what is wrong with it."""
+    """What is wrong with the options of a target that is to be traced once: each option ('' for the whole) and what is wrong with it.
 
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+    `wrong` says the same for programs, in sections `target` and `source`.
+    """
+
+    def __init__(self, problems: Sequence[tuple[str, str]], wrong: Sequence[Wrong] = ()) -> None:
         super().__init__("; ".join(f"{option}: {problem}" for option, problem in problems))
         self.problems = tuple(problems)
+        self.wrong = tuple(wrong)
