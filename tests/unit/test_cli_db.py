@@ -92,7 +92,7 @@ def test_stats_tell_what_lies_where(config: Path, waiting: Writer, capsys: pytes
     assert main(["--config", str(config), "db", "stats"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"file     {waiting.path}"
-    assert lines[3].startswith("traces   25, of them 5 in memory; ")
+    assert lines[3].startswith("traces   25, of them 5 not in the file yet; ")
     assert [line.split()[0] for line in lines] == ["file", "size", "schema", "traces", "figures", "paths", "events"]
 
 

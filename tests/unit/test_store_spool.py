@@ -68,6 +68,8 @@ def test_a_power_cut_takes_only_what_was_not_written_down(path: Path, memory: Pa
         assert reader.series("t1", START, START + 20 * MINUTE, 20).sent == [3] * 20
         assert [one.trace.at for one in reader.walk("t2")] == [START + n * MINUTE for n in range(20)]
         before = [reader.traces(target, limit=99) for target in ("t1", "t2")]
+        stats = reader.stats()
+        assert (stats.traces, stats.live, stats.oldest_at, stats.newest_at) == (40, 38, START, START + 19 * MINUTE)
     with opened(path, memory) as writer, Reader(path) as reader:
         assert [reader.traces(target, limit=99) for target in ("t1", "t2")] == before
         assert not spool_of(path).exists()
@@ -121,6 +123,23 @@ def test_old_records_that_come_back_are_not_doubled(path: Path, memory: Path) ->
     spool_of(path).write_bytes(new + old[len(new) :])
     with opened(path, memory), Reader(path) as reader:
         assert numbers(reader) == numbers(reader, "t2") == down(99)
+
+
+def test_what_a_power_cut_left_twice_counts_once(path: Path, memory: Path) -> None:
+    writer = begun(path, memory, 20)
+    old = spool_of(path).read_bytes()
+    spool_of(path).unlink()
+    writer.flush()
+    new = spool_of(path).read_bytes()
+    assert len(new) < len(old), "written again as one record"
+    cut(writer, memory)
+    spool_of(path).write_bytes(new + old)
+    for _ in range(2):
+        with Reader(path) as reader:
+            assert numbers(reader) == numbers(reader, "t2") == down(19)
+            assert reader.series("t1", START, START + 20 * MINUTE, 20).sent == [3] * 20
+            assert reader.stats().traces == 40
+        opened(path, memory).close()
 
 
 @pytest.mark.parametrize("harm", ["cut", "zeros", "rubbish"])

@@ -24,7 +24,7 @@ _PACK = (
 
 # Verb, help, description, and its file if it takes one.
 VERBS = (
-    ("stats", "what the history takes and holds", "Sizes and counts, what waits in memory, and the room on the disk.", None),
+    ("stats", "what the history takes and holds", "Sizes and counts, what waits in memory or in the samples file, and the room on the disk.", None),
     (
         "check",
         "read every page and look for damage",
@@ -77,7 +77,7 @@ def _stats(args: argparse.Namespace, db: Path) -> int:
         ("file", stats.path),
         ("size", f"{stats.size_bytes / 1e6:.2f} of at most {stats.limit_bytes / 1e6:.0f} MB, {free / 1e6:.0f} MB free on its disk"),
         ("schema", stats.schema),
-        ("traces", f"{stats.traces}, of them {stats.live} in memory; {when}"),
+        ("traces", f"{stats.traces}, of them {stats.live} not in the file yet; {when}"),
         ("figures", f"{counted(stats.days, 'day')} of older traces"),
         ("paths", stats.paths),
         ("events", f"{stats.events}, of them {stats.outbox} to be sent"),

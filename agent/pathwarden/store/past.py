@@ -51,7 +51,8 @@ class Past:
     """One snapshot of the lasting database and of a live one beside it.
 
     Of each target's traces in the live one only those count that are newer than the last that the lasting one has: both hold a trace
-    between two flushes. Where the live one is gone, `spooled` stands for it: what was read of the samples file before the snapshot.
+    between two flushes. Where the live one is gone, `spooled` stands for it: what was read of the samples file before the snapshot. That
+    file may have a trace twice: when it was begun anew, and a power cut brought the end of what was there before back.
     """
 
     def __init__(self, db: sqlite3.Connection, spooled: Sequence[Block] = ()) -> None:
@@ -119,7 +120,7 @@ class Past:
         flows = self._flows(tid)
         mixed = self.db.execute(f"{_COLUMNS} WHERE {MIXED} AND at_to >= ? AND at_from < ?", (at_from, at_to))
         kept = (row for block in mixed for row in self._of_flows(block, flows))
-        return chain(kept, (row for block in self._spooled for row in self._of_flows(block[:3], flows) if row[0] > latest))
+        return chain(kept, {row[0]: row for block in self._spooled for row in self._of_flows(block[:3], flows) if row[0] > latest}.values())
 
     def _of_flows(self, block: tuple[int, int, bytes], flows: Iterable[int]) -> Iterator[tuple[int, ...]]:
         """The rows of some flows; a block is unpacked once for all targets."""
@@ -128,6 +129,12 @@ class Past:
             for row in zip(*samples(*block), strict=True):
                 by_flow[row[1]].append(row)
         return chain.from_iterable(self._unpacked[block[2]].get(flow, ()) for flow in flows)
+
+    def waiting(self) -> list[int]:
+        """When each trace started that the samples file has and the history has not; nothing where the live database is there."""
+        latest = dict(self.db.execute("SELECT flows.id, coalesce(latest, 0) FROM flows JOIN targets ON targets.id = flows.target"))
+        rows = (row for block in self._spooled for row in zip(*samples(*block[:3]), strict=True))
+        return list({number: at for number, flow, at, *_ in rows if flow in latest and number > latest[flow]}.values())
 
     def heads(self, tid: str, at_from: int, at_to: int) -> Iterator[tuple[Meanings, Head]]:
         """Rows of [at_from, at_to) in no order."""
@@ -182,7 +189,7 @@ class Past:
             return []
         mixed: Iterable[Block] = self.db.execute(_MIXED, (at_from, at_to))
         rows = [row for block in mixed for row in decode(*block, flows=flows)]
-        rows += [row for block in self._spooled for row in decode(*block, flows=flows) if row.id > known[1]]
+        rows += {row.id: row for block in self._spooled for row in decode(*block, flows=flows) if row.id > known[1]}.values()
         return [row for row in rows if at_from <= row.at <= at_to]
 
     def _flows(self, tid: str) -> set[int]:

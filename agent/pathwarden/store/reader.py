@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathwarden.model.history import DbStats, Heat, Level, OutboxRow, Route, Series, Span, StoredEvent, StoredIncident, StoredTrace
 from pathwarden.store import heat, migrate, series
 from pathwarden.store.opening import LIMIT_KEY
-from pathwarden.store.past import FIRST, LAST, Past, has_live
+from pathwarden.store.past import FIRST, LAST, Past
 from pathwarden.store.rows import EVENT, ROUTE, to_body, to_event, to_routes, to_trace
 from pathwarden.store.snapshots import Snapshots
 from pathwarden.store.texts import unpack
@@ -279,10 +279,14 @@ class Reader(Snapshots):
 
     def stats(self) -> DbStats:
         """Sizes and counts; `outbox` without failed ones, oldest and newest by order of writing."""
-        with self._snapshot() as db:
-            size, limit, traces, paths, events, outbox, oldest, newest, days = db.execute(_STATS, (LIMIT_KEY,)).fetchone()
-            live, first, last = db.execute(_UNFLUSHED).fetchone() if has_live(db) else (0, None, None)
-            schema = migrate.check(db, self.path)
+        with self._past() as past:
+            size, limit, traces, paths, events, outbox, oldest, newest, days = past.db.execute(_STATS, (LIMIT_KEY,)).fetchone()
+            if past.live is None:
+                spooled = past.waiting()
+                live, first, last = len(spooled), min(spooled, default=None), max(spooled, default=None)
+            else:
+                live, first, last = past.db.execute(_UNFLUSHED).fetchone()
+            schema = migrate.check(past.db, self.path)
         oldest = first if oldest is None else oldest
         newest = newest if last is None else last
         return DbStats(str(self.path), size, int(limit), schema, traces + live, paths, events, outbox, oldest, newest, live, days)
