@@ -419,7 +419,7 @@ def test_json_files_give_the_daemon_these_rights_and_no_more(name: str) -> None:
     else:
         assert given == {
             "user": "pathwarden",
-            "access": {"network.interface": {"methods": ["dump"]}, "session": {"methods": ["access", "destroy", "get", "login"]}},
+            "access": {"network.interface": {"methods": ["dump"]}, "session": {"methods": ["access", "destroy", "login"]}},
             "listen": ["network.interface"],
             "publish": ["pathwarden"],
             "subscribe": ["network.interface"],

@@ -38,6 +38,9 @@ sed -n "s/^[[:space:]]*option db '\(.*\)'/\1/p" /etc/config/pathwarden | grep .
 DATA = "etc/pathwarden"
 HISTORY = f"{DATA}/history.db"
 PASSWORD = f"/{DATA}/mqtt-password"
+# What must not go along: of the running system alone, or tens of megabytes that whoever got them gets again.
+_ENDINGS = (".lock", ".damaged-1", ".damaged-1-journal", ".upgrade.gz.damaged-1", ".imports", ".imports.lock", ".samples")
+BESIDE = [*(f"history.db{ending}" for ending in _ENDINGS), "GeoLite2-City.mmdb"]
 
 
 def new_router(folder: Path, busybox: str, shell: str | None = None) -> Router:
@@ -62,7 +65,7 @@ def router(request: pytest.FixtureRequest, tmp_path: Path, need: Callable[[str],
     router = new_router(tmp_path / "root", need("busybox"), need("dash") if request.param == "dash" else None)
     fill(router, HISTORY)
     router.write(PASSWORD.lstrip("/"), "secret\n", 0o600)
-    for name in ("history.db.lock", "history.db.damaged-1", "history.db.damaged-1-journal", "history.db.upgrade.gz.damaged-1"):
+    for name in BESIDE:
         router.write(f"{DATA}/{name}", "beside")
     return router
 
@@ -134,10 +137,11 @@ def test_a_list_alone_names_the_archive_and_changes_nothing(router: Router) -> N
 
 
 def test_a_history_elsewhere_stays_where_it_is(router: Router) -> None:
-    (router.root / HISTORY).unlink()
+    for name in (HISTORY, *(f"{DATA}/{name}" for name in BESIDE if "history" in name)):
+        (router.root / name).unlink()
     router.write("etc/config/pathwarden", "config agent 'agent'\n\toption db '/mnt/usb/history.db'\n")
     fill(router, "mnt/usb/history.db")
-    assert PASSWORD in upgrade(router)
+    assert upgrade(router) == [PASSWORD]
     assert router.files("mnt/usb") == {"mnt/usb/history.db"}
     assert f"{HISTORY}.upgrade.gz" not in router.files(DATA)
 
@@ -161,7 +165,7 @@ def test_without_a_history_there_is_no_archive(router: Router) -> None:
 def test_what_cannot_be_packed_goes_along_as_it_is(router: Router) -> None:
     router.write("etc/config/pathwarden", "config agent 'agent'\n\toption interval 'x'\n")
     router.write(f"{HISTORY}-journal", "")
-    assert upgrade(router) == [f"/{HISTORY}", f"/{HISTORY}-journal", PASSWORD]
+    assert upgrade(router) == [f"/{HISTORY}", f"/{HISTORY}-journal", f"/{HISTORY}.samples", PASSWORD]
     said = "pathwarden daemon.warn the history goes along unpacked, and may be too large for that: pathwarden: pathwarden.agent.interval: "
     assert router.read("syslog").startswith(said)
     assert traces(router.root / HISTORY) == 41
