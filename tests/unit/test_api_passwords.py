@@ -45,6 +45,15 @@ def test_the_right_password_gets_in_and_no_other(file):
     assert file.right("") is Right.NONE
 
 
+def test_who_is_not_there_is_found_out_as_dearly_as_who_is(file, monkeypatch):
+    costs = []
+    derived = passwords._derived
+    monkeypatch.setattr(passwords, "_derived", lambda *values: costs.append(values[2:]) or derived(*values))
+    for name in ("admin", "nobody"):
+        assert file.sign_in(name, "wrong") is None
+    assert costs == [(2, 8, 1)] * 2
+
+
 @pytest.mark.usefixtures("file")
 def test_no_secret_stands_in_the_file_and_only_its_owner_reads_it(tmp_path):
     path = tmp_path / "passwords"

@@ -35,7 +35,7 @@ class PasswordFile:
         """The account of this name, if the password is right. Raises `OperatorError`."""
         line = self._lines().get(name)
         # One who does not exist takes as long as one who does.
-        right, _, kept = (line or f"read:{_hash('', bytes(_SALT))}").partition(":")
+        right, _, kept = (line or f"read:{_kept(bytes(_SALT), bytes(_KEY))}").partition(":")
         good = _fits(password, kept)
         return Account(f"{name}:{line}", _RIGHTS[right]) if line and good else None
 
@@ -108,7 +108,10 @@ def _keep_owner(old: Path, new: Path) -> None:
 
 
 def _hash(password: str, salt: bytes) -> str:
-    key = _derived(password, salt, _N, _R, _P)
+    return _kept(salt, _derived(password, salt, _N, _R, _P))
+
+
+def _kept(salt: bytes, key: bytes) -> str:
     return f"scrypt:{_N}:{_R}:{_P}:{b64encode(salt).decode()}:{b64encode(key).decode()}"
 
 
