@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import stat
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -43,6 +44,18 @@ def ask(url, path="/healthz", host="", **headers):
         connection.request("GET", path, headers={"Host": host or address, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read()
+
+
+def test_a_port_that_stays_taken_is_said_once(tmp_path, caplog):
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = taken.getsockname()[1]
+        with page_of(settings_of(tmp_path, "127.0.0.1:0", f"@lan:{port}"), lambda _name: ("127.0.0.2",)) as page:
+            page.follow()
+            (said,) = [record.getMessage() for record in caplog.records]
+            assert f"127.0.0.2:{port}" in said
+            taken.close()
+            page.follow()
+            assert f"http://127.0.0.2:{port}/" in page.urls
 
 
 def test_an_interfaces_addresses_are_followed(tmp_path):

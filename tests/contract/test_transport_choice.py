@@ -9,7 +9,7 @@ from equipment.agent import runners
 from netlab import standard_lab
 from pathwarden.errors import CannotProbe, ProbeError
 from pathwarden.model.probe import Binding, Method
-from pathwarden.net import choose
+from pathwarden.net import choose, rootless
 from pathwarden.net.choose import open_transport
 from pathwarden.net.raw import RawTransport
 
@@ -136,7 +136,7 @@ def test_when_nothing_works_the_operator_is_told(monkeypatch):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(choose, "RawTransport", lambda *_, **__: (_ for _ in ()).throw(CannotProbe("raw sockets are not permitted")))
-    monkeypatch.setattr(choose, "RootlessTransport", refuse)
+    monkeypatch.setattr(rootless, "RootlessTransport", refuse)
     with pytest.raises(CannotProbe) as caught:
         open_transport()
     assert str(caught.value) == "no probing method works here: Operation not permitted; run as root or with CAP_NET_RAW"

@@ -12,6 +12,7 @@ import pytest
 from equipment import mixed
 from equipment.fakes import FakeClock
 from equipment.mqtt_agent import MemoryAgent, MemoryLedger, MemoryOutbox, mqtt_settings
+from pathwarden.errors import OperatorError
 from pathwarden.model.protocols import AsResult
 from pathwarden.mqtt.announcing import Announcer
 from pathwarden.mqtt.commands import CODES, Commands
@@ -306,6 +307,22 @@ def test_payloads_keep_to_eight_kib_and_to_the_brokers_limit(bench: Bench) -> No
     assert bench.payload("target/b/event")["message"] == "y"
 
 
+def test_a_history_that_cannot_be_read_is_said_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = iter(["it is gone", "it is gone", "it is damaged", "", "it is damaged"])
+
+    def turn(_mono_ns: int) -> int:
+        if trouble := next(troubles):
+            raise OperatorError(trouble)
+        return 0
+
+    monkeypatch.setattr(bench.publisher, "turn", turn)
+    for _ in range(5):
+        bench.publisher._try_turn(0)
+    assert caplog.messages == ["it is gone", "it is damaged", "it is damaged"]
+
+
 def test_snapshot_has_every_key(bench: Bench) -> None:
     bench.outbox.store("a")
     bench.link.detail = "mqtt.host: x"
@@ -315,7 +332,6 @@ def test_snapshot_has_every_key(bench: Bench) -> None:
         "protocol": None,
         "host": "127.0.0.1",
         "port": 1883,
-        "outbox": 1,
         "published": 0,
         "failed": {},
         "faults": 0,
@@ -326,7 +342,7 @@ def test_snapshot_has_every_key(bench: Bench) -> None:
     bench.link.up(1)
     bench.settle()
     snapshot = bench.publisher.snapshot()
-    assert (snapshot["connected"], snapshot["protocol"], snapshot["outbox"], snapshot["published"]) == (True, "5", 0, 7)
+    assert (snapshot["connected"], snapshot["protocol"], snapshot["published"]) == (True, "5", 7)
 
 
 def test_a_command_is_answered_before_anything_else(bench: Bench) -> None:
@@ -390,15 +406,6 @@ def test_what_is_ours_no_more_is_emptied_until_the_broker_has_it(bench: Bench) -
     bench.link.up(2)
     bench.settle()
     assert bench.ledger.stale == []
-
-
-def test_without_a_host_nothing_starts(bench: Bench) -> None:
-    bench.link.settings = mqtt_settings(1883, host="")
-    bench.publisher.start()
-    bench.publisher.state_changed("a")
-    assert bench.publisher.snapshot()["enabled"] is False
-    assert not bench.publisher._thread.is_alive()
-    bench.publisher.stop()
 
 
 def test_the_text_of_each_ending() -> None:

@@ -51,6 +51,7 @@ class Page:
         self._fixed = Server(app, [each for each in self._listen if not split_interface(each)])
         self._moving = Server(app, ())
         self._at: tuple[str, ...] = ()
+        self._said = ""
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -69,10 +70,14 @@ class Page:
             return
         self._moving.stop()
         self._moving, self._at = Server(self._app, wanted), wanted
+        trouble = ""
         try:
             self._moving.start()
         except OperatorError as error:
-            log.warning("%s", error)
+            trouble = str(error)
+        if trouble and trouble != self._said:  # a taken port stays taken: said once
+            log.warning("%s", trouble)
+        self._said = trouble
         addresses = (*self._fixed.addresses, *self._moving.addresses)
         self._hosts.listen_on(split_listen(each)[0] for each in addresses)
 

@@ -8,27 +8,38 @@ from pathwarden.daemon.sources import OpenBus
 from pathwarden.daemon.surroundings import Surroundings
 from pathwarden.engine.correlator import Correlator
 from pathwarden.model.network import Networks
-from pathwarden.mqtt.publisher import MqttPublisher
-from pathwarden.net.raw import RawTransport
-from pathwarden.net.rootless import RootlessTransport
+from pathwarden.model.protocols import Transport
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
-if TYPE_CHECKING:  # a daemon without hooks does not load them
+if TYPE_CHECKING:  # a daemon without a broker or hooks does not load them
     from pathwarden.daemon.hooks import Hooks
+    from pathwarden.mqtt.publisher import MqttPublisher
 
+NO_BROKER: Mapping[str, object] = {
+    "enabled": False,
+    "connected": False,
+    "protocol": None,
+    "host": "",
+    "port": 0,
+    "published": 0,
+    "failed": {},
+    "faults": 0,
+    "commands": {},
+    "detail": "",
+}
 NO_HOOKS = {"hooks_run": 0, "hooks_failed": 0, "hooks_skipped": 0}
 
 
 class Parts:
-    """Every part as it stands, asked anew by each call. The board wants this before it has `publisher` and `hooks`: they are set later."""
+    """Every part as it stands, asked anew by each call. The board wants this before there are a publisher and hooks: they are set later."""
 
-    publisher: MqttPublisher
+    publisher: "MqttPublisher | None" = None
     hooks: "Hooks | None" = None
 
     def __init__(
         self,
-        transport: RawTransport | RootlessTransport,
+        transport: Transport,
         how: str,
         correlator: Correlator,
         keeper: Keeper,
@@ -48,7 +59,8 @@ class Parts:
     def __call__(self) -> Mapping[str, object]:
         """The fields of `info` that the board does not know itself: transport, mqtt, db, ubus, counters, notices."""
         keeper, writer = self._keeper, self._writer
-        mqtt, bus, stats = self.publisher.snapshot(), self._bus.snapshot(), self._reader.stats()
+        bus, stats = self._bus.snapshot(), self._reader.stats()
+        mqtt = {**(self.publisher.snapshot() if self.publisher else NO_BROKER), "outbox": stats.outbox}
         db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events", "live", "days")}
         trouble = keeper.notice or writer.notice
         more = {name: count for part in self._counted for name, count in part.counters().items()}

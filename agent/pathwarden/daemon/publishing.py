@@ -57,12 +57,11 @@ def _topics_in(text: str | None) -> list[str]:
 def make_publisher(
     settings: Settings, board: Board, reader: HistoryReader, keeper: Keeper, clock: Clock, additions: Additions
 ) -> MqttPublisher:
-    """The publisher for these settings; it does nothing before `start`, and nothing at all without a broker."""
+    """The publisher for these settings, which name a broker; it does nothing before `start`."""
     mqtt, named = settings.mqtt, topics(settings.mqtt.prefix, settings.agent.name)
     prefix = "" if mqtt.discovery == DISCOVERY_OFF else mqtt.discovery
-    ours = retained(named, prefix, [target.tid for target in settings.targets]) if mqtt.host else ()
-    text = reader.tellings().get(TOPICS) if mqtt.host else None  # without a broker nothing is known of what it holds
-
+    ours = retained(named, prefix, [target.tid for target in settings.targets])
+    ledger = TopicLedger(reader.tellings().get(TOPICS), ours, noting(keeper, clock, TOPICS))
     hears = [f"{named.commands}#", *([birth_topic(prefix)] if prefix else [])]
     return MqttPublisher(
         lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced, hears=hears),
@@ -72,7 +71,7 @@ def make_publisher(
         keeper.acknowledge,
         keeper.fail,
         Commands(named, board, clock, additions),
-        Announcer(named, prefix, board, TopicLedger(text, ours, noting(keeper, clock, TOPICS))),
+        Announcer(named, prefix, board, ledger),
         results(settings),
     )
 

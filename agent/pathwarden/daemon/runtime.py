@@ -20,7 +20,6 @@ from pathwarden.daemon.networks import open_networks
 from pathwarden.daemon.once import trace_draft
 from pathwarden.daemon.parts import Parts
 from pathwarden.daemon.prober import Prober
-from pathwarden.daemon.publishing import make_publisher
 from pathwarden.daemon.reporting import Reporter, remembered
 from pathwarden.daemon.restoring import restore_judges, restore_load, restore_teller
 from pathwarden.daemon.sources import OpenBus, by_interface, open_bus
@@ -32,23 +31,23 @@ from pathwarden.errors import OperatorError
 from pathwarden.model.instants import since_boot
 from pathwarden.model.protocols import Pictures
 from pathwarden.model.settings import Settings, Target
-from pathwarden.mqtt.publisher import MqttPublisher
 from pathwarden.net.choose import open_transport
 from pathwarden.net.clock import SystemClock
 from pathwarden.net.counters import Counters
 from pathwarden.net.netlink import KernelRoutes
 from pathwarden.net.raw import RawTransport
 from pathwarden.net.resolver import ThreadResolver
-from pathwarden.net.rootless import RootlessTransport
 from pathwarden.store.lock import hold
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 
-if TYPE_CHECKING:  # a daemon without a page and without hooks needs none of these
+if TYPE_CHECKING:  # a daemon without a page, a broker and hooks needs none of these
     from pathwarden.api.access import Gate
     from pathwarden.daemon.hooks import Hooks
     from pathwarden.daemon.page import Page
     from pathwarden.model.access import SettingsBook
+    from pathwarden.mqtt.publisher import MqttPublisher
+    from pathwarden.net.rootless import RootlessTransport
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +145,7 @@ class Runtime:
         board.resolver_silent = lambda: surroundings.resolver_silent
         parts.hooks = hooks = self._make_hooks(reader, keeper, clock)
         additions = Additions(self.settings, added, noting(keeper, clock, ADDED), self.renew)
-        parts.publisher = publisher = make_publisher(self.settings, board, reader, keeper, clock, additions)
+        parts.publisher = publisher = self._make_publisher(board, reader, keeper, clock, additions)
         self.gate = self._make_gate(bus, clock, self._before)
         pictures = partial(drawer, reader, board.whose)
         bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None, pictures)
@@ -179,7 +178,17 @@ class Runtime:
 
         return Hooks(self.settings.hooks, reader, clock, reader.tellings().get(MARK), noting(keeper, clock, MARK))
 
-    def _open_transport(self, writer: Writer) -> tuple[RawTransport | RootlessTransport, str]:
+    def _make_publisher(
+        self, board: Board, reader: Reader, keeper: Keeper, clock: SystemClock, additions: Additions
+    ) -> "MqttPublisher | None":
+        """What tells a broker; None without one."""
+        if not self.settings.mqtt.host:
+            return None
+        from pathwarden.daemon.publishing import make_publisher
+
+        return make_publisher(self.settings, board, reader, keeper, clock, additions)
+
+    def _open_transport(self, writer: Writer) -> "tuple[RawTransport | RootlessTransport, str]":
         """The transport, with the source port that this history's flows have had so far."""
         port = writer.meta_get(SOURCE_PORT_KEY)
         transport, how = open_transport(int(port or 0), seed=int(_seed(writer), 16))
@@ -237,12 +246,17 @@ class Runtime:
         return self._page.urls if self._page else ()
 
     def _begin(
-        self, keeper: Keeper, publisher: MqttPublisher, hooks: "Hooks | None", event_log: EventLog, prober: Prober, reporter: Reporter
+        self,
+        keeper: Keeper,
+        publisher: "MqttPublisher | None",
+        hooks: "Hooks | None",
+        event_log: EventLog,
+        prober: Prober,
+        reporter: Reporter,
     ) -> None:
         """Start the threads; from here on the keeper closes the history."""
-        if publisher.enabled:
-            keeper.publisher = publisher
-        else:
+        keeper.publisher = publisher
+        if publisher is None:
             keeper.forget_outbox()
         keeper.start()
         self._undo = [(name, close) for name, close in self._undo if name != "history"]
@@ -252,8 +266,9 @@ class Runtime:
             keeper.on_events = (event_log.event_stored, hooks.event_stored)
             hooks.start()
             self._undo.append(("hooks", lambda: hooks.stop(STOP_S)))
-        publisher.start()
-        self._undo.append(("mqtt", publisher.stop))
+        if publisher is not None:
+            publisher.start()
+            self._undo.append(("mqtt", publisher.stop))
         if self._before is None:
             reporter.begin()
         self._before = None
@@ -268,7 +283,7 @@ class Runtime:
 
         self._undo.append(("prober", stop_prober))
 
-    def _follow_interfaces(self, bus: OpenBus, oracle: KernelRoutes, transport: RawTransport | RootlessTransport, prober: Prober) -> None:
+    def _follow_interfaces(self, bus: OpenBus, oracle: KernelRoutes, transport: "RawTransport | RootlessTransport", prober: Prober) -> None:
         """Trace at once what leaves by an interface that changed: it is back, or it is to say why not."""
 
         def interface_changed(name: str) -> None:
@@ -284,7 +299,7 @@ class Runtime:
         self,
         clock: SystemClock,
         oracle: KernelRoutes,
-        transport: RawTransport | RootlessTransport,
+        transport: "RawTransport | RootlessTransport",
         prober: Prober,
         keeper: Keeper,
         surroundings: Surroundings,

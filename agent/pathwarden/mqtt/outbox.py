@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from pathwarden.model.history import DbStats, OutboxRow
+from pathwarden.model.history import OutboxRow
 from pathwarden.model.protocols import Acknowledge
 
 HELD = 120  # some 500 kB; the client has at most 20 of them in flight
@@ -45,10 +45,6 @@ class OutboxReader(Protocol):
 
     def outbox(self, after_seq: int, limit: int) -> list[OutboxRow]:
         """Events not acknowledged yet, oldest first, with `seq` greater than `after_seq`."""
-        ...
-
-    def stats(self) -> DbStats:
-        """Sizes and counts."""
         ...
 
 

@@ -80,6 +80,7 @@ class MqttPublisher:
         self._refused_topic = ""
         # The thread's own.
         self._due: dict[_Job, None] = {}
+        self._said = ""
         self._flying: dict[int, _Job] = {}
         self._paths: dict[str, tuple[str | None, int]] = {}  # what the broker holds: path id and since when
         self._topic_of: dict[int, str] = {}
@@ -88,15 +89,9 @@ class MqttPublisher:
         self._link = connect(self._wake)
         self._thread = threading.Thread(target=self._run, name="mqtt-publisher", daemon=True)
 
-    @property
-    def enabled(self) -> bool:
-        """Whether a broker is configured."""
-        return bool(self._link.settings.host)
-
     def start(self) -> None:
         """Begin; returns at once, whether the broker is there or not."""
-        if self.enabled:
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Publish `offline` and disconnect; takes at most three seconds. If the broker does not answer, its will says so instead."""
@@ -125,9 +120,9 @@ class MqttPublisher:
             self._wake()
 
     def snapshot(self) -> dict[str, object]:
-        """State of the connection; from any thread.
+        """State of the connection, for `info`; from any thread.
 
-        `outbox` counts events not acknowledged, `published` messages that the broker has accepted since start, `failed` refusals by reason,
+        `published` counts messages that the broker has accepted since start, `failed` refusals by reason,
         `commands` what was heard by outcome (see `commands.CODES`).
         """
         settings = self._link.settings
@@ -139,12 +134,11 @@ class MqttPublisher:
         with self._condition:
             failed = dict(self._failed)
         return {
-            "enabled": self.enabled,
+            "enabled": True,
             "connected": self._session != 0 and self._session == self._link.session,
             "protocol": self._link.protocol,
             "host": settings.host,
             "port": settings.port,
-            "outbox": self._reader.stats().outbox,
             "published": self._published,
             "failed": failed,
             "faults": self._link.faults,
@@ -204,10 +198,14 @@ class MqttPublisher:
     def _try_turn(self, mono_ns: int) -> int:
         """A turn; while the history cannot be read, another one soon. What was due stays due."""
         try:
-            return self.turn(mono_ns)
+            due_ns = self.turn(mono_ns)
         except OperatorError as error:
-            _LOG.warning("%s", error)
+            if str(error) != self._said:
+                _LOG.warning("%s", error)
+            self._said = str(error)
             return time.monotonic_ns() + _UNREADABLE_NS
+        self._said = ""
+        return due_ns
 
     def _wait(self, until_ns: int) -> bool:
         """Wait for an instant or a wake-up; False once the publisher must stop."""

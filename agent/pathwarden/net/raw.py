@@ -8,6 +8,7 @@ probe's own protocol, one for that protocol, too. The kernel filters (`filters`)
 
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pathwarden.errors import CannotProbe, ProbeError
 from pathwarden.model.probe import PLAIN, Binding, Extra, Flow, Method, Probe, Reply
@@ -16,8 +17,10 @@ from pathwarden.net.ears import Ears, Recorder
 from pathwarden.net.flows import NOBODYS, Flows
 from pathwarden.net.mouths import Mouths, Way
 from pathwarden.net.sockets import BUSY, MOVED, cannot_hold, cannot_open, cannot_send
-from pathwarden.net.tcp_connect import Connects
 from pathwarden.net.waiting import Waiter
+
+if TYPE_CHECKING:
+    from pathwarden.net.tcp_connect import Connects
 
 _EVERY_IDENT = 0xFFFE  # each probe in flight is told apart by its own
 _NAMELESS = frozenset({Method.TCP_CONNECT, Method.UDPLITE, Method.RAW})  # answers of these name no probe
@@ -91,6 +94,8 @@ class RawTransport:
         if method is Method.TCP_CONNECT and (binding.next_hop or flow.extra.gateways):
             raise ProbeError("send_failed", "the kernel's own connect() knows neither next hop nor source route: use method tcp")
         if method in _TCP and self._connects is None:
+            from pathwarden.net.tcp_connect import Connects  # few targets are asked by TCP
+
             try:
                 self._connects = Connects(self.source_port, self._waiter, self._counts, quoting=True)
             except OSError as error:
