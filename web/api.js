@@ -81,7 +81,12 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     /** given: { name, password }, or { code } of a single sign-on. */
     signIn: async (given) => (await send("POST", "session", given)).json(),
     signOut: async () => void (await send("DELETE", "session", {})),
-    traceNow: (id) => post(`${target(id)}/trace`),
+    /** { asked }: the trace's name for `traceAsked`. */
+    traceNow: async (id) => (await send("POST", `${target(id)}/trace`, {})).json(),
+    /** The same for what is not configured; options as the configuration has them: { NAME: TEXT }, those of a source if that is not configured either. */
+    traceOnce: async (options, sourceOptions) => (await send("POST", "traces", { target: options, ...(sourceOptions && { source: sourceOptions }) })).json(),
+    /** How far a trace is: { state, trace, max_ttl }. */
+    traceAsked: (asked, signal) => get(`traces/asked/${encodeURIComponent(asked)}`, signal),
     /** wish: { for_s } of the target, or { pair: [a, b] } of its paths, there with for_s 0 to end it. */
     mute: (id, wish) => post(`${target(id)}/mute`, wish),
     note: (eventId, text) => post(`events/${encodeURIComponent(eventId)}/note`, { note: text }),

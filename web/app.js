@@ -1,6 +1,7 @@
 // The page whatever feeds it: which view, which language, which data, and what a click does. `source` offers what createApi of api.js does.
 
 import { el, patch } from "./dom.js";
+import { createFollower } from "./follow.js";
 import { createFormat } from "./format.js";
 import { listenToCharts } from "./gestures.js";
 import { chooseLanguage, LANGUAGES, loadTexts } from "./i18n.js";
@@ -22,6 +23,7 @@ import { readout } from "./views/timeline.js";
 const VIEWS = { overview, target, changes, graph, map, report };
 const READOUTS = { timeline: readout, heat: heatReadout };
 const HURRY_MS = 1000; // a trace takes seconds
+const FOLLOW_MS = 600; // and each of its hops less
 const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
 
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
@@ -29,6 +31,9 @@ const prefs = { language: stored("language"), scheme: stored("scheme") };
 const app = { route: parseRoute(location.hash), data: null, status: null, problem: null, ui: freshUi(), texts: null, language: null, host: null };
 let source = null;
 let poller = null;
+let follower = null;
+let usualMs = 0;
+let loadedMs = 0; // when the view's data came; 0: others are wanted
 let zoomPicture = null;
 
 function stored(name) {
@@ -71,13 +76,13 @@ function room() {
 const roomWidth = () => Math.max(280, Math.round((room() ?? document.body).clientWidth));
 
 /** Asks again for what the agent draws as the reader wants it. */
-const drawAnew = () => app.data?.picture && poller.restart();
+const drawAnew = () => app.data?.picture && again();
 
 /** What every view gets beside its data: texts, formatters, the agent's clock, and how wide a chart may be. */
 function kitNow() {
   const mayWrite = source.mayWrite?.() ?? true;
   const noting = source.note && mayWrite ? app.ui.noting : null;
-  return { ...app.texts, mayWrite, noting, format: app.format, nowMs: source.now(), lang: app.language.id, width: roomWidth() };
+  return { ...app.texts, mayWrite, noting, followed: follower.of, format: app.format, nowMs: source.now(), lang: app.language.id, width: roomWidth() };
 }
 
 function render() {
@@ -99,18 +104,32 @@ function render() {
 
 /** While a trace runs its end is awaited. */
 function hurryMs() {
+  if (follower.busy()) return FOLLOW_MS;
   const states = app.data?.summary?.targets ?? [app.data?.target?.state];
   return states.some((state) => state?.running) ? HURRY_MS : Infinity;
+}
+
+/** Asks for the view's data now, whatever is under way. */
+function again() {
+  loadedMs = 0;
+  return poller.restart();
 }
 
 async function refresh(signal) {
   const { route } = app;
   try {
+    // While a trace is followed nothing else is asked for more often than usual.
+    const ended = await follower.look(signal);
+    if (follower.busy() && !ended && Date.now() - loadedMs < usualMs) {
+      render();
+      return;
+    }
     const data = await loaders[route.name](source, route, () => app.data, signal, { lang: app.language.id, width: roomWidth() });
     app.status = data.status ?? app.status ?? (await source.status(signal));
     if (signal.aborted) return;
     app.data = data;
     app.problem = null;
+    loadedMs = Date.now();
   } catch (error) {
     // An answer that says no is shown; only an agent that does not answer is the poller's matter.
     if (!error.status) throw error;
@@ -137,8 +156,9 @@ async function trace({ dataset: { target: id } }) {
   failures.delete(id);
   render();
   try {
-    await source.traceNow(id);
-    await poller.restart();
+    const { asked } = (await source.traceNow(id)) ?? {};
+    follower.begin(id, asked);
+    await again();
   } catch (error) {
     failures.set(id, describe(error));
   }
@@ -154,7 +174,7 @@ async function wish({ dataset: { target: id } }, done, ask) {
   try {
     await ask(id);
     ui.wish = { done };
-    await poller.restart();
+    await again();
   } catch (error) {
     ui.wish = { failure: describe(error), target: id };
   }
@@ -284,19 +304,24 @@ function onHash() {
   app.route = parseRoute(location.hash);
   const same = before.name === app.route.name && before.id === app.route.id;
   // Within a view what is shown stays until the answer comes.
-  if (!same) Object.assign(app, { data: null, ui: freshUi() });
+  if (!same) {
+    Object.assign(app, { data: null, ui: freshUi() });
+    follower.tidy();
+  }
   app.problem = null;
   app.ui.copy = {};
   render();
   // What was used to ask keeps the focus; a new view starts at its heading.
   if (!same) document.getElementById("content").focus();
-  if (app.route.name !== "overview" || !same) poller.restart();
+  if (app.route.name !== "overview" || !same) again();
 }
 
 /** Begins: shows the page in #page, fed by `from`, asked every so many ms. `host`, { languages }, is the page that it is a part of. */
 export async function start(from, intervalMs, host = null) {
   app.host = host;
   source = from;
+  usualMs = intervalMs;
+  follower = createFollower(source);
   poller = createPoller({ task: refresh, intervalMs, hurryMs, onState: render });
   await setLanguage();
   setScheme();

@@ -76,10 +76,19 @@ export function egress(kit, state) {
   return [state.source, route?.device, via].filter(Boolean).join(" · ");
 }
 
+const WAITING = ["queued", "resolving", "running"];
+
+/** How far a trace is, in a few words; null before its first answer. */
+function reached(kit, followed) {
+  const last = followed?.state === "running" && followed.trace?.hops.at(-1);
+  return last ? kit.t("live.hop", { ttl: kit.format.count(last.ttl) }) : null;
+}
+
 /** The button that asks for a trace, and what became of it; nothing for who may only look. */
 export function traceButton(kit, ui, state) {
   if (!kit.mayWrite) return null;
-  const busy = state.running || ui.pending.has(state.target);
+  const followed = kit.followed(state.target);
+  const busy = state.running || ui.pending.has(state.target) || WAITING.includes(followed?.state);
   const failure = ui.failures.get(state.target);
   return el(
     "div",
@@ -91,6 +100,7 @@ export function traceButton(kit, ui, state) {
       busy ? [el("span", { class: "spinning", "aria-hidden": "true" }), kit.t("trace.running")] : kit.t("trace.now"),
       el("span", { class: "sr" }, ` ${state.name}`),
     ),
+    el("div", { class: "small muted" }, reached(kit, followed)),
     el("div", { role: "alert", class: "tone-bad small" }, failure && kit.t("trace.failed", { detail: failure })),
   );
 }

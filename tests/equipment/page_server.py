@@ -34,9 +34,9 @@ class PageServer:
     """The agent as the page sees it.
 
     `states`, `paths`, `events` and `incidents` (newest first), `summary` and `status` may be changed at any time; `problems` maps a
-    path to an RFC 9457 answer; `followed` maps the name of a trace that was asked for to how far it is; `offline` closes every connection without a word; `picture` and `map` draw for a query. `requests` lists
-    what was asked under /api, `at_once` and `most_at_once` count what is and was being answered at the same time, `waiting` what a
-    `held` block keeps back.
+    path to an RFC 9457 answer, `followed` the name of a trace that was asked for to how far it is; `offline` closes every connection
+    without a word; `picture` and `map` draw for a query. `requests` lists what was asked under /api, `at_once` and `most_at_once`
+    count what is and was being answered at the same time, `waiting` what a `held` block keeps back.
     """
 
     def __init__(self, poll_ms: int = 100) -> None:

@@ -132,6 +132,7 @@ def test_trace_now_brings_a_new_trace(net: Net) -> None:
         page.open("#/target/slow")
         assert "schedule" in page.text("main .facts")
         page.find("[data-action=trace]").click()
+        page.shows("section.live [role=status]", "Finished: target reached")
         page.shows("main .facts", "asked for")
         page.until(lambda: page.find("[data-action=trace]").get_attribute("aria-disabled") is None)
         second = slow.get("/api/v1/targets/slow")["trace"]

@@ -6,6 +6,7 @@ import { letter, section, stateCell, tabs, traceButton } from "../parts.js";
 import { changeList } from "./changes.js";
 import { compare } from "./diff.js";
 import { heatMap } from "./heat.js";
+import { liveTrace } from "./live.js";
 import { pathHistory } from "./paths.js";
 import { timeline } from "./timeline.js";
 import { traceSection } from "./trace.js";
@@ -69,6 +70,7 @@ export function target(kit, ui, data, route) {
       el("div", { role: "status" }, stateCell(kit, state)),
       traceButton(kit, ui, state),
     ),
+    liveTrace(kit, kit.followed(state.target)),
     tabs(t("views.target"), TARGET_TABS.map((tab) => [t(`tab.${tab || "timeline"}`), hashOf({ name: "target", id: route.id, tab, query: keep(route.query) }), tab === route.tab])),
     // While another tab's data are on their way the old ones are no answer to what the reader sees above.
     data.tab === route.tab ? BODIES[route.tab](kit, ui, route, data) : el("p", { class: "empty", role: "status" }, t("loading")),

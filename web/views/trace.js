@@ -11,6 +11,7 @@ const NOTES = ["quiet", "rate_limited"];
 
 /** What is to be said of a hop that lost more than persists to the destination. */
 function habit({ t }, row) {
+  if (row.waited) return t("live.waited");
   if (NOTES.includes(row.note)) return t(`note.${row.note}`);
   if (!row.responders.length) return t("note.silent");
   return (100 * row.lost) / row.sent > row.loss + 0.1 && t("loss.raw", { lost: row.lost, sent: row.sent });
@@ -31,8 +32,8 @@ function loss(kit, row) {
   return el("span", { class: row.loss > 0 && !NOTES.includes(row.note) ? "tone-bad" : null, title: raw }, row.note === "quiet" ? kit.format.percent(null) : kit.format.percent(row.loss));
 }
 
-/** The hop table; rows as `rowsOfTrace` makes them. */
-export function hopTable(kit, rows) {
+/** The hop table; rows as `rowsOfTrace` makes them, with `waited` those of whom nothing is known yet. */
+export function hopTable(kit, rows, caption = kit.t("hops.caption")) {
   const { t, format } = kit;
   const scale = Math.max(0, ...rows.map((row) => row.worst ?? 0));
   const networks = rows.some((row) => row.network);
@@ -48,7 +49,7 @@ export function hopTable(kit, rows) {
   ];
   const signed = (ms) => (ms === null ? format.ms(null) : `+${format.ms(ms)}`);
   return table(
-    t("hops.caption"),
+    caption,
     "hops",
     columns,
     rows.map((row) => ({
