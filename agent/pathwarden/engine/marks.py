@@ -16,12 +16,16 @@ from pathwarden.wire.tcp import mss_of
 
 _ONES = 0xFFFF  # ones' complement of 16 bits counts modulo this
 _NAMED_BY_CHECKSUM = frozenset({Method.UDP, Method.UDPLITE, Method.DCCP})
+_TOLD = slice(Reply._fields.index("quoted_tos"), None)  # and mtu, extensions, quoted_length, quoted_mss, segment
 
 
 def marks_of(probe: Probe, reply: Reply) -> Marks:
     """The marks of a reply to a probe; the shared `UNMARKED` when there are none."""
-    ident, flow = probe[:2]
+    ident, flow, _, _ = probe
     checksum = reply.ident_checksum
+    as_sent: tuple[object, ...] = (flow.tos, 0, (), flow.size, 0, b"")
+    if checksum == ident and reply[_TOLD] == as_sent:  # as nearly everywhere
+        return UNMARKED
     nat = 0
     if flow.method is Method.ICMP:
         if reply.dport:  # 0 in an echo reply, which quotes nothing

@@ -224,8 +224,8 @@ class TraceSession:
 
     def _hops(self) -> tuple[Hop, ...]:
         end = self._end or max(self._next_ttl - 1, self._top)  # an unanswered last probe is no hop
-        known = [(ttl, tuple([a for a in self._cells[ttl] if a is not None])) for ttl in sorted(self._cells) if ttl <= end]
-        return tuple([Hop(ttl, answers) for ttl, answers in known if answers])
+        known = [(ttl, tuple([a for a in answers if a is not None])) for ttl, answers in sorted(self._cells.items()) if ttl <= end]
+        return tuple([_new(Hop, each) for each in known if each[1]])
 
     def _heed(self, ttl: int, flow: Flow, reply: Reply) -> None:
         """Take in what is no Time Exceeded."""
