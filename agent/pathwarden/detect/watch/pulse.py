@@ -11,6 +11,7 @@ Rules:
 """
 
 from array import array
+from collections.abc import Iterable
 from enum import Enum
 
 from pathwarden.model.trace import Answer, Trace
@@ -22,6 +23,7 @@ LEAST_SHARE = 0.02
 REST_NS = 300_000_000_000
 LEARNED = 5  # answers before anything can be unusual
 _MOST_COUNTED = 255
+_SETTLED = round(1 / GAIN) - 1  # answers; from then on GAIN is more than one answer's share of all
 _BEHIND_ALL = 256
 
 
@@ -56,18 +58,17 @@ class Pulse:
 
     def hop(self, ttl: int, rtt_ns: int, mono_ns: int) -> Sign:
         """Take the RTT of a known responder at a ttl (0: of the destination)."""
-        distance, rtt_ms = ttl or _BEHIND_ALL, rtt_ns / 1e6
-        if not self._is_odd(ttl, rtt_ms):
-            self._learn(ttl, rtt_ms)
+        distance = ttl or _BEHIND_ALL
+        if not self._learn(ttl, (rtt_ns,)):
             if distance >= self._doubted:
                 self._calm()
             return Sign.USUAL
         if not self._doubted:
-            self._doubted, self._off_ms = distance, abs(rtt_ms - self._means_ms[ttl])
+            self._doubted, self._off_ms = distance, abs(rtt_ns / 1e6 - self._means_ms[ttl])
             return Sign.DOUBT
         rested = mono_ns - self._look_ns >= REST_NS
         self._expect_others()
-        self._learn(ttl, rtt_ms)
+        self._learn(ttl, (rtt_ns,))
         if rested:
             self._look_ns = mono_ns
         return Sign.DIFFERENT if rested else Sign.USUAL
@@ -75,11 +76,7 @@ class Pulse:
     def traced(self, trace: Trace) -> None:
         """Learn from a trace of the route in force."""
         for hop in trace.hops:
-            ttl = 0 if hop.ttl == trace.reached_ttl else hop.ttl
-            for rtt_ns in hop.rtts_ns:
-                rtt_ms = rtt_ns / 1e6
-                if not self._is_odd(ttl, rtt_ms):
-                    self._learn(ttl, rtt_ms)
+            self._learn(0 if hop.ttl == trace.reached_ttl else hop.ttl, hop.rtts_ns)
 
     def moved(self) -> None:
         """The route is another one: what was unusual is explained."""
@@ -109,29 +106,30 @@ class Pulse:
         self._ttls, self._odd_ttls = ttls, (0, 0)
         return Sign.USUAL if known == (0, 0) else Sign.DIFFERENT
 
-    def _is_odd(self, ttl: int, rtt_ms: float) -> bool:
-        if ttl >= len(self._counts) or self._counts[ttl] < LEARNED or not self._means_ms[ttl]:
-            return False
-        mean_ms = self._means_ms[ttl]
-        off_ms = abs(rtt_ms - mean_ms)
-        return off_ms > LEAST_MS and off_ms > LEAST_SHARE * mean_ms and off_ms > DEVIATIONS * self._deviations_ms[ttl]
-
-    def _learn(self, ttl: int, rtt_ms: float) -> None:
+    def _learn(self, ttl: int, rtts_ns: Iterable[int]) -> int:
+        """Learn from RTTs of a hop; how many were unusual, from which nothing is learned."""
         more = ttl + 1 - len(self._counts)
         if more > 0:
             self._means_ms.extend([0.0] * more)
             self._deviations_ms.extend([0.0] * more)
             self._counts.extend(bytes(more))
-        mean_ms, deviation_ms, count = self._means_ms[ttl], self._deviations_ms[ttl], self._counts[ttl]
-        if mean_ms:
-            off_ms, gain = rtt_ms - mean_ms, max(GAIN, 1 / (count + 1))
-            self._means_ms[ttl] = mean_ms + gain * off_ms
-            self._deviations_ms[ttl] = deviation_ms + gain * (abs(off_ms) - deviation_ms)
+        mean_ms, deviation_ms, count, odd = self._means_ms[ttl], self._deviations_ms[ttl], self._counts[ttl], 0
+        for rtt_ns in rtts_ns:
+            rtt_ms = rtt_ns / 1e6
+            if not mean_ms:
+                mean_ms, count = rtt_ms, count or 1
+                continue
+            off_ms = abs(rtt_ms - mean_ms)
+            if off_ms > LEAST_MS and off_ms > LEAST_SHARE * mean_ms and off_ms > DEVIATIONS * deviation_ms and count >= LEARNED:
+                odd += 1
+                continue
+            gain = GAIN if count >= _SETTLED else 1 / (count + 1)
+            mean_ms += gain * (rtt_ms - mean_ms)
+            deviation_ms += gain * (off_ms - deviation_ms)
             if count < _MOST_COUNTED:
-                self._counts[ttl] = count + 1
-        else:
-            self._means_ms[ttl] = rtt_ms
-            self._counts[ttl] = max(count, 1)
+                count += 1
+        self._means_ms[ttl], self._deviations_ms[ttl], self._counts[ttl] = mean_ms, deviation_ms, count
+        return odd
 
 
 _SIGNS = tuple(Sign)
