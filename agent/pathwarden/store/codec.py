@@ -282,6 +282,8 @@ def _shape(answer: Answer, ttl: int, path: Path) -> _Shape | None:
 def _put_shape(out: bytearray, usual: _Shape, shape: _Shape, usual_query: int, query: int) -> None:
     place = len(out)
     out.append(0)
+    if query == usual_query and shape == usual:  # as nearly always
+        return
     fields = (
         (_QUERY, (query,), (usual_query,)),
         (_RESPONDER, (shape.responder,), (usual.responder,)),

@@ -13,6 +13,7 @@ from pathwarden.store.codec import encode_hops, encode_trace, ticks
 from pathwarden.store.rows import Content, extra_text
 from pathwarden.store.texts import pack
 
+_ROUTES = 256  # of which the hops are known as bytes, some 100 kB: of each target the route in force
 _REMEMBERED = 2000  # rows whose numbers are known without asking, some 300 kB: nearly all of a trace's are those of the trace before
 
 # A row by its content, and how to add it; the parameters are the same.
@@ -47,6 +48,7 @@ _PUT_ROUTE = """
         traces = excluded.traces, rtt_ms = excluded.rtt_ms, loss_pct = excluded.loss_pct, stamp = excluded.stamp
         WHERE excluded.stamp >= stamp
 """
+_ROUTE = "SELECT id FROM routes WHERE route_id = ?"
 _PUT_TRACE = f"INSERT OR IGNORE INTO traces (target, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  constants only
 _PUT_EVENT = """
     INSERT INTO events (event_id, target, change_no, event_type, severity, notify, at, clock_synced, body)
@@ -85,10 +87,12 @@ class Tables:
         self.db = db
         self._text: Callable[[str], str | bytes] = str if live else pack
         self._known: dict[tuple[object, ...], int] = {}
+        self._encoded: dict[tuple[tuple[str, ...], ...], bytes] = {}  # hops of routes, in the numbers of their addresses
 
     def forget(self) -> None:
         """Rows may have gone, or a transaction did not happen: look again."""
         self._known.clear()
+        self._encoded.clear()
 
     def target(self, tid: str) -> int:
         """The target's number."""
@@ -142,11 +146,14 @@ class Tables:
     def put_route(self, route: Route, stamp: int) -> int:
         """A route as it stands now, unless something newer is there; its number."""
         target = self.target(route.target)
-        hops = encode_hops(route.hops, self._address)
-        head = (route.route_id, target, route.label, route.address, route.epoch, hops, route.length)
+        head = (route.route_id, target, route.label, route.address, route.epoch, self._hops(route.hops), route.length)
         figures = (route.first_at, route.last_at, route.held_s, route.traces, route.rtt_ms, route.loss_pct)
         self.db.execute(_PUT_ROUTE, (*head, *figures, stamp))
-        return int(self.db.execute("SELECT id FROM routes WHERE route_id = ?", (route.route_id,)).fetchone()[0])
+        key = (_PUT_ROUTE, route.route_id)
+        number = self._known.get(key)
+        if number is None:
+            number = self._known[key] = int(self.db.execute(_ROUTE, (route.route_id,)).fetchone()[0])
+        return number
 
     def put_trace(self, number: int, trace: Trace, route: int | None, boot: int) -> None:
         """A finished trace under its number, and since when its route is followed."""
@@ -197,7 +204,7 @@ class Tables:
             row = self.db.execute(find, content).fetchone()
             number = int(row[0]) if row else self._insert(add, content)
             if len(self._known) >= _REMEMBERED:
-                self._known.clear()
+                self.forget()
             self._known[key] = number
         return number
 
@@ -213,6 +220,15 @@ class Tables:
         if number is None:
             number = self._known[path] = self._number(_PATH, path.path_id, encode_hops(path.hops, self._address))
         return number
+
+    def _hops(self, hops: tuple[tuple[str, ...], ...]) -> bytes:
+        """A route's hops as bytes; nearly always they are those of the time before."""
+        data = self._encoded.get(hops)
+        if data is None:
+            if len(self._encoded) >= _ROUTES:
+                self._encoded.clear()
+            data = self._encoded[hops] = encode_hops(hops, self._address)
+        return data
 
     def _flow(self, target: int, where: tuple[str, str, str], kernel_route: KernelRoute | None, flow: Flow) -> int:
         way = None if kernel_route is None else self._number(_KERNEL_ROUTE, *kernel_route)
