@@ -143,10 +143,15 @@ class Surroundings:
 
         A single address may have no route though the uplink is well, so for a known source None only makes us look again.
         """
-        if source not in self._uplinks and len(self._uplinks) >= _MOST:
-            return
-        uplink = self._uplinks.setdefault(source, _Uplink(self._clock.mono_ns()))
-        way = uplink.ways.setdefault(6 if ":" in address else 4, _Way(address, route))
+        uplink = self._uplinks.get(source)
+        if uplink is None:
+            if len(self._uplinks) >= _MOST:
+                return
+            uplink = self._uplinks[source] = _Uplink(self._clock.mono_ns())
+        af = 6 if ":" in address else 4
+        way = uplink.ways.get(af)
+        if way is None:
+            way = uplink.ways[af] = _Way(address, route)
         if route or not way.route:
             way.address, way.route, way.why = address, route, ""
         if not route or route.device not in uplink.homes:
@@ -155,9 +160,11 @@ class Surroundings:
     def on_gateway(self, route: KernelRoute, answered: bool, mono_ns: int) -> None:
         """The gateway of this kernel route answered a probe, or it did not in time."""
         key = f"{route.device}|{route.gateway}"
-        if key not in self._gates and len(self._gates) >= _MOST:
-            del self._gates[next(iter(self._gates))]
-        gate = self._gates.setdefault(key, Gate())
+        gate = self._gates.get(key)
+        if gate is None:
+            if len(self._gates) >= _MOST:
+                del self._gates[next(iter(self._gates))]
+            gate = self._gates[key] = Gate()
         gate.on_epoch(route.epoch)
         gate.on_answer(answered, mono_ns)
 
