@@ -9,8 +9,8 @@ from pathwarden.cli.page import Door, daemon_info, post
 from pathwarden.cli.past import SECONDS
 from pathwarden.config.load import load_here
 from pathwarden.errors import ConfigError, DaemonError, OperatorError
+from pathwarden.model.commands import MOST_MUTED_S
 
-MOST_S = 2_592_000  # what the daemon takes: 30 days
 _SPAN = re.compile(r"(\d{1,7})([smhdw])", re.ASCII)
 
 
@@ -18,7 +18,7 @@ def span_s(text: str) -> int:
     """Seconds of `90s`, `30m`, `1h`, `2d` or `1w`, for argparse."""
     found = _SPAN.fullmatch(text)
     seconds = int(found[1]) * SECONDS[found[2]] if found else 0
-    if not 1 <= seconds <= MOST_S:
+    if not 1 <= seconds <= MOST_MUTED_S:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30m, 1h or 2d, 30d at most")
     return seconds
 

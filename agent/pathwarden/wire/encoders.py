@@ -50,7 +50,6 @@ _Body = Callable[[int], bytes]
 
 _OPTION_GATEWAYS = 8  # what traceroute(8) takes; their option leaves no room for a further word
 _PAYLOAD = 40  # bytes after the IP header and its options, as traceroute(8) sends them
-_IP = {4: ipv4.HEADER, 6: ipv6.HEADER}
 _DF = ipv4.DONT_FRAGMENT.to_bytes(2, "big")
 _WINDOW = 5840  # four segments of an Ethernet, what a SYN of Linux has said for decades
 _TUNED = udplite.HEADER + TUNING  # bytes that a checksum has to cover to be tuned

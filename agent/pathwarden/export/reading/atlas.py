@@ -53,7 +53,6 @@ ERRORS: dict[int, dict[object, tuple[int, int]]] = {
 _TOO_BIG = {4: (3, 4), 6: (2, 0)}
 _FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
 _ITS = {"traceroute", None}
-_NO_NAME = "name resolution failed"
 Kind = tuple[ReplyKind, int, int]  # with the type and code of ICMP, 0 and 0 where it is none
 
 
