@@ -23,6 +23,7 @@ const calls = {
 	paths: declare('paths', ['id']),
 	series: declare('series', ['id', 'from', 'to', 'points']),
 	heatmap: declare('heatmap', ['id', 'from', 'to', 'columns']),
+	trace_asked: declare('trace_asked', ['asked']),
 	trace_at: declare('trace_at', ['id', 'at']),
 	diff: declare('diff', ['id', 'a', 'b']),
 	changes: declare('changes', ['since_seq', 'before_seq', 'target', 'from', 'to', 'limit']),
@@ -78,6 +79,7 @@ function makeSource() {
 			throw Object.assign(error, { code: NO_PICTURE[error.status] });
 		}),
 		traceNow: (id) => ask('trace_now', id),
+		traceAsked: (asked) => ask('trace_asked', asked),
 		mute: (id, wish) => ask('mute', id, wish.for_s, (wish.pair || [])[0], (wish.pair || [])[1]),
 		acceptPath: (id) => ask('accept_path', id),
 		note: (id, text) => ask('note', id, text)
