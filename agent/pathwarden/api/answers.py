@@ -167,7 +167,7 @@ class Answers:
         sides = [side(route, stored and stored.trace) for route, stored in self._sides(tid, {"a": a, "b": b})]
         return differ(tid, sides[0], sides[1], self._agent.whose)
 
-    def graph(self, tid: str | None, at: int | None, before: int | None, theme: str | None) -> str:
+    def graph(self, tid: str | None, at: int | None, before: int | None, theme: str | None, language: str | None = None) -> str:
         """The ways to all targets, or to one, at an instant, as SVG, and what is different from those `before`."""
         look = _look(theme, language)
         return self._drawn(tid, at, lambda pictures, targets, then: pictures.graph(targets, then, before, look))
