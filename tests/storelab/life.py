@@ -172,7 +172,7 @@ def live(path: Path, most: int | None = None, *, careless: bool = False) -> None
     writer = opened(path)
     writer.room = room = threading.Semaphore(_IN_FLIGHT)
     if careless:
-        writer._db.execute("PRAGMA synchronous = OFF")
+        writer._lasting.db.execute("PRAGMA synchronous = OFF")
     number = newest(path)
     keeping = keeper.Keeper(writer, _FLUSH_S)
     keeping.publisher = client = _Client(keeping)

@@ -44,8 +44,8 @@ def test_traces_routes_and_events_of_this_boot_move_and_no_others(tmp_path):
             ]
         )
         writer.save([record(number=4, at=early + S, mono_ns=51 * S, clock_synced=False, with_route=False)])
-        with writer._transaction():
-            writer._tables.put_route(followed, 10**6)
+        with writer._lasting.transaction():
+            writer._lasting.tables.put_route(followed, 10**6)
         shift = ClockShift(WRONG, WRONG + 55 * S, RIGHT - WRONG, RIGHT)
         assert writer.correct_clock(shift) == 2
         assert writer.correct_clock(shift) == 0, "a second time there is nothing left to correct"

@@ -38,7 +38,7 @@ def opened(path: Path, memory: Path, boot_id: str = "boot") -> Writer:
 def killed(writer: Writer) -> None:
     """What an end without warning leaves: both files as they are."""
     writer._live.db.close()
-    writer._db.close()
+    writer._lasting.db.close()
 
 
 def numbers(reader: Reader, target: str = "t1") -> list[int]:

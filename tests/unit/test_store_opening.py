@@ -72,7 +72,7 @@ def test_folder_and_file_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_the_file_has_the_form_that_spares_flash(path: Path) -> None:
     with Writer(path, max_mb=16, boot_id="b") as writer:
-        assert [writer._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")] == ["delete", 3]
+        assert [writer._lasting.db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")] == ["delete", 3]
     assert (pragma(path, "page_size"), pragma(path, "auto_vacuum")) == (1024, 2)
     assert names(path.parent) == ["history.db"]
 

@@ -152,8 +152,8 @@ def test_pages_that_were_given_free_are_not_carried_along(path: Path, scratch: P
         for first in range(0, 10_000, 1000):
             writer.save([record(number=n, rtt_ms=chance.uniform(1, 90)) for n in range(first, first + 1000)])
         whole = pack(path, archive(path), MOST_BYTES, scratch)
-        with writer._transaction():
-            writer._db.execute("DELETE FROM blocks WHERE last_id < 9000")
+        with writer._lasting.transaction():
+            writer._lasting.db.execute("DELETE FROM blocks WHERE last_id < 9000")
     assert pack(path, archive(path), MOST_BYTES, scratch).size_bytes < whole.size_bytes / 4
 
 

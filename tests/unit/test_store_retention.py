@@ -105,7 +105,7 @@ def test_a_save_above_the_high_mark_trims_and_succeeds(path: Path) -> None:
     """Even a batch that meets the file's end halfway gets its room."""
     with Writer(path, max_mb=1, boot_id="b") as writer:
         number = 0
-        while not retention.is_high(writer._db, writer._limit * 98 // 100):
+        while not retention.is_high(writer._lasting.db, writer._lasting.limit * 98 // 100):
             writer.save([record(number=n, error=noise(n)) for n in range(number, number + 100)])
             number += 100
         # 75 kB of states: less than what trimming leaves free, more than what is free now.

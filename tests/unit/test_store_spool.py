@@ -35,7 +35,7 @@ def opened(path: Path, memory: Path, max_mb: int = 16) -> Writer:
 def cut(writer: Writer, memory: Path) -> None:
     """The power goes: what was memory is gone."""
     writer._live.db.close()
-    writer._db.close()
+    writer._lasting.db.close()
     shutil.rmtree(memory)
 
 

@@ -120,7 +120,7 @@ def test_another_history_is_left_alone(stick: Path, path: Path, memory: Path) ->
 def test_too_much_that_is_written_and_too_little_room_are_told(path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with begun(path, memory) as writer:
         assert writer.warning() == ""
-        monkeypatch.setattr(type(writer._disk), "free", lambda _: 1_000_000)
+        monkeypatch.setattr(type(writer._lasting.disk), "free", lambda _: 1_000_000)
         assert "only 1.0 MB are free on its disk" in writer.warning()
         writer.budget.add(2_000_001)
         assert writer.warning().startswith(f"more than 2 MB were written to the history {path} in 24 hours")

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pathwarden.store.blocks import MOST, Head, decode, encode, put_mixed, references
@@ -44,6 +44,7 @@ class Spool:
     def __init__(self, path: Path, database_id: str) -> None:
         self.path = spool_of(path)
         self.references: list[set[int]] = [set() for _ in range(5)]  # in the order of `blocks.references`
+        self.latest: dict[str, int] = {}  # each target's last trace in it
         self._database = database_id.encode()
         self._end = 0
 
@@ -59,15 +60,17 @@ class Spool:
         except OSError:
             return False
 
-    def add(self, rows: list[Head], most: int) -> int:
-        """Write rows down, on the disk when this returns; how many bytes that took, 0 if the file would become larger than `most`."""
+    def add(self, traces: Sequence[tuple[str, Head]], most: int) -> int:
+        """Write traces down, each with its target, on the disk when this returns.
+
+        How many bytes that took, 0 if the file would become larger than `most`.
+        """
         # Traces of a target are like each other, and so their bytes compress best side by side.
-        rows = sorted(rows, key=lambda row: (row.flow, row.at, row.id))
+        rows = sorted((row for _, row in traces), key=lambda row: (row.flow, row.at, row.id))
         records = [self._record(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
         data = b"".join(records)
         if self._end + len(data) > min(most, MOST_BYTES):
             return 0
-        new = not self.path.exists()
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             written = 0
@@ -76,14 +79,16 @@ class Spool:
             os.fsync(file)
         finally:
             os.close(file)
-        if new:
+        if not self._end:  # it may be new; after a sync of the folder that failed it was there already
             sync_folder(self.path)
         self._end += len(data)
+        self.latest.update((tid, row.id) for tid, row in traces)
         return len(data)
 
     def clear(self, *, remove: bool = False) -> None:
         """Begin anew: the history has it all. If a power cut undoes this, nothing is doubled (rule 3)."""
         self._end = 0
+        self.latest.clear()
         self.references = [set() for _ in self.references]
         if remove:
             self.path.unlink(missing_ok=True)

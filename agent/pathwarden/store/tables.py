@@ -123,6 +123,10 @@ class Tables:
         """An incident as it stands now."""
         self.db.execute(_PUT_INCIDENT, (*incident[:3], self._text(_json(incident.body))))
 
+    def drop_incidents(self, kept: int) -> None:
+        """Leave the newest so many."""
+        self.db.execute("DELETE FROM incidents WHERE id <= (SELECT max(id) FROM incidents) - ?", (kept,))
+
     def put_event(self, event: Event, *, to_send: bool) -> None:
         """An event that is not there yet, and its place in the outbox if it is to be sent."""
         target = self.target(event.target)
