@@ -12,20 +12,6 @@ WALL_NS = 1_700_000_000_000_000_000
 MONO_NS = 5_000_000_000
 
 
-@pytest.fixture(autouse=True)
-def clocks(monkeypatch):
-    monkeypatch.setattr(time, "time_ns", lambda: WALL_NS)
-    monkeypatch.setattr(time, "monotonic_ns", lambda: MONO_NS)
-
-
-@pytest.mark.parametrize(
-    ("age_ns", "believed"),
-    [(0, True), (1, True), (999_999_999, True), (1_000_000_000, False), (-1, False), (-86_400_000_000_000, False)],
-)
-def test_a_stamp_is_believed_if_it_is_less_than_a_second_old(age_ns, believed):
-    assert sockets.monotonic_of(WALL_NS - age_ns) == (MONO_NS - age_ns if believed else MONO_NS, believed)
-
-
 @pytest.mark.parametrize("kind", [35, 64])
 @pytest.mark.parametrize("form", ["=qq", "=ii"])
 def test_stamps_of_either_width_are_read(kind, form):

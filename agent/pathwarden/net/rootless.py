@@ -38,7 +38,6 @@ _EVERY_IDENT = 0xFFFE  # a quoted echo request always holds its sequence, which 
 _AT_ONCE = 256  # packets of one socket before the caller gets its turn
 _WAYS = 4096  # flows whose payload is laid out; about 1 KB each
 _CONNECTED = 64  # services; each has a socket
-_LONGEST_PAUSE_NS = 900_000_000  # a stamp that is a second old is not believed
 _ATTEMPTS = 3  # a reply to an earlier probe fails a send once; two may cross it, a real error comes every time
 
 _ECHO_REPLY = {4: icmp4.ECHO_REPLY, 6: icmp6.ECHO_REPLY}
@@ -93,6 +92,7 @@ class RootlessTransport:
 
     def __init__(self, source_port: int = 0, *, seed: int = 0) -> None:
         self._counts = {"malformed": 0, "ignored": 0, "enobufs": 0, "timestamps_missing": 0, "timestamps_refused": 0}
+        self._stamps = k.Stamps(self._counts)
         self._lines: dict[_Key, _Line] = {}
         self._by_fd: dict[int, _Line] = {}
         self._ways: dict[tuple[Flow, Binding], _Way] = {}
@@ -243,7 +243,9 @@ class RootlessTransport:
     def receive(self, timeout_ns: int) -> list[Reply]:
         """See `Transport.receive`."""
         replies: list[Reply] = []
-        for fd in self._waiter.wait(timeout_ns):
+        fds = self._waiter.wait(timeout_ns)
+        self._stamps.read_ns = 0  # the clocks are compared once for all that is read now
+        for fd in fds:
             line = self._by_fd.get(fd)
             if line is None:
                 reply = self._connects.settle(fd) if self._connects else None
@@ -281,7 +283,7 @@ class RootlessTransport:
         if seen is None or not peer:
             return None
         ping = line.method is Method.ICMP
-        at_ns, ttl = error_queue.arrival(control, self._counts)
+        at_ns, ttl = error_queue.arrival(control, self._stamps, self._counts)
         return Reply(
             seen.kind,
             seen.responder,
@@ -302,19 +304,19 @@ class RootlessTransport:
         ident = decode_icmp_dgram(message)
         if not ident or message[0] != _ECHO_REPLY[line.af]:
             return None
-        at_ns, ttl = error_queue.arrival(control, self._counts)
+        at_ns, ttl = error_queue.arrival(control, self._stamps, self._counts)
         kind = message[0]
         responder = peer[0]
         return Reply(ReplyKind.ECHO_REPLY, responder, at_ns, Method.ICMP, responder, self.source_port, 0, ident, 0, kind, message[1], ttl)
 
     def _read_answer(self, line: _Line, _message: bytes, control: error_queue.Control, peer: tuple[str, int]) -> Reply | None:
-        at_ns, ttl = error_queue.arrival(control, self._counts)
+        at_ns, ttl = error_queue.arrival(control, self._stamps, self._counts)
         return Reply(ReplyKind.ANSWER, peer[0], at_ns, line.method, peer[0], self.source_port, peer[1], 0, 0, 0, 0, ttl)
 
     def pause(self, timeout_ns: int) -> None:
         """See `Transport.pause`."""
         if self._stamped and not (self._connects and self._connects.pending):
-            self._waiter.pause(min(timeout_ns, _LONGEST_PAUSE_NS))
+            self._waiter.pause(timeout_ns)
         else:  # without stamps a reply is as old as its reading, and so is a connection's end
             self._waiter.wait(timeout_ns)
 

@@ -186,21 +186,8 @@ def stamp_of(level: int, kind: int, data: bytes) -> int | None:
     return int(seconds) * _SECOND_NS + int(ns)
 
 
-def monotonic_of(stamp_ns: int) -> tuple[int, bool]:
-    """The monotonic instant of a wall-clock receive stamp, and whether the stamp was usable.
-
-    The wall clock may have been set between arrival and reading: a stamp from the future or older than a second is not
-    believed, and the instant of reading stands instead.
-    """
-    age = time.time_ns() - stamp_ns
-    mono = time.monotonic_ns()
-    if 0 <= age < _SECOND_NS:
-        return mono - age, True
-    return mono, False
-
-
 class Stamps:
-    """The receive stamps of one socket, which may be read a while after they were made.
+    """The receive stamps of one socket, or of several that are read together, which may be read a while after they were made.
 
     The wall clock may have been set between arrival and reading. A stamp from the future is not believed, nor one that is a second old, or
     `_OLDEST_NS` where both clocks are as far apart as when they were compared last; the instant of reading stands instead, and is counted.

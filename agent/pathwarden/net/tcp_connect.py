@@ -46,6 +46,7 @@ class Connects:
         self._port = port
         self._waiter = waiter
         self._counts = counts
+        self._stamps = k.Stamps(counts)
         self._quoting = quoting
         self._attempts: dict[tuple[str, int], _Attempt] = {}
         self._by_fd: dict[int, _Attempt] = {}
@@ -107,9 +108,24 @@ class Connects:
         attempt = self._by_fd.get(fd)
         if attempt is None:
             return None
-        reply = None if self._quoting else (_refused_by_icmp(attempt, self._counts) or _outcome(attempt))
+        reply = None if self._quoting else (self._refused_by_icmp(attempt) or _outcome(attempt))
         self._close(attempt)
         return reply
+
+    def _refused_by_icmp(self, attempt: _Attempt) -> Reply | None:
+        try:
+            _message, control, _flags, _peer = attempt.sock.recvmsg(error_queue.ROOM, error_queue.CONTROL, socket.MSG_ERRQUEUE)
+            found = error_queue.seen(attempt.probe.flow.af, control)
+        except OSError:
+            return None
+        except struct.error:
+            self._counts["malformed"] += 1
+            return None
+        if found is None:
+            return None
+        self._stamps.read_ns = 0
+        at_ns, ttl = error_queue.arrival(control, self._stamps, self._counts)
+        return _reply(attempt, found.kind, found.responder, at_ns, found.icmp_type, found.icmp_code)._replace(ttl=ttl, mtu=found.mtu)
 
     @property
     def waiting(self) -> bool:
@@ -138,21 +154,6 @@ class Connects:
         self._attempts.clear()
         for holder in self._holders:
             holder.close()
-
-
-def _refused_by_icmp(attempt: _Attempt, counts: MutableMapping[str, int]) -> Reply | None:
-    try:
-        _message, control, _flags, _peer = attempt.sock.recvmsg(error_queue.ROOM, error_queue.CONTROL, socket.MSG_ERRQUEUE)
-        found = error_queue.seen(attempt.probe.flow.af, control)
-    except OSError:
-        return None
-    except struct.error:
-        counts["malformed"] += 1
-        return None
-    if found is None:
-        return None
-    at_ns, ttl = error_queue.arrival(control, counts)
-    return _reply(attempt, found.kind, found.responder, at_ns, found.icmp_type, found.icmp_code)._replace(ttl=ttl, mtu=found.mtu)
 
 
 def _outcome(attempt: _Attempt) -> Reply | None:
