@@ -21,6 +21,7 @@ OWN = b'<!doctype html><title>own</title><link rel="icon" href="data:,">'  # whe
 DENIED, NO_OBJECT = -32002, -32000  # of JSON-RPC
 INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED = 2, 4, 8  # of ubus
 OVER_TIME = ("paths", "series", "heatmap", "trace_at")
+PICTURES = ("graph", "map")
 WISHES = {"trace_now": "trace", "mute": "mute", "accept_path": "accept-path"}
 CODE = "a-code"  # of the single sign-on
 Json = dict[str, Any]
@@ -95,9 +96,11 @@ class LuciServer:
     def _ask(self, method: str, asked: Json) -> tuple[int, Any]:
         if method == "sign_in":
             return 200, {"code": CODE}
-        if method == "graph":
-            status, answer = self.agent.answer("GET", "graph.svg", {key: [str(value)] for key, value in asked.items()})
+        if method in PICTURES:
+            status, answer = self.agent.answer("GET", f"{method}.svg", {key: [str(value)] for key, value in asked.items()})
             return status, {"svg": answer} if status < 400 else answer
+        if method == "trace_asked":
+            return self.agent.answer("GET", f"traces/asked/{asked['asked']}", {})
         if method == "note":
             return self.agent.answer("POST", f"events/{asked['id']}/note", {})
         target = asked.get("id") or asked.get("target")

@@ -151,7 +151,7 @@ def test_the_menu_leads_to_views_that_are_there():
     assert top == "admin/services/pathwarden"
     assert MENU[top]["action"] == {"type": "firstchild"}
     assert MENU[top]["depends"] == {"acl": ["luci-app-pathwarden"]}
-    assert [MENU[entry]["title"] for entry in entries] == ["Status", "History", "Route Graph", "Settings", "Log"]
+    assert [MENU[entry]["title"] for entry in entries] == ["Status", "History", "Route Graph", "Map", "Settings", "Log"]
     for entry in entries:
         assert entry.startswith(f"{top}/")
         assert MENU[entry].keys() <= {"title", "order", "action", "depends"}

@@ -14,6 +14,7 @@ from pathwarden.config.schema import SECTIONS
 STATUS = "show/pathwarden/status"
 HISTORY = "show/pathwarden/history"
 GRAPH = "show/pathwarden/graph"
+MAP = "show/pathwarden/map"
 SETTINGS = "show/pathwarden/settings"
 TAGS = {"ja": "ja", "zh_Hans": "zh-cn", "zh_Hant": "zh-tw"}
 DRAWN = "<svg xmlns='http://www.w3.org/2000/svg' width='90' height='20' viewBox='0 0 90 20'><text>192.0.2.9</text></svg>"
@@ -108,16 +109,29 @@ def test_who_may_only_look_writes_no_note(page, luci):
     assert not page.all("[data-action=trace], [data-action=mute]")
 
 
-def test_the_graph_is_drawn_by_the_agent(page, luci):
+def test_graph_and_map_are_drawn_by_the_agent(page, luci):
     asked = []
-    luci.agent.picture = lambda query: asked.append(query) or DRAWN
+    luci.agent.picture = luci.agent.map = lambda query: asked.append(query) or DRAWN
     opened(page, GRAPH)
     page.shows("[data-picture] text", "192.0.2.9")
     assert page.js("return location.hash") == "#/graph"
-    assert asked == [{"theme": ["light"]}]
+    assert asked.pop() == {"theme": ["light"], "lang": ["en"]}
     page.js("document.documentElement.dataset.darkmode = 'true'; location.hash = '#/graph?target=cloudflare&before=1700000000'")
-    page.until(lambda: len(asked) > 1)
-    assert asked[1] == {"target": ["cloudflare"], "before": ["2023-11-14T22:13:20.000Z"], "theme": ["dark"]}
+    page.until(lambda: asked)
+    assert asked.pop() == {"target": ["cloudflare"], "before": ["2023-11-14T22:13:20.000Z"], "theme": ["dark"], "lang": ["en"]}
+    luci.language = "zh-tw"
+    opened(page, MAP)
+    page.shows("[data-picture=map] text", "192.0.2.9")
+    assert asked.pop().items() >= {"theme": ["light"], "lang": ["zh_Hant"]}.items()
+
+
+def test_a_trace_that_was_asked_for_is_followed(page, luci):
+    running = page_data.trace() | {"id": None, "ending": None, "findings": [], "hops": page_data.trace()["hops"][:2]}
+    luci.agent.followed["of-cloudflare"] = {"asked": "of-cloudflare", "state": "running", "trace": running, "max_ttl": 30}
+    opened(page, f"{STATUS}#/target/cloudflare")
+    page.find("[data-action=trace][data-target=cloudflare]").click()
+    page.until(lambda: len(page.all(".live tbody tr")) == 2)
+    assert ("pathwarden", "trace_asked", {"asked": "of-cloudflare"}) in luci.calls
 
 
 @pytest.mark.parametrize(

@@ -93,13 +93,21 @@ def test_ubus_says_what_the_page_says(world, method, asked, path, query):
     assert set(asked) <= set(world.methods[method].arguments)
 
 
-@pytest.mark.parametrize("asked", [{}, {"target": "cloudflare", "at": AT, "before": EARLIER, "theme": "dark"}])
-def test_the_picture_is_the_page_s(world, asked):
-    said = world.say("graph", **asked)
-    assert said["svg"].encode() == world.web.get("/api/v1/graph.svg", urlencode(asked)).body
-    assert set(asked) <= set(world.methods["graph"].arguments)
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("graph", {}),
+        ("graph", {"target": "cloudflare", "at": AT, "before": EARLIER, "theme": "dark", "lang": "ja"}),
+        ("map", {}),
+        ("map", {"target": "cloudflare", "at": AT, "theme": "dark", "lang": "zh_Hant", "width": 640}),
+    ],
+)
+def test_the_pictures_are_the_page_s(world, kind, asked):
+    said = world.say(kind, **asked)
+    assert said["svg"].encode() == world.web.get(f"/api/v1/{kind}.svg", urlencode(asked)).body
+    assert set(asked) <= set(world.methods[kind].arguments)
     world.drawer = None
-    assert world.refusal("graph") is Status.NOT_SUPPORTED, "where what draws is not installed"
+    assert world.refusal(kind) is Status.NOT_SUPPORTED, "where what draws is not installed"
 
 
 def test_a_note_is_taken_as_on_the_page(world):
@@ -164,6 +172,9 @@ def test_wishes_are_taken_as_on_the_page(world):
         ("graph", {"target": "nobody"}, Status.NOT_FOUND),
         ("graph", {"at": "1970-01-01T00:00:00Z"}, Status.NOT_FOUND),
         ("graph", {"theme": "pink"}, Status.INVALID_ARGUMENT),
+        ("map", {"target": "nobody"}, Status.NOT_FOUND),
+        ("map", {"lang": "xx"}, Status.INVALID_ARGUMENT),
+        ("map", {"width": 319}, Status.INVALID_ARGUMENT),
         ("note", {"id": "E1"}, Status.INVALID_ARGUMENT),
         ("note", {"note": "x"}, Status.INVALID_ARGUMENT),
         ("note", {"id": "E1", "note": "x" * 301}, Status.INVALID_ARGUMENT),

@@ -12,6 +12,7 @@ from pathwarden.daemon.sources import UBUS, names_interface
 from pathwarden.errors import OperatorError
 from pathwarden.model.access import Accounts
 from pathwarden.model.happening import Happening
+from pathwarden.model.look import NARROWEST, WIDEST
 from pathwarden.model.protocols import Agent, Clock, HistoryReader, Pictures, SourceResolver
 from pathwarden.model.settings import Settings
 from pathwarden.net.interfaces import Interfaces
@@ -32,6 +33,7 @@ LAST_ID = 2**63 - 1  # SQLite's integers
 
 SESSION = "ubus_rpc_session"
 SPAN: dict[str, type] = {"id": str, "from": str, "to": str}
+PICTURE: dict[str, type] = {"target": str, "at": str, "theme": str, "lang": str}
 UNIQUE_LOCAL = IPv6Network("fc00::/7")
 
 T = TypeVar("T")
@@ -162,7 +164,8 @@ def methods(answers: Answers, trace_now: Callable[[str], str], new_code: NewCode
             lambda asked: answers.incidents(_number(asked, "limit", 1, MOST_CHANGES) or CHANGES, _text(asked, "before")),
         ),
         # A hundred kilobytes for 20 targets.
-        "graph": ({"target": str, "at": str, "before": str, "theme": str}, lambda asked: {"svg": _graph(answers, asked)}),
+        "graph": (PICTURE | {"before": str}, lambda asked: {"svg": _graph(answers, asked)}),
+        "map": (PICTURE | {"width": int}, lambda asked: {"svg": _map(answers, asked)}),
         "trace_now": ({"target": str}, lambda asked: _trace_now(trace_now, _required(_text(asked, "target")))),
         "mute": (
             {"id": str, "for_s": int, "a": str, "b": str},
@@ -208,7 +211,13 @@ def _changes(answers: Answers, asked: Data) -> Mapping[str, object]:
 
 
 def _graph(answers: Answers, asked: Data) -> str:
-    return answers.graph(_text(asked, "target"), _instant(asked, "at"), _instant(asked, "before"), _text(asked, "theme"))
+    tid, language = _text(asked, "target"), _text(asked, "lang")
+    return answers.graph(tid, _instant(asked, "at"), _instant(asked, "before"), _text(asked, "theme"), language)
+
+
+def _map(answers: Answers, asked: Data) -> str:
+    tid, width = _text(asked, "target"), _number(asked, "width", NARROWEST, WIDEST)
+    return answers.map(tid, _instant(asked, "at"), _text(asked, "theme"), _text(asked, "lang"), width)
 
 
 def _trace_now(trace_now: Callable[[str], str], tid: str) -> Mapping[str, object]:

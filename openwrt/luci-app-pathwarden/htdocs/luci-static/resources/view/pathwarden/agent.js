@@ -28,7 +28,8 @@ const calls = {
 	diff: declare('diff', ['id', 'a', 'b']),
 	changes: declare('changes', ['since_seq', 'before_seq', 'target', 'from', 'to', 'limit']),
 	incidents: declare('incidents', ['limit']),
-	graph: declare('graph', ['target', 'at', 'before', 'theme']),
+	graph: declare('graph', ['target', 'at', 'theme', 'lang', 'before']),
+	map: declare('map', ['target', 'at', 'theme', 'lang', 'width']),
 	sign_in: declare('sign_in'),
 	trace_now: declare('trace_now', ['target']),
 	mute: declare('mute', ['id', 'for_s', 'a', 'b']),
@@ -46,6 +47,13 @@ function explained(error) {
 function ask(name) {
 	return calls[name].apply(null, Array.prototype.slice.call(arguments, 1)).catch(function(error) {
 		throw explained(error);
+	});
+}
+
+/* A picture as the text of an SVG; why there is none is said as HTTP's codes say it. */
+function draw(kind, query, more) {
+	return ask(kind, query.target, query.at, query.theme, query.lang, more).then((drawn) => drawn.svg, function(error) {
+		throw Object.assign(error, { code: NO_PICTURE[error.status] });
 	});
 }
 
@@ -74,10 +82,8 @@ function makeSource() {
 		diff: (query) => ask('diff', query.target, query.a, query.b),
 		changes: (query) => ask('changes', query.since_seq, query.before_seq, query.target, query.from, query.to, Math.min(query.limit, MOST_CHANGES)),
 		incidents: (limit) => ask('incidents', limit),
-		/* Why there is none is said as HTTP's codes say it. */
-		graph: (query) => ask('graph', query.target, query.at, query.before, query.theme).then((drawn) => drawn.svg, function(error) {
-			throw Object.assign(error, { code: NO_PICTURE[error.status] });
-		}),
+		graph: (query) => draw('graph', query, query.before),
+		map: (query) => draw('map', query, query.width),
 		traceNow: (id) => ask('trace_now', id),
 		traceAsked: (asked) => ask('trace_asked', asked),
 		mute: (id, wish) => ask('mute', id, wish.for_s, (wish.pair || [])[0], (wish.pair || [])[1]),
