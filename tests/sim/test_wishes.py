@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from equipment.fakes import make_settings, make_target
 from equipment.measuring import LITERAL, TWO_ROUTES, moves
 from equipment.waiting import until
-from pathwarden.daemon.board import Board
+from pathwarden.daemon.board import STABILITY_EVERY_NS, Board
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.keeper import Keeper
 from pathwarden.daemon.prober import Prober
@@ -20,6 +22,7 @@ from pathwarden.daemon.restoring import restore_judges, restore_teller
 from pathwarden.daemon.sources import DeviceNames
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
+from pathwarden.errors import OperatorError
 from pathwarden.sim.network import START_WALL_NS, SimNetwork
 from pathwarden.sim.scenario import parse
 from pathwarden.store.reader import Reader
@@ -150,3 +153,17 @@ def test_a_flapping_path_is_unstable_until_it_calms_down_and_may_be_accepted(tmp
         assert one.shown()["usual_path"] == "B"
         one.run(HOUR + 600)
         assert one.shown()["state"] == "ok"
+
+
+def test_how_a_target_is_can_be_told_while_the_history_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with agent(tmp_path / "history.db") as running:
+        running.run(1100)
+        until(lambda: running.reader.stats().traces > 30, "the history has them")
+        assert running.shown()["stability_pct_7d"] == 100.0
+        running.run(STABILITY_EVERY_NS / 1e9)
+
+        def gone(*_: object) -> None:
+            raise OperatorError("the history is gone")
+
+        monkeypatch.setattr(running.reader, "series", gone)
+        assert running.shown()["stability_pct_7d"] == 100.0

@@ -348,6 +348,21 @@ def test_closing_waits_for_nobody_and_leaves_nothing_open(path: Path) -> None:
         db.execute("SELECT 1")
 
 
+def test_a_connection_in_use_when_the_file_is_another_is_not_used_again(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "history.db"
+    for place, traces in ((path, 1), (other, 3)):
+        with Writer(place, max_mb=16, boot_id="boot") as writer:
+            writer.save([record(number=number) for number in range(traces)])
+    with Reader(path) as reader:
+        with reader._snapshot():  # one thread reads while the stick is another one, and a second thread sees that
+            other.replace(path)
+            thread = threading.Thread(target=reader.stats)
+            thread.start()
+            thread.join(timeout=60)
+        assert [reader.stats().traces for _ in range(2)] == [3, 3]
+        assert len(reader._idle) == 1
+
+
 WRITES_AND_DIES = """
 import os, signal, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)

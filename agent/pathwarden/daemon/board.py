@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from pathwarden import __version__
 from pathwarden.daemon.tally import Tally
 from pathwarden.detect.detector import Detector
+from pathwarden.errors import OperatorError
 from pathwarden.model.asked import Asked
 from pathwarden.model.change import NOWHERE, Location
 from pathwarden.model.history import Event, Record, Route, StoredEvent
@@ -314,7 +315,11 @@ class Board:
         computed_ns, value = row.stability
         if usual is None or mono_ns - computed_ns < STABILITY_EVERY_NS:
             return value
-        hours = [r for r in self._reader.series(row.target.tid, now - 7 * DAY_NS, now, WEEK_HOURS).routes if r is not None]
+        try:
+            routes = self._reader.series(row.target.tid, now - 7 * DAY_NS, now, WEEK_HOURS).routes
+        except OperatorError:  # a disk that is gone: how the target is stands here, and the notice of the history says the rest
+            return value
+        hours = [r for r in routes if r is not None]
         value = round(100 * sum(r == usual.route_id for r in hours) / len(hours), 1) if hours else None
         row.stability = (mono_ns, value)
         return value

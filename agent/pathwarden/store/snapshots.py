@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore
 from types import TracebackType
@@ -31,6 +31,7 @@ class Snapshots:
         self._gate = BoundedSemaphore(CONNECTIONS)
         self._idle: list[sqlite3.Connection] = []
         self._attached: dict[int, _Identity] = {}  # the live database of a connection
+        self._opened: dict[int, tuple[int, int]] = {}  # the file that it reads
         self._closed = False
         try:
             self._file = identity(path)
@@ -44,8 +45,7 @@ class Snapshots:
     def close(self) -> None:
         """Close every connection; those in use close when their reading ends."""
         self._closed = True
-        while self._idle:
-            self._close(self._idle.pop())
+        self._drain()
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +75,7 @@ class Snapshots:
             except BaseException:
                 self._close(db)
                 raise
-            if self._closed:
+            if self._closed or self._opened[id(db)] != self._file:
                 self._close(db)
             else:
                 self._idle.append(db)
@@ -88,15 +88,20 @@ class Snapshots:
             file = self._file
         if file != self._file:
             self._file = file
-            while self._idle:
-                self._close(self._idle.pop())
+            self._drain()
         try:
             return self._idle.pop()
         except IndexError:
-            return self._connect()
+            return self._connect(file)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _drain(self) -> None:
+        with suppress(IndexError):  # other threads may take the last ones
+            while True:
+                self._close(self._idle.pop())
+
+    def _connect(self, file: tuple[int, int]) -> sqlite3.Connection:
         db = connect(uri_of(self.path, "ro"))
+        self._opened[id(db)] = file
         try:
             self._begin(db)
             self._check(db)
@@ -104,12 +109,13 @@ class Snapshots:
             # Only now: a PRAGMA reads the schema, and that must find an unfinished write undone.
             db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         except BaseException:
-            db.close()
+            self._close(db)
             raise
         return db
 
     def _close(self, db: sqlite3.Connection) -> None:
         self._attached.pop(id(db), None)
+        self._opened.pop(id(db), None)
         db.close()
 
     def _check(self, db: sqlite3.Connection) -> None:
