@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,7 +17,7 @@ from pathwarden.store.faults import StoreError
 from pathwarden.store.reader import Reader
 from pathwarden.store.spool import spool_of
 from pathwarden.store.writer import Writer
-from storelab.values import SECOND, START, event, record, route, trace
+from storelab.values import SECOND, START, event, noise, record, route, trace
 
 MINUTE = 60 * SECOND
 
@@ -41,8 +42,8 @@ def killed(writer: Writer) -> None:
     writer._lasting.db.close()
 
 
-def numbers(reader: Reader, target: str = "t1") -> list[int]:
-    return [(one.trace.at - START) // MINUTE for one in reader.traces(target, limit=1000)]
+def numbers(reader: Reader, target: str = "t1", limit: int = 1000) -> list[int]:
+    return [(one.trace.at - START) // MINUTE for one in reader.traces(target, limit=limit)]
 
 
 def after_power_cut(path: Path, tmp_path: Path) -> Reader:
@@ -281,6 +282,69 @@ def test_what_waits_of_another_history_is_not_taken(path: Path, memory: Path, tm
     with opened(path, memory) as writer, Reader(path) as reader:
         writer.flush()
         assert (numbers(reader), numbers(reader, "t9")) == ([], [0])
+
+
+def test_what_waits_of_a_life_before_the_last_one_is_not_taken(path: Path, memory: Path, tmp_path: Path) -> None:
+    """The history went on without it: its numbers are others' now."""
+    writer = opened(path, memory)
+    first(writer)
+    writer.save([record("t2", number=1), record("t1", number=1)])
+    killed(writer)
+    with opened(path, tmp_path / "elsewhere") as writer:
+        writer.save([record("t1", number=n) for n in range(2, 200)])
+        writer.flush()
+    with opened(path, memory) as writer, Reader(path) as reader:
+        writer.save([record("t1", number=n) for n in range(200, 400)])
+        writer.flush()
+        assert numbers(reader) == [*range(399, 1, -1), 0]
+        assert numbers(reader, "t2") == [0]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_readers_see_every_trace_once_while_all_moves(path: Path, memory: Path) -> None:
+    saved, wrong = [0], []
+
+    def read() -> None:
+        with Reader(path) as reader:
+            while saved[0] < 249:
+                least, seen = saved[0], numbers(reader, limit=400)
+                if seen != list(range(len(seen) - 1, -1, -1)) or len(seen) <= least:
+                    wrong.append((least, seen[:3]))
+
+    with opened(path, memory) as writer:
+        first(writer)
+        threads = [Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for n in range(1, 250):
+            writer.save([record("t1", number=n), record("t2", number=n)])
+            saved[0] = n
+            if n % 5 == 0:
+                writer.flush()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_more_than_the_history_may_hold_goes_from_the_oldest(path: Path, memory: Path) -> None:
+    """As after days without the disk."""
+    with Writer(path, max_mb=1, boot_id="boot", live_dir=memory) as writer, Reader(path) as reader:
+        first(writer)
+        for start in range(1, 1500, 500):
+            writer.save([record(number=n, error=noise(n, 800)) for n in range(start, start + 500)])
+        refused = 0
+        while refused < 9:
+            try:
+                writer.flush()
+                break
+            except StoreError as error:
+                assert "no room to write" in str(error)
+                refused += 1
+        assert 0 < refused < 9
+        kept = numbers(reader, limit=5000)
+        assert kept[:500] == list(range(1500, 1000, -1))
+        assert 0 < writer.dropped < 1000
 
 
 def test_a_copy_of_a_history_does_not_show_what_waits_for_another(path: Path, memory: Path, tmp_path: Path) -> None:

@@ -205,6 +205,16 @@ def test_both_files_share_the_limit(path: Path, memory: Path) -> None:
         assert numbers(reader)[:500] == list(range(n - 1, n - 501, -1))
 
 
+def test_many_targets_have_room_in_a_small_history(path: Path, memory: Path) -> None:
+    with opened(path, memory, max_mb=1) as writer, Reader(path) as reader:
+        for n in range(120):
+            writer.save([record(f"t{m}", number=n, error=noise(n * 20 + m, 300)) for m in range(20)])
+            if n % 5 == 0:
+                writer.flush()
+                assert path.stat().st_size + (spool_of(path).stat().st_size if spool_of(path).exists() else 0) <= 1_000_000
+        assert numbers(reader, "t7")[:50] == list(range(119, 69, -1))
+
+
 def test_what_is_written_down_keeps_its_meaning_when_the_history_is_trimmed(path: Path, memory: Path) -> None:
     writer = opened(path, memory)
     writer.save([record("t1", number=n, error=noise(n, 300)) for n in range(100)])

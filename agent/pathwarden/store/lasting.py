@@ -18,6 +18,8 @@ from pathwarden.store.tables import Tables
 
 _T = TypeVar("_T")
 
+_SPOOL_PART = 4  # of the limit the samples file has this part at most: what is in it needs as much room again before it begins anew
+
 
 class Lasting:
     """Both files, used by one thread. Opening raises `OperatorError`; every method raises `StoreError`: then nothing was written.
@@ -129,7 +131,7 @@ class Lasting:
     def write_down(self, rows: Sequence[tuple[str, Head]]) -> bool:
         """Add traces, each with its target, to the samples file; False if there is no room for them beside the lasting one."""
         try:
-            written = self.spool.add(rows, self.disk.left())
+            written = self.spool.add(rows, min(self.disk.left(), self.limit * PAGE_SIZE // _SPOOL_PART))
         except OSError as error:
             raise refused(self.spool.path, error) from error
         self.budget.add(written)

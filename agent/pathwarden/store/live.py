@@ -8,7 +8,8 @@ Rules:
    nothing.
 3. What the last `copy` took leaves with the next `drop`. Until then traces are written down in the samples file, too (`spool`).
 4. Of a route, a state and what is told the version with the greater stamp counts, wherever it lies.
-5. It belongs to one history. That of another is not used, unless the lasting one is new: then it was set aside as damaged, or its stick
+5. It belongs to one history, and to its last life: a history that went on without it has given its numbers to other traces, and names
+   another one or none. What does not belong is not used, unless the lasting one is new: then it was set aside as damaged, or its stick
    was changed, and what waits here is what is left of it.
 """
 
@@ -41,9 +42,12 @@ Numbered = tuple[int, Record]
 
 
 class Live:
-    """The live database of one history, open for writing. Raises `OperatorError` if its folder cannot be used."""
+    """The live database of one history, open for writing. Raises `OperatorError` if its folder cannot be used.
 
-    def __init__(self, folder: Path, lasting: Path, database_id: str, *, new: bool) -> None:
+    `named` is the one that the history names (`opening.live_of`), `new` tells that the history is empty: see rule 5.
+    """
+
+    def __init__(self, folder: Path, lasting: Path, database_id: str, *, named: str | None, new: bool) -> None:
         self.path = folder / live_name(lasting)
         self.dropped = 0
         try:
@@ -61,7 +65,7 @@ class Live:
                 _remove(self.path)
                 self.db = _open(self.path)
             belongs = self.db.execute("SELECT value FROM meta WHERE key = ?", (_OF,)).fetchone()
-            if belongs and belongs[0] != database_id and not new:
+            if belongs and (belongs[0], str(self.path)) != (database_id, named) and not new:
                 self.db.close()
                 _remove(self.path)
                 self.db = _open(self.path)
@@ -99,6 +103,12 @@ class Live:
             sweep_traces(self.db)
             self.db.execute("DELETE FROM spans")
             self.tables.forget()
+
+    def drop_oldest(self) -> None:
+        """Half of the traces go, counted: more wait than the lasting database may hold."""
+        with self.transaction():
+            statement = "DELETE FROM traces WHERE id IN (SELECT id FROM traces ORDER BY id LIMIT (SELECT (count(*) + 1) / 2 FROM traces))"
+            self.dropped += self.db.execute(statement).rowcount
 
     def count(self) -> int:
         """How many traces are here."""

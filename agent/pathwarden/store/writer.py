@@ -1,5 +1,6 @@
 """Writes the history: the only writing connections, used by one thread."""
 
+import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,10 +13,10 @@ from pathwarden.model.instants import ClockShift
 from pathwarden.store import blocks, clock, retention
 from pathwarden.store.blocks import DAY_NS
 from pathwarden.store.budget import A_DAY
-from pathwarden.store.faults import told
+from pathwarden.store.faults import StoreError, told
 from pathwarden.store.lasting import Lasting
 from pathwarden.store.live import Live, Numbered, last_number, put_record
-from pathwarden.store.opening import LIVE_KEY
+from pathwarden.store.opening import LIVE_KEY, live_of
 
 FLUSH_S = 900  # how long samples stay off the flash
 STATES_S = 12 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
@@ -196,8 +197,9 @@ class Writer:
     def _open_live(self, folder: Path) -> None:
         with told(self.path):
             (targets,) = self._lasting.db.execute("SELECT count(*) FROM targets").fetchone()
+            named = live_of(self._lasting.db, self.path)
         try:
-            self._live = Live(folder, self.path, self._lasting.database_id, new=not targets)
+            self._live = Live(folder, self.path, self._lasting.database_id, named=named, new=not targets)
         except OperatorError as error:
             self._say_through(error)
 
@@ -262,7 +264,12 @@ class Writer:
 
     def _settle(self, live: Live, *, states: bool, samples: bool, unsynced: bool) -> int:
         """Copy from the live database to the lasting one; how many traces."""
-        copied = self._lasting.with_room(lambda: self._copy(live, states=states, samples=samples, unsynced=unsynced))
+        try:
+            copied = self._lasting.with_room(lambda: self._copy(live, states=states, samples=samples, unsynced=unsynced))
+        except StoreError as error:
+            if error.code == sqlite3.SQLITE_FULL and self._lasting.disk.is_on_disk():
+                live.drop_oldest()  # the next time it may fit
+            raise
         if states:
             self._states_at = time.monotonic()
         if samples:
