@@ -3,6 +3,7 @@
 The bare world: two targets behind four routers, the way to `site` changes at `MOVED_S` where a test says so.
 """
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -90,6 +91,19 @@ def test_two_targets_with_one_address_tell_the_same() -> None:
     assert sorted(events[:2]) == [("t0", "path_changed"), ("t1", "path_changed")]
     assert sorted(events[2:]) == [("t0", "path_reverted"), ("t1", "path_reverted")]
     assert watched.campaign.correlator.foreign == 0
+
+
+def test_a_router_of_many_that_is_back_before_its_stand_in_is_known_well_is_told_at_once() -> None:
+    """The first target's inquiry convinces for all, of which most have not seen the stand-in more than once."""
+    away = Change(MOVED_S, router="core", values=(("address4", "10.7.7.7"),))
+    back = Change(MOVED_S + 120, router="core", values=(("address4", "10.0.0.3"),))
+    hosts = [f"198.51.100.{number}" for number in range(10, 30)]
+    bare = world(away, back)
+    crowd = bare.destinations + tuple(Destination(f"d{host}", host, "main") for host in hosts)
+    routers = bare.routers + tuple(Router(f"d{host}") for host in hosts)
+    watched = Watched(SimNetwork(dataclasses.replace(bare, destinations=crowd, routers=routers), 1), hosts=tuple(hosts))
+    events = watched.told(MOVED_S + 180)
+    assert sorted(kind for _, kind in events) == ["path_changed"] * 20 + ["path_reverted"] * 20
 
 
 @pytest.mark.parametrize("step_s", [3600.0, -7200.0, 315_360_000.0])

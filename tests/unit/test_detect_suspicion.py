@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathwarden.detect.suspicion import ENOUGH, MOST_UNDECIDED, Finding, Known, Sight, Suspicion, suspect, weigh
+from pathwarden.detect.suspicion import BACK, ENOUGH, MOST_UNDECIDED, Finding, Known, Sight, Suspicion, suspect, weigh
 
 AT = 1_000
 
@@ -77,6 +77,18 @@ def test_two_agreeing_retraces_confirm() -> None:
     assert findings == [Finding.UNDECIDED, Finding.CONFIRMED]
     assert suspicion.hops == (("a",), ("x",), ("c",), ("D",))
     assert (suspicion.agreeing, suspicion.retraces, suspicion.first_seen_at) == (2, 2, AT)
+
+
+def test_who_was_known_before_needs_few_answers_however_little_is_known_of_who_came_between() -> None:
+    young = known("a b c D", steady=1)
+    suspicion, findings = raised(young, NEW), []
+    for _ in range(2):
+        finding, suspicion = weigh(suspicion, young, NEW, was=lambda hops, length: (hops, length) == (NEW.hops, 4))
+        findings.append((finding, suspicion.rows[1]))
+    assert findings == [(Finding.UNDECIDED, 6), (Finding.CONFIRMED, 9)]
+    assert BACK in range(7, 10)
+    strangers = judge(young, NEW, *[NEW] * 20)[0]
+    assert strangers == [Finding.UNDECIDED] * (ENOUGH // 3 - 2) + [Finding.CONFIRMED]
 
 
 def test_the_old_responder_again_drops_the_suspicion() -> None:

@@ -14,7 +14,7 @@ Rules:
    that is not `alone` leaves it to the watch to clear a suspicion of balancers (see `watch.inquiry`), and confirms none before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
@@ -235,7 +235,7 @@ class Detector:
             else:
                 self.state = self.state._replace(suspicion=suspicion)
             return None
-        finding, suspicion = weigh(suspicion, known, sight, partly=partly)
+        finding, suspicion = weigh(suspicion, known, sight, partly=partly, was=self._was_known)
         if finding is Finding.CONFIRMED and ((partly and whole is None) or not (self.alone or suspicion.cleared)):
             finding = Finding.UNDECIDED
         elif finding is Finding.CONFIRMED and whole is not None:
@@ -320,6 +320,11 @@ class Detector:
             if (route.address, route.epoch) == (self.state.address, self.state.epoch) and compatible(route.hops, route.length, hops, length)
         ]
         return max(fitting, key=lambda route: (shared_hops(route.hops, hops), route.held_s), default=None)
+
+    def _was_known(self, hops: Sequence[Hop], length: int | None) -> bool:
+        """Whether these hops fit a route that is remembered, but is not in force."""
+        route = self._remembered(tuple(hops), length)
+        return route is not None and route.route_id != self.state.route_id
 
     def _follow_reach(self, trace: Trace) -> Change | None:
         if self.state.other and trace.reached_ttl is None:

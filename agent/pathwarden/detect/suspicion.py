@@ -5,7 +5,8 @@ Rules, applied to each re-trace at the ttls where strangers were seen:
    it: were the old responders still there behind a router that balances per packet, n strangers in a row after k known answers in a
    row would come with q^k (1-q)^n, which is at most k^k n^n / (k+n)^(k+n) whatever their share q; ttls multiply. It must be below
    `CHANCE`. So a route known for long falls after two re-traces, one that few probes have seen after more; `ENOUGH` strangers in a
-   row are enough however little was known.
+   row are enough however little was known. Those who were known here before need but `BACK` in a row: the change away from them has ruled
+   out a router that balances per packet, and who is known since then has not been so for long enough to count.
 2. Somebody of the old route and no stranger: it was passing; the suspicion is dropped and nothing is learned from it.
 3. Responders that change twice within one re-trace at one ttl (A, B, A): the router before it balances per packet. So it does when
    `MOST_UNSTEADY` re-traces saw old and new responders together, or saw others than the re-trace before. Where all strangers are
@@ -18,7 +19,7 @@ must be as unlikely as the one that makes a target unreachable (see `reach`). If
 nearer answer corrects it. Where the nearer ttl balances between the destination and others, lengths say nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
@@ -31,6 +32,7 @@ from pathwarden.detect.reach import probes_needed
 CONFIRMATIONS = 2  # agreeing re-traces before a change is told
 CHANCE = 1e-5  # per suspicion; with 1e-4 a few false alarms in 10,000 rounds were left
 ENOUGH = 30  # strangers in a row: ten traces of three queries
+BACK = 8  # a balancer of equal shares that has begun since then gives as many once in 256 times, and fresh flows tell it
 MOST_UNDECIDED = 6  # enough for two agreeing ones through 50 % loss
 MOST_UNSTEADY = 3  # a route that settles may move on twice while it is watched
 
@@ -93,10 +95,18 @@ def suspect(known: Known, sight: Sight, at: int) -> Suspicion | None:
     return None
 
 
-def weigh(suspicion: Suspicion, known: Known, sight: Sight, *, partly: bool = False) -> tuple[Finding, Suspicion]:
+def never(_hops: Sequence[Hop], _length: int | None) -> bool:
+    """Whether this was the route before: it was not."""
+    return False
+
+
+def weigh(
+    suspicion: Suspicion, known: Known, sight: Sight, *, partly: bool = False, was: Callable[[Sequence[Hop], int | None], bool] = never
+) -> tuple[Finding, Suspicion]:
     """Judge one re-trace; the second value is the suspicion as it stands afterwards. With PER_PACKET its hops are who joins.
 
-    `partly` tells that only some hops were asked: a destination that answers is then at that ttl or nearer.
+    `partly` tells that only some hops were asked: a destination that answers is then at that ttl or nearer. `was` tells whether what is
+    suspected is a route that was known before.
     """
     seen = sight.hops
     new, moved = strangers(known.hops, seen), _length_moved(known, sight)
@@ -126,7 +136,8 @@ def weigh(suspicion: Suspicion, known: Known, sight: Sight, *, partly: bool = Fa
     else:
         hops, length = merge(suspicion.hops, seen), min(filter(None, (suspicion.length, sight.length)), default=None)
         after = replace(after, hops=hops, length=length, agreeing=suspicion.agreeing + 1, undecided=0)
-    sure = after.agreeing >= CONFIRMATIONS and _beyond_chance(after, known)
+    beyond_chance = _beyond_chance(after, known) or (_often(after, known) and was(after.hops, after.length))
+    sure = after.agreeing >= CONFIRMATIONS and beyond_chance
     return (Finding.CONFIRMED if sure else Finding.UNDECIDED), after
 
 
@@ -161,6 +172,11 @@ def _beyond_chance(suspicion: Suspicion, known: Known) -> bool:
         return _improbable([(_at(known.steady, ttl), _at(suspicion.rows, ttl)) for ttl in ttls])
     needed = probes_needed(known.rate)
     return suspicion.off_length >= needed and _improbable([(_at(known.steady, known.length or 0), suspicion.off_length)])
+
+
+def _often(suspicion: Suspicion, known: Known) -> bool:
+    """Whether strangers answered `BACK` times in a row at one of their ttls."""
+    return any(_at(suspicion.rows, ttl) >= BACK for ttl in strangers(known.hops, suspicion.hops))
 
 
 def _improbable(runs: Sequence[tuple[int, int]]) -> bool:
