@@ -93,6 +93,7 @@ def test_a_disk_that_comes_back_empty_takes_a_new_history(stick: Path, path: Pat
         writer.save([record("t1", number=2, events=(event(),))])
         with Reader(path) as reader:
             assert numbers(reader) == [2, 1], "what waited in memory is what is left"
+            assert reader.stats().limit_bytes == 16_000_000
 
 
 def test_another_history_is_left_alone(stick: Path, path: Path, memory: Path) -> None:

@@ -34,6 +34,7 @@ class Lasting:
         self.limit = retention.pages(max_mb * 1_000_000)
         self.on_another: Callable[[], None] = lambda: None
         self._damaged = False
+        self._limit_text = str(max_mb * 1_000_000)
         notice, remark = read_back(path)
         self.db, of_opening = open_for_writing(path)
         try:
@@ -45,8 +46,7 @@ class Lasting:
             self.spool = Spool(path, self.database_id)
             self._take_spool()
             self.trim()
-            if self.meta_get(LIMIT_KEY) != str(max_mb * 1_000_000):
-                self.meta_set(LIMIT_KEY, str(max_mb * 1_000_000))
+            self._tell_limit()
         except BaseException:
             self.db.close()
             raise
@@ -82,7 +82,12 @@ class Lasting:
         self.db, self.tables, self.notice = db, Tables(db), notice or self.notice
         self.disk.follow()
         self.clear_spool()
+        self._tell_limit()
         self.on_another()
+
+    def _tell_limit(self) -> None:
+        if self.meta_get(LIMIT_KEY) != self._limit_text:
+            self.meta_set(LIMIT_KEY, self._limit_text)
 
     def meta_get(self, key: str) -> str | None:
         """See `Writer.meta_get`."""
