@@ -85,7 +85,7 @@ PATTERNS = {
     Kind.PATHS: r"/.*",
     Kind.PROGRAM: r"/.*",
     Kind.TOPIC: r"(?!\$)[^+#/]+(/[^+#/]+)*",
-    Kind.LISTEN: r"off|(\[[0-9a-fA-F:.]+\]|[0-9.]+|@[A-Za-z0-9_.-]{1,64}):[1-9][0-9]{0,4}",
+    Kind.LISTEN: r"off|(\[[0-9a-fA-F:.]+\]|[0-9.]+|@[A-Za-z0-9_.-]{1,64}):[1-9][0-9]{0,4}|unix:/.{1,106}",
     Kind.INT: r"-?[0-9]+",
     Kind.FLOAT: r"-?[0-9]+([.][0-9]+)?",
 }

@@ -191,6 +191,18 @@ BAD = [
         "web.listen: 8866 is not ADDRESS:PORT; write one like 127.0.0.1:8866, [::1]:8866 or @lan:8866",
     ),
     (
+        "config web 'web'\n\tlist listen 'unix:run/http.sock'\n",
+        "web.listen: unix:run/http.sock is not unix:PATH; write one like unix:/run/pathwarden/http.sock, 107 bytes at most",
+    ),
+    (
+        f"config web 'web'\n\tlist listen 'unix:/{'a' * 107}'\n",
+        f"web.listen: unix:/{'a' * 58}... is not unix:PATH; write one like unix:/run/pathwarden/http.sock, 107 bytes at most",
+    ),
+    (
+        "config web 'web'\n\tlist listen 'unix:/run/http.sock'\n",
+        "web.listen: unix:/run/http.sock is not a loopback address; set auth to password, or choose 127.0.0.1:PORT or [::1]:PORT",
+    ),
+    (
         "config web 'web'\n\tlist listen '127.0.0.1:65536'\n",
         "web.listen: 127.0.0.1:65536 is not ADDRESS:PORT; write one like 127.0.0.1:8866, [::1]:8866 or @lan:8866",
     ),
@@ -429,7 +441,7 @@ config web 'web'
 
 
 @pytest.mark.parametrize("auth", ["password", "none"])
-@pytest.mark.parametrize("listen", ["0.0.0.0:80", "[2001:db8::1]:80", "192.0.2.1:80", "@lan:8866", "@br-lan.5:1"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:80", "[2001:db8::1]:80", "192.0.2.1:80", "@lan:8866", "@br-lan.5:1", "unix:/run/http.sock"])
 def test_who_says_how_people_sign_in_may_listen_anywhere(machine, auth, listen):
     text = f"config web\n\tlist listen '{listen}'\n\toption auth '{auth}'\n\toption password_file '/etc/pathwarden/passwords'\n"
     assert machine(text).web.listen == (listen,)

@@ -1,7 +1,8 @@
 """Who is asking, and what they may do: sessions, sign-in, single sign-on.
 
 Rules:
-1. A request from this machine itself (its loopback addresses) may do everything, unless `home` says that it must sign in as well.
+1. A request from this machine itself (its loopback addresses) may do everything, unless `home` says that it must sign in as well. What
+   comes through a socket that is a file is a proxy's, and so anybody's.
 2. Who signs in gets a new secret, whatever they sent, and it is known here by its digest alone. It ends after an hour without a
    request, after a week in any case, when the account is gone or changed, and when its owner leaves. Nothing of it is on any disk.
 3. A write of a session must name that session's token, which no other page can read.
@@ -21,6 +22,7 @@ from hmac import compare_digest
 from ipaddress import ip_address
 from typing import TypeVar
 
+from pathwarden.api.guard import through_socket
 from pathwarden.api.problem import Problem
 from pathwarden.errors import OperatorError
 from pathwarden.model.access import Account, Accounts, Right
@@ -280,8 +282,8 @@ class Gate:
 
 
 def cookie_name(environ: Environ) -> str:
-    """Cookies know no ports: two agents of one machine must not take each other's."""
-    return f"pathwarden_{environ.get('SERVER_PORT', '')}"
+    """Cookies know no ports: two agents of one machine must not take each other's. A proxy gives each a name of its own."""
+    return f"pathwarden_{'proxy' if through_socket(environ) else environ.get('SERVER_PORT', '')}"
 
 
 def is_home(address: str) -> bool:

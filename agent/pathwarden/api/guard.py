@@ -27,7 +27,8 @@ class HostRule:
     """Which Host headers are ours: `localhost`, a loopback address, or an address we listen on; the port does not matter.
 
     Where we listen on all addresses (0.0.0.0 or ::), any address will do. Names can be rebound, but for those that no public server
-    of names knows: `hostname`, a single word, alone or in the network at home.
+    of names knows: `hostname`, a single word, alone or in the network at home. No browser reaches a socket that is a file: which
+    names lead there is up to the proxy before it.
     """
 
     def __init__(self, addresses: Iterable[str], hostname: str = "") -> None:
@@ -42,7 +43,7 @@ class HostRule:
         """Raises `Problem` 421 for a foreign or missing Host header."""
         host = str(environ.get("HTTP_HOST", ""))
         match = _HOST.fullmatch(host)
-        if match is None or not self._is_ours(match[1].strip("[]").lower()):
+        if match is None or not (through_socket(environ) or self._is_ours(match[1].strip("[]").lower())):
             raise Problem(421, "wrong_host", "this server answers to its address or to localhost, not to this Host header")
 
     def _is_ours(self, name: str) -> bool:
@@ -55,14 +56,20 @@ class HostRule:
         return address.is_loopback or address in self._ours or any(each.is_unspecified for each in self._ours)
 
 
+def through_socket(environ: Environ) -> bool:
+    """Whether a request came through a socket that is a file, so from a proxy; the server names it where others have their port."""
+    return str(environ.get("SERVER_PORT", "")).startswith("/")
+
+
 def check_write(environ: Environ) -> dict[str, object]:
     """Lets a write pass only from our own page or from a program, and only as a JSON object, which it gives.
 
     Raises `Problem` 403, 413, 415 or 400.
     """
     origin = environ.get("HTTP_ORIGIN")
-    ours = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}".lower()
-    if origin is not None and str(origin).lower() != ours:
+    host = str(environ.get("HTTP_HOST", "")).lower()
+    schemes = ("http", "https") if through_socket(environ) else (environ["wsgi.url_scheme"],)  # the proxy speaks TLS for us
+    if origin is not None and str(origin).lower() not in [f"{scheme}://{host}" for scheme in schemes]:
         raise Problem(403, "foreign_origin", "writes are accepted from this server's own page only")
     # "none" is what the user typed or clicked outside of any page; programs send no such header.
     if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):

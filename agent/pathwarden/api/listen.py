@@ -1,9 +1,11 @@
-"""Where the server listens: `address:port` pairs, IPv6 addresses in brackets."""
+"""Where the server listens: `address:port` pairs, IPv6 addresses in brackets, or the path of a socket."""
 
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from pathwarden.errors import ConfigError
+
+UNIX = "unix:"
 
 
 def split_listen(listen: str) -> tuple[str, int]:
@@ -26,6 +28,11 @@ def split_interface(listen: str) -> tuple[str, str] | None:
     """Interface and port of `@lan:8866`; None for what names an address."""
     name, _, port = listen.removeprefix("@").rpartition(":")
     return (name, port) if listen.startswith("@") else None
+
+
+def split_socket(listen: str) -> str | None:
+    """The path of `unix:/run/pathwarden/http.sock`; None for what names an address or an interface."""
+    return listen.removeprefix(UNIX) if listen.startswith(UNIX) else None
 
 
 def at_addresses(listen: Iterable[str], addresses: Callable[[str], Iterable[str]]) -> tuple[str, ...]:

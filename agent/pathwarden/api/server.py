@@ -10,7 +10,9 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from waitress import wasyncore
@@ -21,7 +23,7 @@ from waitress.task import ErrorTask
 from pathwarden.api.access import is_home
 from pathwarden.api.app import WsgiApp, add_shared_headers
 from pathwarden.api.guard import BODY_LIMIT
-from pathwarden.api.listen import join_listen, split_listen
+from pathwarden.api.listen import UNIX, join_listen, split_listen, split_socket
 from pathwarden.api.problem import Problem
 from pathwarden.errors import OperatorError
 
@@ -43,7 +45,7 @@ BIND_ERRORS = {
 
 
 class Server:
-    """Serves an application on `address:port` pairs in threads of its own."""
+    """Serves an application in threads of its own: on `address:port` pairs, or on sockets that are files (`unix:/path`), not both."""
 
     def __init__(self, app: WsgiApp, listen: Sequence[str]) -> None:
         self._app = app
@@ -63,7 +65,10 @@ class Server:
         if not self._listen:
             return
         sockets = _bind_all(self._listen)
-        self._addresses = tuple(join_listen(*each.getsockname()[:2]) for each in sockets)
+        # The name of a socket that is a file is its path.
+        self._addresses = tuple(
+            f"{UNIX}{name}" if isinstance(name, str) else join_listen(*name[:2]) for name in [each.getsockname() for each in sockets]
+        )
         logging.getLogger("waitress").setLevel(logging.ERROR)  # below that it tells of its queue and of clients that left
         parts: dict[int, Any] = {}  # by file descriptor: listeners, their wake-up pipes, connections
         create_server(
@@ -92,6 +97,9 @@ class Server:
         """Let running requests finish for a second, close everything; less than 2 s. Does nothing if it does not run."""
         if self._thread is None:
             return
+        for path in filter(None, map(split_socket, self._addresses)):
+            with suppress(OSError):  # while it is ours for sure
+                Path(path).unlink()
         with self._waking:
             self._wake()
         self._thread.join(FINISH_S + 0.5)  # it lingers behind a request that still runs
@@ -153,7 +161,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         super().__init__(*args, **kwargs)
         here = self.addr[0]
         theirs = sum(isinstance(part, HTTPChannel) and part.addr[0] == here for part in self._map.values())
-        if theirs > PEER_CONNECTIONS and not is_home(here):
+        proxy = self.addr[1] is None  # through a socket that is a file come many people
+        if theirs > PEER_CONNECTIONS and not proxy and not is_home(here):
             self.handle_close()
 
     def readable(self) -> bool:
@@ -183,6 +192,15 @@ def _bind_all(listen: Sequence[str]) -> list[socket.socket]:
 
 
 def _bind(listen: str) -> socket.socket:
+    path = split_socket(listen)
+    if path is None:
+        return _bind_address(listen)
+    from pathwarden.api.socket_file import bind_file  # few have a proxy
+
+    return bind_file(listen, path)
+
+
+def _bind_address(listen: str) -> socket.socket:
     address, port = split_listen(listen)
     family, kind, proto, _, name = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
     bound = socket.socket(family, kind, proto)

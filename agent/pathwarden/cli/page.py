@@ -1,10 +1,11 @@
 """Asking the running daemon over its own page."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pathwarden.api.listen import split_interface, split_listen
+from pathwarden.api.listen import split_interface, split_listen, split_socket
 from pathwarden.cli.bounded import bounded
 from pathwarden.errors import DaemonError
 from pathwarden.model.access import KEY_FILE
@@ -37,7 +38,7 @@ def daemon_info(settings: Settings) -> tuple[Door, dict[str, Any]] | None:
 
 def get(door: Door, path: str) -> dict[str, Any] | None:
     """The JSON object that the page answers; None if it does not, or with something else."""
-    if split_listen(door.listen)[1] == 0:  # any free port: only the daemon knows which
+    if not split_socket(door.listen) and split_listen(door.listen)[1] == 0:  # any free port: only the daemon knows which
         return None
     try:
         answer = bounded(lambda: _get(door, path), _ANSWER_S)
@@ -73,10 +74,15 @@ def _ask(door: Door, method: str, path: str, body: str | None = None) -> tuple[i
     """Status and JSON value; 0 and None if nobody is there, or another program."""
     from http.client import HTTPConnection, HTTPException
 
-    address, port = split_listen(door.listen)
+    path_of_socket = split_socket(door.listen)
+    address, port = ("localhost", None) if path_of_socket else split_listen(door.listen)
     shown = {"Authorization": f"Bearer {door.key}"} if door.key else {}
     connection = HTTPConnection(address, port, timeout=_ANSWER_S if body is None else _WRITE_S)
     try:
+        if path_of_socket:
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(connection.timeout)
+            connection.sock.connect(path_of_socket)
         connection.request(method, path, body, {"Accept": "application/json", "Content-Type": "application/json", **shown})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read(_LARGEST))

@@ -256,7 +256,8 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "listen",
             Kind.LISTEN,
             "127.0.0.1:8866",
-            "Where the page listens: ADDRESS:PORT, [ADDRESS]:PORT, or @INTERFACE:PORT for an interface's addresses, such as @lan:8866;"
+            "Where the page listens: ADDRESS:PORT, [ADDRESS]:PORT, @INTERFACE:PORT for an interface's addresses, such as @lan:8866, or"
+            " unix:PATH for a socket that a proxy on this machine asks (mode 660, the folder's group where that has g+s);"
             f" several as a list. Not set: on OpenWrt @lan:8866, too. '{LISTEN_OFF}': no page.",
         ),
         Option("root", Kind.PATH, "", "Folder of the page's files. Empty: those that came with this program."),

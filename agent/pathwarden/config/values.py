@@ -1,6 +1,7 @@
 """One option's text to its value, by kind; a text that is no such value raises `BadValue` with what is wrong and what to write."""
 
 import ipaddress
+import os
 import re
 import unicodedata
 from collections.abc import Callable
@@ -30,6 +31,8 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LISTEN = re.compile(
     r"(?:\[(?P<six>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\]|(?P<four>[0-9.]+)|@(?P<name>[A-Za-z0-9_.-]{1,64})):(?P<port>[1-9][0-9]{0,4})"
 )
+_SOCKET = "unix:"
+_SOCKET_LENGTH = 107  # unix(7): 108 with the closing NUL
 # Control characters, surrogates, line and paragraph separators. Not Cf: several scripts need the joiners in it.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _LOOPBACK6 = ipaddress.IPv6Address("::1")
@@ -242,6 +245,11 @@ def _paths(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _check_listen(text: str) -> None:
     if text == LISTEN_OFF:
         raise BadValue(f"{LISTEN_OFF} stands beside addresses; leave out one or the other")
+    if text.startswith(_SOCKET):
+        path = text.removeprefix(_SOCKET)
+        if not path.startswith("/") or len(os.fsencode(path)) > _SOCKET_LENGTH or not path.isprintable():
+            raise BadValue(f"{shown(text)} is not unix:PATH; write one like unix:/run/pathwarden/http.sock, {_SOCKET_LENGTH} bytes at most")
+        return
     found = _LISTEN.fullmatch(text)
     if not found or not (found["name"] or address_of(found["six"] or found["four"])) or int(found["port"]) > PORT_MAX:
         raise BadValue(f"{shown(text)} is not ADDRESS:PORT; write one like 127.0.0.1:8866, [::1]:8866 or @lan:8866")

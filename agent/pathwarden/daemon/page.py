@@ -11,7 +11,7 @@ from pathlib import Path
 from pathwarden.api.access import Gate, Known
 from pathwarden.api.app import WsgiApp
 from pathwarden.api.guard import HostRule
-from pathwarden.api.listen import at_addresses, split_interface, split_listen
+from pathwarden.api.listen import at_addresses, split_interface, split_listen, split_socket
 from pathwarden.api.server import Server
 from pathwarden.errors import OperatorError, ProbeError
 from pathwarden.model.access import KEY_FILE, Accounts
@@ -41,14 +41,15 @@ def make_gate(settings: Settings, clock: Clock, router: Accounts | None, known: 
 
 
 class Page:
-    """The page's servers: one for addresses, which never change, one for interfaces. `addresses(name)` gives an interface's."""
+    """The page's servers: for addresses, which never change, for interfaces, and for sockets. `addresses(name)` gives an interface's."""
 
     def __init__(self, settings: Settings, app: WsgiApp, hosts: HostRule, addresses: Addresses) -> None:
         self._app = app
         self._hosts = hosts
         self._addresses = addresses
         self._listen = settings.web.listen
-        self._fixed = Server(app, [each for each in self._listen if not split_interface(each)])
+        self._fixed = Server(app, [each for each in self._listen if not split_interface(each) and not split_socket(each)])
+        self._sockets = Server(app, [each for each in self._listen if split_socket(each)])
         self._moving = Server(app, ())
         self._at: tuple[str, ...] = ()
         self._said = ""
@@ -56,11 +57,13 @@ class Page:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where it is."""
-        return tuple(f"http://{address}/" for address in (*self._fixed.addresses, *self._moving.addresses))
+        pages = tuple(f"http://{address}/" for address in (*self._fixed.addresses, *self._moving.addresses))
+        return (*pages, *self._sockets.addresses)
 
     def start(self) -> None:
-        """Listen. Raises `OperatorError` if a fixed address cannot be had; an interface may get its addresses later."""
+        """Listen. Raises `OperatorError` if a fixed address or a socket cannot be had; an interface may get its addresses later."""
         self._fixed.start()
+        self._sockets.start()
         self.follow()
 
     def follow(self) -> None:
@@ -84,6 +87,7 @@ class Page:
     def stop(self) -> None:
         """Listen no more."""
         self._moving.stop()
+        self._sockets.stop()
         self._fixed.stop()
 
     def _now(self, name: str) -> Iterable[str]:

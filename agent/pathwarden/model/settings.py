@@ -91,7 +91,9 @@ class MqttSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """The page. `listen` holds `address:port` and `@interface:port`; an empty tuple switches it off. `root` is the folder of its files.
+    """The page. `listen` holds `address:port`, `@interface:port` and `unix:/path`; an empty tuple switches it off.
+
+    `root` is the folder of its files.
 
     `auth` is auto, password or none. `guests` lets everybody look.
     """

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pathwarden.api.listen import split_interface, split_listen
+from pathwarden.api.listen import split_interface, split_listen, split_socket
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
 from pathwarden.cli.page import daemon_info
 from pathwarden.cli.terminal import span
@@ -78,6 +78,9 @@ def _pages(settings: Settings, info: dict[str, Any] | None, running: bool | None
 def _page(listen: str, served: bool, running: bool | None) -> Finding:
     if split_interface(listen):
         return Finding(OK, "page", f"{listen} follows the interface's addresses")
+    path = split_socket(listen)
+    if path:
+        return _socket(listen, path, running)
     address, port = split_listen(listen)
     if port == 0:
         return Finding(OK, "page", f"{listen} takes any free port")
@@ -91,6 +94,22 @@ def _page(listen: str, served: bool, running: bool | None) -> Finding:
     if running:
         words = f"{listen} is not served, though the daemon runs"
         return Finding(WARN, "page", words, "make it read its configuration: kill -HUP its process")
+    return Finding(OK, "page", f"{listen} is free")
+
+
+def _socket(listen: str, path: str, running: bool | None) -> Finding:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        problem = sock.connect_ex(path)
+    if not problem:
+        return Finding(OK, "page", f"{listen} is served")
+    if problem == errno.EACCES:
+        return Finding(OK, "page", f"{listen} is not for this user")
+    if problem not in (errno.ENOENT, errno.ECONNREFUSED) or not os.path.isdir(os.path.dirname(path)):  # noqa: PTH112, PTH120 - plain texts
+        return Finding(FAIL, "page", f"{listen} cannot be listened on: {os.strerror(problem)}", "choose another web.listen")
+    if running:
+        return Finding(
+            WARN, "page", f"{listen} is not served, though the daemon runs", "make it read its configuration: kill -HUP its process"
+        )
     return Finding(OK, "page", f"{listen} is free")
 
 
