@@ -44,12 +44,12 @@ def main() -> None:
         contests = _contests(lab, args.runs)
         starts, memory = _whole(lab, Path(folder), contests, args.runs)
         _say("a long run at a high pace")
-        long_runs = sustained.figures(lab, args.runs)
+        long_run = sustained.figures(lab)
         _say("the watch between traces")
         watched = watch.figures(lab, 1)  # a quarter of an hour for five would tell no more
     _say("all paths")
     groups = _groups(contests, starts, memory) | {
-        f"{sustained.SECONDS_EACH:g} s at {sustained.PPS} probes/s": long_runs,
+        f"{sustained.SECONDS:g} s at {sustained.PPS} probes/s": long_run,
         f"Between traces: {len(watch.WATCHED)} targets under watch": watched,
         "All paths through a balanced stretch": multipath.figures(args.runs),
     }

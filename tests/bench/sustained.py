@@ -6,6 +6,8 @@ router sends so many ICMP packets a second that are nobody's answer: then the RT
 """
 
 import argparse
+import gc
+import tracemalloc
 from random import Random
 from statistics import median, quantiles
 from time import monotonic, process_time
@@ -25,9 +27,10 @@ from pathwarden.net.raw import RawTransport
 
 PPS = 2000
 SECONDS = 60.0
-SECONDS_EACH = 20.0  # of one run among several: 40,000 probes, so one reply in 40,000 that is lost is seen
 QUERIES, MAX_TTL, WAIT_NS, GAP_LIMIT, WINDOW = 3, 30, 5_000_000_000, 5, 16
 LINGER_NS = 1_000_000_000  # for what is still on its way at the end
+SIDE_BY_SIDE = 500  # traces whose memory is taken: ten to each target, which have its flow and no ident in common
+MOST_KB = 20.0
 
 
 class Sustained(NamedTuple):
@@ -71,12 +74,12 @@ class Sustained(NamedTuple):
         return self.cpu_s * 1e6 / self.sent
 
 
-def figures(lab: BenchLab, runs: int) -> list[Row]:
-    """Runs without a flood, so many: the pace that was held, what was lost, and what it cost."""
-    found = [sustained(lab, PPS, SECONDS_EACH) for _ in range(runs)]
+def figures(lab: BenchLab) -> list[Row]:
+    """One run without a flood, of 120,000 probes: the pace that was held, what was lost, and what it cost; and what memory traces take."""
+    found = sustained(lab)
 
     def row(name: str, unit: str, figure: str, most: float | None = None) -> Row:
-        return Row(name, unit, tuple(float(getattr(one, figure)) for one in found), most=most)
+        return Row(name, unit, (float(getattr(found, figure)),), most=most)
 
     return [
         row("probes a second that were held", "probes/s", "pps"),
@@ -85,7 +88,33 @@ def figures(lab: BenchLab, runs: int) -> list[Row]:
         row("probes without a reply in time", "probes", "silent", 0),
         row("CPU per probe, us", "us", "cpu_us"),
         row("RTT over all hops, 99th percentile, ms", "ms", "rtt_p99_ms"),
+        Row(f"memory of a trace among {SIDE_BY_SIDE} side by side, kB", "kB", (memory_kb(lab),), most=MOST_KB),
     ]
+
+
+def memory_kb(lab: BenchLab) -> float:
+    """What a trace takes at most (kB), with what correlator and driver keep of it."""
+    with lab.enter(AGENT):
+        transport = RawTransport()
+        try:
+            correlator = Correlator()
+            driver = Driver(transport, SystemClock(), correlator, TokenBucket(PPS))
+            specs, random = [_spec(transport, target) for target in TARGETS], Random(1)
+            gc.collect()
+            tracemalloc.start()
+            for number in range(SIDE_BY_SIDE):
+                driver.add(TraceSession(specs[number % len(specs)], correlator, random), Binding(), lambda _: None)
+            while len(driver):
+                driver.step()
+            return tracemalloc.get_traced_memory()[1] / SIDE_BY_SIDE / 1000
+        finally:
+            tracemalloc.stop()
+            transport.close()
+
+
+def _spec(transport: RawTransport, target: str) -> TraceSpec:
+    flow = transport.flow(target, Method.UDP, 0, Binding(), 0, 0)
+    return TraceSpec(flow, 1, MAX_TTL, QUERIES, WAIT_NS, GAP_LIMIT, min(transport.window(flow), WINDOW))
 
 
 def sustained(lab: BenchLab, pps: float = PPS, seconds: float = SECONDS, flood_pps: int = 0) -> Sustained:
@@ -110,9 +139,7 @@ def _run(lab: BenchLab, transport: RawTransport, pps: float, seconds: float, *, 
     counted, received, begun, cpu_s = lab.probes(), heard(), monotonic(), process_time()
 
     def start(target: str) -> None:
-        flow = transport.flow(target, Method.UDP, 0, Binding(), 0, 0)
-        spec = TraceSpec(flow, 1, MAX_TTL, QUERIES, WAIT_NS, GAP_LIMIT, min(transport.window(flow), WINDOW))
-        driver.add(TraceSession(spec, correlator, random), Binding(), finished)
+        driver.add(TraceSession(_spec(transport, target), correlator, random), Binding(), finished)
 
     def finished(session: Session) -> None:
         nonlocal silent
