@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pathwarden.store.spool import spool_of
+from pathwarden.store.opening import spool_of
 from storelab.life import live, live_dir
 
 LIVES_A_HISTORY = 20  # more would leave no room for traces beside the events

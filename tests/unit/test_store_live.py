@@ -14,8 +14,8 @@ from pathwarden.model.instants import ClockShift
 from pathwarden.store import live as module
 from pathwarden.store import opening
 from pathwarden.store.faults import StoreError
+from pathwarden.store.opening import spool_of
 from pathwarden.store.reader import Reader
-from pathwarden.store.spool import spool_of
 from pathwarden.store.writer import Writer
 from storelab.values import SECOND, START, event, noise, record, route, trace
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pathwarden.errors import OperatorError
+from pathwarden.errors import DaemonError, OperatorError
 from pathwarden.store import migrate, opening
+from pathwarden.store.lock import hold
+from pathwarden.store.opening import spool_of
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
 from storelab.values import START, event, noise, record
@@ -269,6 +271,35 @@ def damage(path: Path) -> None:
     """Overwrite all pages but the first with noise."""
     content = path.read_bytes()
     path.write_bytes(content[:1024] + b"\x5a" * (len(content) - 1024))
+
+
+def test_samples_go_aside_with_their_database(path: Path) -> None:
+    path.write_bytes(b"no history " * 200)
+    spool_of(path).write_bytes(b"its samples")
+    assert "was damaged" in open_and_close(path)
+    assert path.with_name("history.db.damaged-1.samples").read_bytes() == b"its samples"
+
+
+def test_by_a_link_it_is_the_same_history(tmp_path: Path) -> None:
+    path, link, memory = tmp_path / "disk" / "history.db", tmp_path / "link.db", tmp_path / "memory"
+    path.parent.mkdir()
+    link.symlink_to(path)
+    with hold(link), pytest.raises(DaemonError, match="already keeps the history"):
+        hold(path)
+    writer = Writer(link, max_mb=16, boot_id="boot", live_dir=memory)
+    writer.save([record()])
+    writer.save([record(number=1)])
+    assert writer.flush() == 1
+    assert writer.budget.total > 5000, "its journal is counted"
+    writer._live.db.close()
+    writer._lasting.db.close()
+    shutil.rmtree(memory)
+    with Reader(path) as reader, Reader(link) as linked:
+        assert len(reader.traces("t1")) == len(linked.traces("t1")) == 2
+    path.write_bytes(b"no history " * 200)
+    assert f"it was set aside as {path}.damaged-1, " in open_and_close(link)
+    assert link.is_symlink()
+    assert names(path.parent) == ["history.db", "history.db.damaged-1", "history.db.damaged-1.samples", "history.db.lock"]
 
 
 def test_a_malformed_file_is_set_aside_after_an_unclean_end(path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from pathwarden.store import blocks, pack
 from pathwarden.store.faults import StoreError
+from pathwarden.store.opening import spool_of
 from pathwarden.store.reader import Reader
-from pathwarden.store.spool import spool_of
 from pathwarden.store.writer import Writer
 from storelab.values import SECOND, START, count, event, noise, record
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from pathwarden.errors import DaemonError
 from pathwarden.store.faults import unreachable
+from pathwarden.store.opening import beside
 
 # `holder` takes the lock for some microseconds to see whether it can; a daemon starting just then tries again.
 _ATTEMPTS = 5
@@ -70,7 +71,7 @@ def holder(path: Path) -> int | None:
 
 
 def _file(path: Path) -> Path:
-    return path.with_name(path.name + ".lock")
+    return beside(path, ".lock")
 
 
 def _take(descriptor: int, path: Path) -> None:

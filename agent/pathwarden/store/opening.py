@@ -40,6 +40,22 @@ def archive_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.upgrade.gz")
 
 
+def spool_of(path: Path) -> Path:
+    """The samples file of a history, whatever links lead there (see `spool`)."""
+    return beside(path, ".samples")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The file of this ending beside a history: by whatever link somebody comes to that, it is one and the same."""
+    file = _real(path)
+    return file.with_name(file.name + ending)
+
+
+def _real(path: Path) -> Path:
+    # Path.resolve raises for links that lead in a circle; these are for SQLite to refuse.
+    return Path(os.path.realpath(path))
+
+
 def live_name(path: Path) -> str:
     """The name of the live database of a history: several may share a folder, and a copy of a history has none."""
     return f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}.live"
@@ -146,7 +162,7 @@ def _make_file(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Only if it is not there: closing a descriptor of a database drops every lock that this process holds on it (POSIX).
         with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(_real(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise unreachable(path, error) from error
 
@@ -167,18 +183,22 @@ def sync_folder(file: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Move a file that cannot be used out of the way, its journal with it; the newest two such files stay. Its new place."""
+    """Move a file that cannot be used out of the way, with journal and samples; the newest two such files stay. Its new place."""
+    path = _real(path)  # a link to it stays, and leads to the new one
     numbers = sorted(int(file.suffix.removeprefix(".damaged-")) for file in _damaged(path))
     aside = path.with_name(f"{path.name}.damaged-{numbers[-1] + 1 if numbers else 1}")
+    # Both belong to the damaged file. Beside a new one SQLite would play the journal into that, and the samples would be removed.
+    parts = [(of(path), of(aside)) for of in (journal, spool_of)]
     try:
         path.rename(aside)
-        # The journal belongs to the damaged file; beside a new one SQLite would play it into that.
-        with suppress(FileNotFoundError):
-            journal(path).rename(journal(aside))
+        for part, place in parts:
+            with suppress(FileNotFoundError):
+                part.rename(place)
         for number in numbers[: -(_DAMAGED_KEPT - 1)]:
             old = path.with_name(f"{path.name}.damaged-{number}")
+            for file in (journal(old), spool_of(old)):
+                file.unlink(missing_ok=True)
             old.unlink()
-            journal(old).unlink(missing_ok=True)
     except OSError as error:
         raise unreachable(path, error) from error
     return aside
@@ -191,4 +211,4 @@ def _damaged(path: Path) -> list[Path]:
 
 def journal(path: Path) -> Path:
     """The journal of a database, there only while a write is under way or after one was cut off."""
-    return path.with_name(path.name + "-journal")
+    return beside(path, "-journal")

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pathwarden.store.blocks import MOST, Head, decode, encode, put_mixed, references
-from pathwarden.store.opening import sync_folder
+from pathwarden.store.opening import spool_of, sync_folder
 from pathwarden.store.tables import Tables
 
 MOST_BYTES = 1_000_000  # read at most: five times what WAITING_MOST traces take
@@ -31,11 +31,6 @@ _MAGIC = b"PWs1"
 _MEANT = ("flows", "paths", "forms", "boots")
 
 Block = tuple[int, int, bytes, bytes]  # what `blocks.decode` takes
-
-
-def spool_of(path: Path) -> Path:
-    """The samples file of a history."""
-    return path.with_name(f"{path.name}.samples")
 
 
 class Spool:
