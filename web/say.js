@@ -54,9 +54,9 @@ function causeOf(kit, clause, kind) {
   return clause.key === "cause.said" && kit.lang !== "en" && kind ? [kit.word("cause", kind), " – ", words] : words;
 }
 
-/** Which networks a path left and entered, as a clause; none if that is not known or not so. */
-function networks({ changes = [], old, new: now }) {
-  if (!changes.includes("as_path")) return [];
+/** Which networks a path left and entered, as a clause, where the agent had no words for that yet; none if that is not known or not so. */
+function networks({ changes = [], old, new: now, text }) {
+  if (!changes.includes("as_path") || text.message.some(({ key }) => key.startsWith("networks."))) return [];
   const only = (one, other) => (one?.as_path ?? []).filter((number) => !(other?.as_path ?? []).includes(number)).map((number) => `AS${number}`).join(", ");
   const [come, gone] = [only(now, old), only(old, now)];
   const key = come && gone ? "networks.replaced" : come ? "networks.added" : gone ? "networks.removed" : null;

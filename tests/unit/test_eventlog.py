@@ -16,11 +16,13 @@ class History:
     def __init__(self) -> None:
         self.stored: list[StoredEvent] = []
         self.broken = False
+        self.clauses: list[dict[str, Any]] = []
 
     def add(self, count: int = 1, title: str = "News", target: str | None = "office") -> None:
         for _ in range(count):
             seq = len(self.stored) + 1
             body = {"event_type": "path_changed", "severity": "notice", "notify": True, "target": target, "seq": seq, "title": title}
+            body["text"] = {"message": self.clauses}
             self.stored.append(StoredEvent(seq, f"E{seq}", "", "path_changed", 0, body | {"event_id": f"E{seq}", "group_id": "G"}))
 
     def events(self, *, since_seq: int | None = None, limit: int = 100, **_more: Any) -> list[StoredEvent]:
@@ -68,3 +70,6 @@ def test_the_line_of_an_event() -> None:
     assert line(history.stored[0].body) == (
         'event=path_changed severity=notice notify=1 target=- seq=1 id=E1 group=G title="A \\"new\\"?path?[2J"'
     )
+    history.clauses.append({"key": "networks.added", "args": {"come": 'Ex"ample\x1b (AS64500)'}})
+    history.add(title="x")
+    assert line(history.stored[1].body).endswith(' title="x" networks="now through Ex\\"ample? (AS64500), too"')

@@ -14,9 +14,10 @@ from pathwarden.model.settings import AgentSettings
 
 KNOWN = {
     "gw": Network(special="private"),
-    "a1": Network(asn=64500), "a2": Network(asn=64500), "b1": Network(asn=64501), "b2": Network(asn=64501),
-    "c1": Network(asn=64502), "c2": Network(asn=64502), "ix": Network(ixp="EXAMPLE-IX"), "D": Network(asn=64510),
+    "a1": Network(asn=64500), "a2": Network(asn=64500), "b1": Network(asn=64501), "b2": Network(asn=64501, as_name="B"),
+    "c1": Network(asn=64502, as_name="C"), "c2": Network(asn=64502), "ix": Network(ixp="EXAMPLE-IX"), "D": Network(asn=64510),
 }  # fmt: skip
+NAMES = {64501: "B", 64502: "C"}
 
 
 @pytest.fixture
@@ -107,3 +108,4 @@ def test_a_change_tells_the_networks_before_and_after(old, new, classes, before,
     watch.times(6, *new)
     [change] = watch.changes
     assert (change.classes, change.as_before, change.as_after) == (classes, before, after)
+    assert dict(change.as_names) == {number: NAMES[number] for number in {*before} ^ {*after} if number in NAMES}

@@ -16,7 +16,7 @@ from pathwarden.model.change import Cause, CauseKind, Change, ChangeKind, Direct
 from pathwarden.model.history import Event
 from pathwarden.present.events import CROCKFORD, SEVERITIES, Head, event, event_of, ulid
 from pathwarden.present.location import describe
-from pathwarden.present.sentences import ENGLISH, of_change
+from pathwarden.present.sentences import ENGLISH, networks_of, of_change
 from pathwarden.present.severity import severity_of
 
 KEYS = [
@@ -352,3 +352,22 @@ def test_what_strangers_write_is_said_as_it_is(name: str, before: str, after: st
     assert said.title.english == f"Address translation on the path to {name} changed"
     if before or after:
         assert said.message[-1].english == f"{before} before, {after} now"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names", "said"),
+    [
+        ((1, 2), (1, 3), {2: "Old Net"}, "now through AS3 instead of Old Net (AS2)"),
+        ((1, 2), (1, 3, 2), {3: "{name} Net"}, "now through {name} Net (AS3), too"),
+        ((1, 2, 3), (1,), {2: "Two"}, "no longer through Two (AS2), AS3"),
+        ((1,), (1, 2, 3, 4, 5, 6), {}, "now through AS2, AS3, AS4, +2, too"),
+        ((1, 2), (2, 1), {}, ""),
+    ],
+)
+def test_networks_are_told_by_their_names(before: tuple[int, ...], after: tuple[int, ...], names: dict[int, str], said: str) -> None:
+    change = path_change(classes=("as_path",), as_before=before, as_after=after, as_names=tuple(names.items()))
+    body = told(change).body
+    assert body["message"] == again(body["text"])[1]
+    assert networks_of(body["text"]) == said
+    assert said in body["message"]
+    assert "through" not in told(replace(change, classes=("reroute",))).body["message"]

@@ -4,16 +4,17 @@ Rules.
 1. The store's thread writes it after the commit, so it is there for each event that is in the history, those of a stop and a reload too;
    those from before the start have theirs.
 2. `event=path_changed severity=notice notify=1 target=office seq=17 id=01... group=01... title="..."`. Members are only ever added at its
-   end; `target` is - for the agent's own.
+   end: `networks="now through Example Net (AS64500) instead of AS64501"` where these changed. `target` is - for the agent's own.
 """
 
 import json
 import logging
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from pathwarden.errors import OperatorError
 from pathwarden.model.history import StoredEvent
+from pathwarden.present.sentences import networks_of
 
 log = logging.getLogger(__name__)
 said = logging.getLogger("pathwarden.event")
@@ -57,13 +58,18 @@ def newest_seq(reader: Events) -> int:
     return newest[0].seq if newest else 0
 
 
-def line(body: Mapping[str, object]) -> str:
+def line(body: Mapping[str, Any]) -> str:
     """The log's line for an event."""
-    title = json.dumps(_plain(str(body["title"])), ensure_ascii=False)
+    networks = networks_of(body["text"])
+    more = f" networks={_quoted(networks)}" if networks else ""
     return (
         f"event={body['event_type']} severity={body['severity']} notify={int(bool(body['notify']))} target={body['target'] or '-'}"
-        f" seq={body['seq']} id={body['event_id']} group={body['group_id']} title={title}"
+        f" seq={body['seq']} id={body['event_id']} group={body['group_id']} title={_quoted(body['title'])}{more}"
     )
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(_plain(text), ensure_ascii=False)
 
 
 def _plain(text: str) -> str:

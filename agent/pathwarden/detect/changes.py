@@ -1,5 +1,7 @@
 """A change as a value: what the routes before and after differ in."""
 
+from collections.abc import Iterable
+
 from pathwarden.detect.classify import as_path_of
 from pathwarden.detect.compare import difference
 from pathwarden.model.change import Change, ChangeKind
@@ -31,6 +33,7 @@ def change_of(
     delta_ms = None
     if old and new and old is not new and old.rtt_ms is not None and rtts:
         delta_ms = round(rtts[len(rtts) // 2] / 1e6 - old.rtt_ms, 3)
+    before, after = as_path_of(old, whose), as_path_of(new, whose)
     return Change(
         kind=kind,
         first_seen_at=first_seen_at,
@@ -52,6 +55,17 @@ def change_of(
         rtt_delta_ms=delta_ms,
         lost_after_ttl=lost_after_ttl,
         learning=learning,
-        as_before=as_path_of(old, whose),
-        as_after=as_path_of(new, whose),
+        as_before=before,
+        as_after=after,
+        as_names=_names({*before} ^ {*after}, (old, new), whose),
     )
+
+
+def _names(wanted: set[int], routes: Iterable[Route | None], whose: Whose) -> tuple[tuple[int, str], ...]:
+    """What these networks are called that are on these routes, as far as it is known."""
+    found: dict[int, str] = {}
+    if wanted:
+        for network in (whose(responder) for route in routes if route for hop in route.hops for responder in hop):
+            if network.asn in wanted and network.as_name:
+                found.setdefault(network.asn, network.as_name)
+    return tuple(found.items())

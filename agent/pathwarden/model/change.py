@@ -95,7 +95,8 @@ class Change:
     part of the new route that differs, 0..0 if none. `lost_after_ttl` is the last hop that still answered when the destination was
     lost, else None. `confirmations` counts the traces that agreed. `learning` tells that the target was still being learned.
     `before` and `after` hold, in words, the attribute or the latency that changed ('0x28' and '0x00', '12.1 ms' and '26.4 ms'), else ''.
-    `as_before` and `as_after` are the networks along `old` and `new`, as far as they are known.
+    `as_before` and `as_after` are the networks along `old` and `new`, as far as they are known, `as_names` what those of one of them alone
+    are called.
     """
 
     kind: ChangeKind
@@ -124,3 +125,4 @@ class Change:
     location: Location = NOWHERE
     as_before: tuple[int, ...] = ()
     as_after: tuple[int, ...] = ()
+    as_names: tuple[tuple[int, str], ...] = ()

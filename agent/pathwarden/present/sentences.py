@@ -4,14 +4,15 @@
 which in English are joined into one sentence.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pathwarden.detect.quota import NOTHING_HELD, Held
 from pathwarden.model.change import NOWHERE, Cause, CauseKind, Change, ChangeKind, Location
 from pathwarden.present.location import describe
 
 FELT_MS = 0.5  # a smaller difference is noise to people
+_NAMED = 3  # networks of a sentence that are named
 
 ENGLISH = {
     "title.path_changed": "Path to {name} changed to {label}",
@@ -43,6 +44,9 @@ ENGLISH = {
     "path.faster": "{ms} ms faster",
     "path.stays": "it stays on path {label}",
     "path.often": "it changes too often to tell each time",
+    "networks.replaced": "now through {come} instead of {gone}",
+    "networks.added": "now through {come}, too",
+    "networks.removed": "no longer through {gone}",
     "lost.after": "the last hop that answers is {ttl}",
     "lost.all": "the last hop that answers is none",
     "back": "the destination answers its probes again",
@@ -151,7 +155,32 @@ def _of_path(name: str, change: Change, _held: Held) -> Words:
     clauses = [_where(change), say("path.before", label=old)]
     if change.rtt_delta_ms is not None and abs(change.rtt_delta_ms) >= FELT_MS:
         clauses.append(say("path.slower" if change.rtt_delta_ms > 0 else "path.faster", ms=round(abs(change.rtt_delta_ms), 1)))
-    return Words(say(f"title.{change.kind.value}", name=name, label=new), tuple(clauses))
+    return Words(say(f"title.{change.kind.value}", name=name, label=new), (*clauses, *_networks(change)))
+
+
+def _networks(change: Change) -> tuple[Sentence, ...]:
+    """Which networks the path entered and left, by their names where these are known."""
+    if "as_path" not in change.classes:
+        return ()
+    names = dict(change.as_names)
+    come, gone = (
+        [f"{names[number]} (AS{number})" if number in names else f"AS{number}" for number in dict.fromkeys(one) if number not in other]
+        for one, other in ((change.as_after, change.as_before), (change.as_before, change.as_after))
+    )
+    key = "replaced" if come and gone else "added" if come else "removed"
+    sides = {name: _few(said) for name, said in (("come", come), ("gone", gone)) if said}
+    return (say(f"networks.{key}", **sides),) if sides else ()
+
+
+def networks_of(text: Mapping[str, Any]) -> str:
+    """What an event's `text` says of networks, in English; '' if nothing."""
+    clauses = (clause for clause in text["message"] if clause["key"].startswith("networks."))
+    return "; ".join(ENGLISH[clause["key"]].format_map(clause["args"]) for clause in clauses)
+
+
+def _few(said: Sequence[str]) -> str:
+    more = f", +{len(said) - _NAMED}" if len(said) > _NAMED else ""
+    return ", ".join(said[:_NAMED]) + more
 
 
 def _where(change: Change) -> Sentence:
