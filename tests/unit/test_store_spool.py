@@ -1,5 +1,6 @@
 """What waits in memory is written down beside the history: a power cut costs what came after that, and doubles nothing."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pathwarden.store import blocks, pack
+from pathwarden.store import blocks, pack, spool
 from pathwarden.store.faults import StoreError
 from pathwarden.store.opening import spool_of
 from pathwarden.store.reader import Reader
@@ -179,17 +180,56 @@ def test_a_file_that_vanished_is_written_again(path: Path, memory: Path) -> None
         assert (numbers(reader), numbers(reader, "t2")) == (down(9), down(8))
 
 
-def test_a_disk_that_refuses_it_is_told_and_tried_again(path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["open", "pwrite", "fsync"])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.ENOSPC, "no room to write the history"),
+        (errno.EIO, "reports an error"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "not perm"),
+    ],
+)
+def test_a_disk_that_refuses_it_is_told_and_tried_again(
+    path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, said: str
+) -> None:
     writer = begun(path, memory, 2)
     writer.save([record("t1", number=2)])
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", lambda *_: os.strerror(os.close(-1)))
-        with pytest.raises(StoreError, match="reports an error"):
+        patch.setattr(spool.os, call, refuse)
+        with pytest.raises(StoreError, match=said):
             writer.flush()
+        with Reader(path) as reader:
+            assert numbers(reader) == down(2), "it waits"
     assert writer.flush() == 1
     cut(writer, memory)
     with Reader(path) as reader:
         assert numbers(reader) == down(2)
+
+
+def test_a_disk_that_is_full_amid_a_record_leaves_what_was_there(path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = begun(path, memory, 8)
+    writer.save([record("t1", number=n, error=noise(n, 200)) for n in range(8, 28)])
+    write = os.pwrite
+
+    def half(file: int, data: bytes, place: int) -> int:
+        if len(data) < 1000:
+            raise OSError(errno.ENOSPC, "full")
+        return write(file, data[: len(data) // 2], place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool.os, "pwrite", half)
+        with pytest.raises(StoreError, match="no room to write the history"):
+            writer.flush()
+    cut(writer, memory)
+    for _ in range(2):
+        with Reader(path) as reader:
+            assert numbers(reader) == numbers(reader, "t2") == down(7)
+        opened(path, memory).close()
 
 
 def test_both_files_share_the_limit(path: Path, memory: Path) -> None:
