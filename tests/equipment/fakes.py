@@ -56,7 +56,7 @@ class FakeAgent:
     def target_state(self, tid: str) -> dict[str, object] | None:
         return next((state for state in self.target_states() if state["target"] == tid), None)
 
-    def path_name(self, tid: str) -> tuple[str | None, int]:
+    def path_name(self, tid: str) -> tuple[object, ...]:
         path = self.paths.get(tid)
         return (str(path["path_id"]), 1) if path else (None, 0)
 
@@ -154,6 +154,9 @@ class FakeReader:
 
     def trace_at(self, target: str, at: int) -> StoredTrace | None:
         return next(iter(self.traces(target, at_to=at, limit=1)), None)
+
+    def path_at(self, target: str, at: int) -> Route | None:
+        return next((route for route in self.known if route.target == target and route.first_at <= at), None)
 
     def routes(self, target: str) -> list[Route]:
         return sorted((route for route in self.known if route.target == target), key=lambda route: -route.held_s)

@@ -1,7 +1,9 @@
 """`pathwarden history`: traces, paths, and the trace in force at an instant."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -140,6 +142,19 @@ def test_nothing_as_old_as_that(past, capsys):
     result = past.run(capsys, "history", "site", "--at", "2026-01-01 10:00")
     assert (result.code, result.out) == (1, "")
     assert result.err == "pathwarden: the history holds no trace of site from before 2026-01-01 10:00:00; ask for a later time\n"
+
+
+def test_the_path_then_is_known_when_its_traces_are_not_kept_any_more(past, capsys):
+    at = str(past.now // 10**9 - 1500)
+    hops = past.run(capsys, "history", "site", "--at", at, "--json").json["hops"]
+    with closing(sqlite3.connect(past.db)) as db, db:
+        db.execute("DELETE FROM traces WHERE at < ?", (past.now - 1300 * 10**9,))
+    result = past.run(capsys, "history", "site", "--at", at)
+    assert result.err == f"no trace from before {local(int(at) * 10**9)} is kept any more; path A was in force then\n"
+    assert result.out.splitlines() == ["path to 192.0.2.9, 4 hops", " 1  10.0.0.1", " 2  *", " 3  198.51.100.6", " 4  192.0.2.9"]
+    found = past.run(capsys, "history", "site", "--at", at, "--json").json
+    assert (found["path"]["label"], found["path"]["hops"]) == ("A", [hop["responders"] for hop in hops])
+    assert past.run(capsys, "diff", "site", at).out.startswith("--- path A, 4 hops\n+++ path B, traced ")
 
 
 def test_distinct_paths(past, capsys):

@@ -301,6 +301,8 @@ class Answers:
         except ValueError as error:
             raise _bad(name, f"is neither a path of {tid!r} nor an instant") from error
         stored = self._reader.trace_at(tid, at)
+        if stored is None and (then := self._reader.path_at(tid, at)) is not None:  # known longer than the traces
+            return then, None
         if stored is None:
             raise _no_trace_then()
         return next((route for route in routes if route.route_id == stored.route_id), None), stored

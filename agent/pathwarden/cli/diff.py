@@ -80,6 +80,8 @@ def _side(target: str, text: str, where: Held, routes: list[Route], now_ns: int)
         known = f"known are {', '.join(sorted((route.label for route in routes), key=lambda each: (len(each), each)))}" if routes else ""
         raise ConfigError(f"{text!r} is neither a path of {target} nor a time", known) from error
     stored = where.reader.trace_at(target, at)
+    if stored is None and (route := where.reader.path_at(target, at)) is not None:  # known longer than the traces
+        return side(route, None)
     if stored is None:
         raise OperatorError(f"the history holds no trace of {target} from before {local(at)}", "ask for a later time")
     return side(next((route for route in routes if route.route_id == stored.route_id), None), stored.trace)

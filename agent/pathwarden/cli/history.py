@@ -179,7 +179,8 @@ def _print_trace(args: argparse.Namespace, where: Held, at: int) -> None:
     reader = where.reader
     stored = reader.trace_at(args.target, at)
     if stored is None:
-        raise OperatorError(f"the history holds no trace of {args.target} from before {local(at)}", "ask for a later time")
+        _print_path_then(args, where, at)
+        return
     route = None if stored.route_id is None else reader.route(stored.route_id)
     label = None if route is None else route.label
     if args.json:
@@ -195,6 +196,20 @@ def _print_trace(args: argparse.Namespace, where: Held, at: int) -> None:
     show = Show(as_of=numbers_of(trace.hops, where.whose))
     for hop in trace.hops:
         say(hop_line(hop, trace.flow.af, show=show))
+
+
+def _print_path_then(args: argparse.Namespace, where: Held, at: int) -> None:
+    """The path of a time whose traces are no longer kept. Raises `OperatorError` if not even that is known."""
+    route = where.reader.path_at(args.target, at)
+    if route is None:
+        raise OperatorError(f"the history holds no trace of {args.target} from before {local(at)}", "ask for a later time")
+    if args.json:
+        say_json({"at": rfc3339(at), "path": history.route(route, share_pct=None, usual=False, current=False, whose=where.whose)})
+        return
+    remark(args, f"no trace from before {local(at)} is kept any more; path {route.label} was in force then")
+    say(f"path to {route.address}, {counted(len(route.hops), 'hop')}")
+    for ttl, responders in enumerate(route.hops, 1):
+        say(f"{ttl:2}  {'  '.join(responders) or '*'}")
 
 
 def _print_paths(args: argparse.Namespace, where: Held, at_from: int | None, at_to: int | None, now_ns: int) -> None:

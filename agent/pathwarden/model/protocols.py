@@ -167,6 +167,10 @@ class HistoryReader(Protocol):
         """The trace in force at an instant: the newest that started at or before it."""
         ...
 
+    def path_at(self, target: str, at: int) -> Route | None:
+        """The route that a target's traces followed at an instant; None if none was known yet. Known longer than the traces are."""
+        ...
+
     def routes(self, target: str) -> list[Route]:
         """All routes of a target, most time first."""
         ...
@@ -305,8 +309,8 @@ class Agent(Protocol):
         """The JSON object of one target's `state` topic; None if there is no such target."""
         ...
 
-    def path_name(self, tid: str) -> tuple[str | None, int]:
-        """Which path `target_path` would tell, and since when (an instant): its content is asked for only if this changed."""
+    def path_name(self, tid: str) -> tuple[object, ...]:
+        """Which path `target_path` would tell, since when, and whose its hops are: its content is asked for only if this changed."""
         ...
 
     def target_path(self, tid: str) -> dict[str, object] | None:
