@@ -20,11 +20,12 @@ FAST = (0.02, 0.2)  # waits between attempts, so that a test of many restarts en
 
 
 class MemoryAgent:
-    """What a daemon would show; tests change `rounds`, `targets` and `hops`."""
+    """What a daemon would show; tests change `rounds`, `targets`, `hops` and `network`."""
 
     def __init__(self, *targets: str) -> None:
         self.targets = list(targets)
         self.rounds = 0
+        self.network = ""
         self.infos = 0
         self.unwatched: set[str] = set()
         self.wishes: list[tuple[str, str]] = []
@@ -40,15 +41,14 @@ class MemoryAgent:
     def target_state(self, tid: str) -> dict[str, object] | None:
         return next((state for state in self.target_states() if state["target"] == tid), None)
 
-    def path_name(self, tid: str) -> tuple[str | None, int]:
-        return (f"p{len(self.hops)}", 0) if tid in self.targets else (None, 0)
+    def path_name(self, tid: str) -> tuple[object, ...]:
+        return (f"p{len(self.hops)}", 0, self.network) if tid in self.targets else (None,)
 
     def target_path(self, tid: str) -> dict[str, object] | None:
-        return (
-            {"v": 1, "target": tid, "path_id": f"p{len(self.hops)}", "since": None, "ts": self.rounds, "hops": self.hops}
-            if tid in self.targets
-            else None
-        )
+        if tid not in self.targets:
+            return None
+        known = {"hops": self.hops, "network": self.network}
+        return {"v": 1, "target": tid, "path_id": f"p{len(self.hops)}", "since": None, "ts": self.rounds, **known}
 
     def trace_now(self, tid: str) -> str:
         return "asked" if self._wished("trace", tid) else ""

@@ -153,6 +153,21 @@ def test_state_after_each_round_and_path_when_it_differs(bench: Bench) -> None:
     assert bench.payload("target/a/path")["hops"][-1] == ["203.0.113.9"]
 
 
+def test_whose_hops_are_is_told_with_the_next_round_once_however_many_answers_came(bench: Bench) -> None:
+    bench.link.up(1)
+    bench.settle()
+    for name in ("AS64500", "AS64500 Example Net"):
+        bench.agent.network = name
+        bench.settle()
+    assert "target/a/path" not in bench.settle()
+    for _round in range(2):
+        bench.publisher.state_changed("a")
+    assert bench.settle() == ["target/a/state", "target/a/path"]
+    assert bench.payload("target/a/path")["network"] == "AS64500 Example Net"
+    bench.publisher.state_changed("a")
+    assert bench.settle() == ["target/a/state"]
+
+
 def test_many_changes_are_one_message_and_the_newest(bench: Bench) -> None:
     bench.link.up(1)
     bench.settle()

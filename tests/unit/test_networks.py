@@ -5,11 +5,13 @@ import sys
 
 import pytest
 
+from equipment.fakes import FakeClock, FakeReader, hop, make_route, make_settings, make_trace
 from equipment.mmdb import asn, write
 from equipment.traces import Watch
 from pathwarden.daemon import networks
+from pathwarden.daemon.board import Board, Fact
 from pathwarden.daemon.networks import databases, open_networks
-from pathwarden.model.network import UNKNOWN, Network, Nobody
+from pathwarden.model.network import UNKNOWN, Network, Nobody, Source
 from pathwarden.model.settings import AgentSettings
 
 KNOWN = {
@@ -109,3 +111,19 @@ def test_a_change_tells_the_networks_before_and_after(old, new, classes, before,
     [change] = watch.changes
     assert (change.classes, change.as_before, change.as_after) == (classes, before, after)
     assert dict(change.as_names) == {number: NAMES[number] for number in {*before} ^ {*after} if number in NAMES}
+
+
+def test_a_path_has_another_name_once_it_is_known_whose_its_hops_are():
+    board = Board(make_settings(), FakeClock(), FakeReader(), lambda _tid: "", dict)
+    trace = make_trace(hop(1, "10.0.0.1", 1.0), hop(2, "b2", 2.0), hop(3, "192.0.2.9", 3.0))
+    board.restored("cloudflare", Fact(on_route=trace, route=make_route("R", "A", 60), route_since=7))
+    known: dict[str, Network] = {}
+    board.whose = lambda address: known.get(address, UNKNOWN)
+    names = [board.path_name("cloudflare")]
+    for address in ("x", "10.0.0.1", "b2"):
+        known[address] = Network(asn=64501, sources=(Source("as", "cymru.com", len(names)),))
+        names.append(board.path_name("cloudflare"))
+    assert names[0] == names[1] != names[2] != names[3]
+    known["10.0.0.1"] = Network(asn=64501, sources=(Source("as", "cymru.com", 99),))
+    assert board.path_name("cloudflare") == names[3]
+    assert board.path_name("nobody") == (None,)

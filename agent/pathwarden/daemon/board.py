@@ -17,7 +17,7 @@ from pathwarden.model.network import Whose, nobody
 from pathwarden.model.protocols import Clock, HistoryReader
 from pathwarden.model.settings import Settings, Target
 from pathwarden.model.trace import Ending, Trace
-from pathwarden.present import history, live, metrics, outline
+from pathwarden.present import history, hops, live, metrics, outline
 from pathwarden.present.instants import rfc3339
 
 DAY_NS = 86_400_000_000_000
@@ -212,11 +212,14 @@ class Board:
         now, row = self._clock.wall_ns(), self._rows.get(tid)
         return live.state(self._name, self._view(row, now), now, self._clock.synced()) if row else None
 
-    def path_name(self, tid: str) -> tuple[str | None, int]:
-        """The route in force, and since when."""
+    def path_name(self, tid: str) -> tuple[object, ...]:
+        """The route in force, since when, and whose its hops are, which a name server may tell late."""
         row = self._rows.get(tid)
         fact = row.fact if row else Fact()
-        return (fact.route.route_id, fact.route_since) if fact.route and fact.on_route else (None, 0)
+        if fact.route is None or fact.on_route is None:
+            return (None,)
+        told = {hop: tuple(hops.network(hop, self.whose).values()) for hop in (*fact.on_route.path.hops, *fact.route.hops)}
+        return (fact.route.route_id, fact.route_since, *told.items())
 
     def target_path(self, tid: str) -> dict[str, object] | None:
         """The `path` object of one target."""

@@ -4,7 +4,8 @@ Rules.
 1. One thread does everything; `state_changed` and `event_stored` only leave a note for it and never wait.
 2. While the broker is away, nothing is kept: a new connection is told everything again, then gets the outbox from its oldest row.
 3. A retained message is built when it is sent, so it is the newest; one that is refused is counted, and the next round's is the retry.
-4. A path goes out when it was confirmed, and again to each new connection; its figures change with every round, and go with the state.
+4. A path goes out when it was confirmed, with the round after it became known whose its hops are, and again to each new connection; its
+   figures change with every round, and go with the state.
 5. Commands are obeyed as they come; their answers go before anything else.
 6. No lock is held while the client is called, since paho's thread calls back with locks of its own.
 """
@@ -82,7 +83,7 @@ class MqttPublisher:
         self._due: dict[_Job, None] = {}
         self._said = ""
         self._flying: dict[int, _Job] = {}
-        self._paths: dict[str, tuple[str | None, int]] = {}  # what the broker holds: path id and since when
+        self._paths: dict[str, tuple[object, ...]] = {}  # what the broker holds, see `path_name`
         self._topic_of: dict[int, str] = {}
         self._info_ns = 0
         self._replies: deque[Reply] = deque(maxlen=_REPLIES)
