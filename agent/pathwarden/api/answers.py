@@ -94,7 +94,7 @@ class Answers:
         stored = self._reader.latest(tid)
         return {
             "config": {"id": tid, "method": configured.method.value, **{key: getattr(configured, key) for key in CONFIG_KEYS}},
-            "state": next((state for state in self._agent.target_states() if state["target"] == tid), None),
+            "state": self._agent.target_state(tid),
             "path": self._agent.target_path(tid),
             "trace": None if stored is None else self.of_trace(stored),
         }
@@ -181,11 +181,18 @@ class Answers:
         """All routes of a target, or so many, most time first."""
         self.known(tid)
         routes = self._reader.routes(tid)
-        return {"paths": [self.of_route(route, routes) for route in routes[:most]]}
+        state = self._agent.target_state(tid) or {}
+        return {"paths": [self._of_route(route, routes, state) for route in routes[:most]]}
 
-    def of_route(self, route: Route, routes: Sequence[Route]) -> Json:
+    def path(self, route_id: str) -> Json:
+        """One route."""
+        route = self._reader.route(route_id)
+        if route is None:
+            raise Problem(404, "no_path", f"there is no path {route_id!r}")
+        return self._of_route(route, self._reader.routes(route.target), self._agent.target_state(route.target) or {})
+
+    def _of_route(self, route: Route, routes: Sequence[Route], state: Mapping[str, object]) -> Json:
         """A route among all of its target's; usual and current are what the target's state says they are."""
-        state = next((each for each in self._agent.target_states() if each["target"] == route.target), {})
         total = sum(each.held_s for each in routes)
         return history.route(
             route,

@@ -74,10 +74,7 @@ class PastRoutes:
     def path(self, route_id: str) -> bottle.HTTPResponse:
         """One route."""
         query()
-        route = self._reader.route(route_id)
-        if route is None:
-            raise Problem(404, "no_path", f"there is no path {route_id!r}")
-        return json_reply(self._answers.of_route(route, self._reader.routes(route.target)))
+        return json_reply(self._answers.path(route_id))
 
     def series(self, tid: str) -> bottle.HTTPResponse:
         """Samples in equal buckets; the last day unless `from` and `to` say otherwise."""
