@@ -171,7 +171,8 @@ def test_the_database_of_another_program_is_refused(path: Path, statement: str, 
     with pytest.raises(OperatorError) as caught:
         opener(path)
     assert str(caught.value) == f"{path} is the database of another program; choose another place with option db"
-    assert path.read_bytes() == before
+    assert caught.value.exit_code == 2
+    assert (path.read_bytes(), names(path.parent)) == (before, ["history.db"])
 
 
 def test_an_empty_file_becomes_a_history(path: Path) -> None:
