@@ -12,9 +12,11 @@ from equipment.page_server import KINDS, PageServer
 from packager import luci
 from packager.tree import Node
 
-STAND_IN = Path(__file__).resolve().parents[1] / "luci/stand_in.js"
-PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>LuCI</title><link rel="icon" href="data:,"></head><body><div id="maincontent" class="container"><div id="view"></div></div>
+STAND_INS = Path(__file__).resolve().parents[1] / "luci"
+PAGE = """<!doctype html><html lang="{language}" data-darkmode="{dark}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>LuCI</title>
+<link rel="stylesheet" href="/theme.css"><link rel="icon" href="data:,"></head>
+<body><div id="maincontent" class="container"><div id="view"></div></div>
 <script>window.TR = {texts};</script><script src="/stand_in.js"></script>
 <script>L.writes = {writes}; L.show("{name}");</script></body></html>"""
 OWN = b'<!doctype html><title>own</title><link rel="icon" href="data:,">'  # where the agent's own page would be
@@ -55,6 +57,7 @@ class LuciServer:
         self.config: dict[str, Json] = {}
         self.log = ""
         self.language = "en"
+        self.dark = False
         self.texts: dict[str, str] = {}
         (group,) = json.loads((TOP / luci.APP / "root/usr/share/rpcd/acl.d/luci-app-pathwarden.json").read_text(encoding="utf-8")).values()
         self.rights: Json = group
@@ -126,14 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         place = self.server.luci
-        if path == "/stand_in.js":
-            self.reply(200, "text/javascript", STAND_IN.read_bytes())
+        if path in ("/stand_in.js", "/theme.css"):
+            self.reply(200, KINDS[Path(path).suffix], (STAND_INS / path.strip("/")).read_bytes())
         elif path == "/":
             self.reply(200, "text/html", OWN)
         elif path.startswith("/show/"):
             texts = json.dumps(place.texts, ensure_ascii=False)
-            writes = json.dumps(place.writes)
-            page = PAGE.format(language=place.language, name=path.removeprefix("/show/"), texts=texts, writes=writes)
+            said = {"language": place.language, "texts": texts, "writes": json.dumps(place.writes), "dark": json.dumps(place.dark)}
+            page = PAGE.format(name=path.removeprefix("/show/"), **said)
             self.reply(200, "text/html", page.encode())
         elif path in place.files:
             self.reply(200, KINDS[Path(path).suffix], place.files[path])

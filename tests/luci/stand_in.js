@@ -112,6 +112,14 @@
 		values: {},
 		load: async (name) => { uci.values[name] = (await call('uci', 'get', { config: name }, true)).values; },
 		sections: (name, type) => Object.values(uci.values[name]).filter((section) => !type || section['.type'] === type),
+		get: (name, section) => uci.values[name][section] || null,
+		add: (name, type, section) => {
+			const id = section || 'new' + Object.keys(uci.values[name]).length;
+
+			uci.values[name][id] = { '.name': id, '.type': type };
+
+			return id;
+		},
 		get_first: (name, type, option) => (uci.sections(name, type)[0] || {})[option],
 		set: (name, section, option, value) => { uci.values[name][section][option] = value; },
 		unset: (name, section, option) => { delete uci.values[name][section][option]; }
@@ -150,7 +158,20 @@
 	};
 
 	Field.prototype.texts = function(id) {
-		return [].concat(uci.values[this.section.map.config][id][this.option] || []);
+		return [].concat(this.cfgvalue(id) || []);
+	};
+
+	Field.prototype.cfgvalue = function(id) {
+		const value = uci.values[this.section.map.config][id][this.option];
+
+		return value === undefined ? null : value;
+	};
+
+	/* Markup, as LuCI has it. */
+	Field.prototype.textvalue = function(id) {
+		const value = this.cfgvalue(id);
+
+		return value && [].concat(value).join(' ').replace(/&/g, '&amp;').replace(/</g, '&lt;');
 	};
 
 	Field.prototype.render = function(id) {
@@ -191,10 +212,27 @@
 		return field;
 	};
 
+	/* What stands above the rows; a list of sections has a table there. */
+	Section.prototype.head = function(ids) {
+		return ids.length ? [] : [E('em', {}, ['This section contains no values yet'])];
+	};
+
 	Section.prototype.render = function() {
+		const ids = uci.sections(this.map.config, this.type).map((one) => one['.name']);
 		const rows = uci.sections(this.map.config, this.type).map((one) => E('fieldset', {}, [E('legend', {}, [one['.name']])].concat(this.fields.map((field) => field.render(one['.name'])))));
 
-		return E('div', { 'class': 'cbi-section', 'data-type': this.type }, [E('h3', {}, [this.title]), E('p', {}, [this.help])].concat(rows));
+		return E('div', { 'class': 'cbi-section', 'data-type': this.type }, [E('h3', {}, [this.title]), E('p', {}, [this.help])].concat(this.head(ids), rows));
+	};
+
+	/* LuCI opens the fields of a row in a window over the page; here they stand below the table. */
+	function GridSection() { Section.apply(this, arguments); }
+	GridSection.prototype = Object.create(Section.prototype);
+	GridSection.prototype.head = function(ids) {
+		const columns = this.fields.filter((field) => !field.modalonly);
+		const cell = (field, id) => E('td', { 'class': 'td', 'data-title': field.title, 'data-name': field.option }, field.textvalue(id) || E('em', {}, ['none']));
+		const titles = E('tr', { 'class': 'tr cbi-section-table-titles' }, columns.map((field) => E('th', { 'class': 'th' }, [field.title])));
+
+		return [E('table', { 'class': 'table cbi-section-table' }, [titles].concat(ids.map((id) => E('tr', { 'class': 'tr', 'data-sid': id }, columns.map((field) => cell(field, id))))))];
 	};
 
 	function Map_(config, title, help) {
@@ -261,7 +299,9 @@
 			const nodes = await shown.render(data);
 			const place = document.getElementById('view');
 
-			place.replaceChildren(...(shown.title ? [E('h3', {}, [shown.title])] : []), nodes);
+			/* The overview leaves out a block without content. */
+			place.replaceChildren(...(shown.title && nodes ? [E('h3', {}, [shown.title])] : []), nodes || '');
+			L.shown = true;
 		}
 	};
 
@@ -271,5 +311,5 @@
 	MODULES.uci = uci;
 	MODULES.fs = fs;
 	MODULES.poll = { add: (run) => L.polled.push(run) };
-	MODULES.form = { Map: Map_, TypedSection: Section, GridSection: Section, Value: Field, ListValue: ListValue, DynamicList: DynamicList };
+	MODULES.form = { Map: Map_, TypedSection: Section, GridSection: GridSection, Value: Field, ListValue: ListValue, DynamicList: DynamicList };
 })();

@@ -16,6 +16,28 @@ HISTORY = "show/pathwarden/history"
 GRAPH = "show/pathwarden/graph"
 MAP = "show/pathwarden/map"
 SETTINGS = "show/pathwarden/settings"
+LOG = "show/pathwarden/log"
+BLOCK = "show/status/include/65_pathwarden"
+# How everything within the page looks; where LuCI insists (`!important`: fields on a phone) it shall.
+SHOWS_THROUGH = """
+const kinds = ['display', 'float', 'fontSize', 'fontWeight', 'fontFamily', 'lineHeight', 'color', 'backgroundColor', 'backgroundImage',
+  'paddingTop', 'paddingLeft', 'marginTop', 'marginBottom', 'borderTopWidth', 'borderTopColor', 'textAlign', 'verticalAlign',
+  'whiteSpace', 'boxShadow', 'listStyleType', 'textDecorationLine', 'wordBreak'];
+const nodes = [...document.querySelectorAll('#page, #page *:not(svg, svg *, input, textarea, select, option, button)')];
+const looks = () => nodes.flatMap((node) => [null, '::before', '::after'].flatMap((part) => {
+  const style = getComputedStyle(node, part);
+  return kinds.map((kind) => `${node.tagName}.${node.className}${part ?? ''} ${kind}: ${style[kind]}`);
+}));
+const theme = document.querySelector('link[rel=stylesheet]');
+const still = Object.assign(document.createElement('style'), { textContent: '* { transition: none !important; }' });
+document.head.append(still);
+const dressed = looks();
+theme.disabled = true;
+const bare = looks();
+theme.disabled = false;
+still.remove();
+return dressed.map((look, index) => [look, bare[index]]).filter(([one, other]) => one !== other).map((both) => both.join(', not '));
+"""
 TAGS = {"ja": "ja", "zh_Hans": "zh-cn", "zh_Hant": "zh-tw"}
 DRAWN = "<svg xmlns='http://www.w3.org/2000/svg' width='90' height='20' viewBox='0 0 90 20'><text>192.0.2.9</text></svg>"
 CONFIG = {
@@ -31,6 +53,12 @@ def speak(luci, language):
     luci.language = TAGS[language]
     po = (TOP / APP / f"po/{language}/pathwarden.po").read_text(encoding="utf-8")
     luci.texts = {each.msgid: each.texts[0] for each in lmo.read(po) if each.msgid}
+
+
+def sized(page, width):
+    page.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
 
 
 def opened(page, view):
@@ -144,30 +172,51 @@ def test_why_there_is_no_graph_is_said(page, luci, code, words):
     page.shows(".empty", words)
 
 
-def test_the_style_holds_for_the_page_alone_and_beats_luci(page):
+def test_the_style_holds_for_the_page_alone(page):
     opened(page, STATUS)
     page.find("#page .table")
-    page.js("document.body.append(E('table', { 'class': 'table', 'id': 'foreign' }), E('h2', { 'id': 'other' }, ['x']))")
-    collapse = "return getComputedStyle(document.querySelector(arguments[0])).borderCollapse"
-    assert (page.js(collapse, "#page .table"), page.js(collapse, "#foreign")) == ("collapse", "separate")
+    page.js("document.body.append(E('h2', { 'id': 'other' }, ['x']))")
+    size = "const { fontSize, lineHeight } = getComputedStyle(document.querySelector(arguments[0])); return [fontSize, lineHeight]"
+    assert (page.js(size, "#page h2"), page.js(size, "#other")) == (["23.8px", "29.75px"], ["24px", "36px"])
     colour = "return getComputedStyle(document.querySelector('#page .alert-message')).backgroundColor"
     light = page.js(colour)
     page.js("document.documentElement.dataset.darkmode = 'true'")
     assert page.js(colour) != light
-    assert page.js("return getComputedStyle(document.body).marginTop") == "8px", "LuCI's document is as it was"
+    assert page.js("return getComputedStyle(document.body).fontSize") == "13px", "LuCI's document is as it was"
 
 
+@pytest.mark.parametrize("view", [f"{STATUS}#/", f"{STATUS}#/target/cloudflare", HISTORY, GRAPH])
 @pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("view", [f"{STATUS}#/", f"{STATUS}#/target/cloudflare", HISTORY])
-def test_no_view_is_wider_than_the_screen_or_hard_to_use(page, width, view):
-    page.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    )
+def test_luci_s_theme_does_not_show_through(page, luci, view, width):
+    luci.agent.picture = lambda _: DRAWN
+    sized(page, width)
     opened(page, view)
-    page.find("#page .table, #page .change")
-    page.until(lambda: page.overflow() == 0)
-    assert page.axe() == []
-    page.shoot(f"luci-{view.rpartition('/')[2] or 'status'}-{width}")
+    page.find("#page .cbi-section")
+    assert page.js(SHOWS_THROUGH) == []
+
+
+@pytest.mark.parametrize("view", [f"{STATUS}#/", f"{STATUS}#/target/cloudflare", HISTORY, GRAPH, MAP])
+def test_no_view_is_wider_than_the_screen_or_hard_to_use(page, luci, view):
+    luci.agent.picture = luci.agent.map = lambda _: DRAWN
+    for width, language, luci.dark in ((360, "ja", True), (768, "zh_Hans", False), (1280, "zh_Hant", True)):
+        sized(page, width)
+        speak(luci, language)
+        opened(page, view)
+        page.find("#page .table, #page .change, #page [data-picture]")
+        page.until(lambda: page.overflow() == 0)
+        assert page.axe() == []
+        page.shoot(f"luci-{view.rpartition('/')[2] or 'status'}-{width}-{language}")
+
+
+@pytest.mark.parametrize("view", [SETTINGS, LOG, BLOCK])
+def test_what_luci_draws_is_not_hard_to_use(page, luci, view):
+    luci.config = CONFIG
+    for width, luci.dark in ((360, True), (1280, False)):
+        sized(page, width)
+        opened(page, view)
+        page.find("#view textarea, #view .cbi-section, #view .table")
+        assert page.axe() == []
+        page.shoot(f"luci-{view.rpartition('/')[2]}-{width}")
 
 
 @pytest.mark.parametrize("language", TAGS)
@@ -212,6 +261,34 @@ def test_the_settings_offer_every_option_and_the_reason_for_it(page, luci):
     assert page.js("return document.getElementById('target.office.source').value") == "wanb"
     assert page.js("return L.map.save()") == {}, "what is configured is valid"
     assert page.js("return L.uci.values.pathwarden.cfg01.event") == ["path_changed"]
+
+
+def test_a_list_of_targets_shows_what_is_in_force(page, luci):
+    luci.config = {
+        **CONFIG,
+        "defaults": {".name": "defaults", ".type": "defaults", "method": "icmp"},
+        "office": {".name": "office", ".type": "target", "host": "192.0.2.1", "enabled": "0", "interval_s": "60"},
+        "home": {".name": "home", ".type": "target", "host": "192.0.2.2", "label": "<img src=x onerror=hacked=1>"},
+    }
+    opened(page, SETTINGS)
+    page.find(".cbi-map")
+    row = "tr[data-sid={}] [data-name={}]"
+    said = {name: [page.text(row.format(sid, name)) for sid in ("office", "home")] for name in ("enabled", "method", "interval_s", "label")}
+    assert said.pop("label") == ["none", "<img src=x onerror=hacked=1>"]
+    assert said == {"enabled": ["no", "yes"], "method": ["icmp", "icmp"], "interval_s": ["60 s", "300 s"]}
+    assert page.js("return window.hacked") is None
+
+
+def test_a_section_that_the_file_lacks_can_be_set(page, luci):
+    luci.config = {"web": {".name": "web", ".type": "target", "host": "192.0.2.1"}}
+    opened(page, SETTINGS)
+    page.find(".cbi-map")
+    value(page, "mqtt.mqtt.host", "192.0.2.7")
+    assert page.js("return L.map.save()") == {}
+    kept = page.js("return L.uci.values.pathwarden")
+    assert kept["mqtt"] == {".name": "mqtt", ".type": "mqtt", "host": "192.0.2.7"}
+    assert kept["web"] == {".name": "web", ".type": "target", "host": "192.0.2.1"}, "a target of that name stays one"
+    assert sorted(each[".type"] for each in kept.values()) == ["agent", "defaults", "mqtt", "target", "web"]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +347,7 @@ def test_the_settings_are_translated(page, luci, language):
 
 def test_the_log_shows_our_lines_as_text_and_goes_on(page, luci):
     luci.log = "Sat Nov 21 12:00:00 2026 daemon.info pathwarden[7]: a name <b>from the network</b>\n"
-    opened(page, "show/pathwarden/log")
+    opened(page, LOG)
     page.find("#pathwarden-log")
     assert page.js("return document.getElementById('pathwarden-log').value") == luci.log.strip()
     luci.log += "Sat Nov 21 12:00:05 2026 daemon.info pathwarden[7]: more\n"
@@ -281,7 +358,7 @@ def test_the_log_shows_our_lines_as_text_and_goes_on(page, luci):
 
 def test_the_block_on_luci_s_overview_has_a_row_for_each_target(page, luci):
     luci.agent.summary["targets"][0]["name"] = "<b>stranger</b>"
-    opened(page, "show/status/include/65_pathwarden")
+    opened(page, BLOCK)
     page.find("#view table")
     assert page.text("#view h3") == "Path Monitor"
     rows = page.texts("#view tr.tr:not(.table-titles)")
@@ -290,11 +367,15 @@ def test_the_block_on_luci_s_overview_has_a_row_for_each_target(page, luci):
     link = page.js("return document.querySelector('#view a').getAttribute('href')")
     assert link == f"/cgi-bin/luci/admin/services/pathwarden/status#/target/{luci.agent.summary['targets'][0]['target']}"
     luci.gone = True
-    opened(page, "show/status/include/65_pathwarden")
+    opened(page, BLOCK)
     page.shows("#view", "The path monitor does not answer.")
+    luci.rights = {"read": {}, "write": {}}
+    opened(page, BLOCK)
+    page.until(lambda: ("pathwarden", "summary", {}) in luci.calls[-1:] and page.js("return L.shown"))
+    assert page.text("#view") == "", "who may not look is not told that nothing answers"
 
 
 def test_every_script_parses_where_luci_evaluates_it(page):
-    opened(page, "show/pathwarden/log")
+    opened(page, LOG)
     for script in (TOP / APP / "htdocs").rglob("*.js"):
         page.js("new Function(arguments[0])", script.read_text(encoding="utf-8"))

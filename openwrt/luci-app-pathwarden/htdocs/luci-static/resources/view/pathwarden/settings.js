@@ -60,6 +60,14 @@ function fill(field, option, section) {
 	}
 }
 
+/* What stands in a row of the list: the value in force, the default's too; a node, since LuCI takes a text for markup. */
+function shown(field, option, id) {
+	const value = [].concat(field.cfgvalue(id) || field.placeholder || []).join(' ');
+	const word = option.kind === 'bool' && { '0': _('no'), '1': _('yes') }[value];
+
+	return value === '' ? null : E('span', {}, [word || value, option.unit ? ' ' + option.unit : '']);
+}
+
 function widget(option) {
 	if (option.list)
 		return form.DynamicList;
@@ -76,7 +84,14 @@ function addOption(place, section, option) {
 	field.datatype = option.datatype || 'string';
 	field.validate = (_id, value) => check(option, value);
 	field.modalonly = !section.single && !option.row;
+	field.textvalue = (id) => shown(field, option, id);
 	fill(field, option, section);
+}
+
+/* LuCI's form offers no fields for a section that the file does not have. It comes into the file when something is saved. */
+function supply(section) {
+	if (section.single && !uci.sections('pathwarden', section.type).length)
+		uci.add('pathwarden', section.type, uci.get('pathwarden', section.type) ? null : section.type);
 }
 
 function addSection(map, section) {
@@ -97,6 +112,7 @@ return view.extend({
 		const map = new form.Map('pathwarden', _('Settings'), _('An empty field means its default. What a target does not say comes from the defaults.'));
 
 		map.tabbed = true;
+		schema.sections().forEach(supply);
 		schema.sections().forEach((section) => addSection(map, section));
 
 		return map.render();

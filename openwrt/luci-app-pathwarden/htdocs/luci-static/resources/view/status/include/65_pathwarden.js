@@ -12,6 +12,8 @@ const STATES = {
 	unknown: _('Not known yet')
 };
 
+const DENIED = 403;
+
 function number(value, digits) {
 	return value == null ? '–' : value.toFixed(digits);
 }
@@ -29,12 +31,16 @@ function row(state) {
 return baseclass.extend({
 	title: _('Path Monitor'),
 
+	/* Null from an agent that is not there, undefined for who may not look: LuCI leaves out a block without content. */
 	load: function() {
-		return L.resolveDefault(agent.summary(), null);
+		return agent.summary().catch((error) => error.status === DENIED ? undefined : null);
 	},
 
 	render: function(summary) {
 		const titles = [_('Target'), _('State'), _('Latency (ms)'), _('Packet loss (%)'), _('Path')];
+
+		if (summary === undefined)
+			return null;
 
 		if (!summary)
 			return E('p', {}, [E('em', {}, [_('The path monitor does not answer.')])]);
