@@ -50,6 +50,10 @@ class FakeAgent:
     def info(self) -> dict[str, object]:
         return dict(self.about)
 
+    def overview(self) -> tuple[dict[str, object], list[dict[str, object]]]:
+        head = {key: self.about[key] for key in ("v", "agent", "ts", "clock_synced", "verdict", "sentence", "notices")}
+        return head, self.target_states()
+
     def target_states(self) -> list[dict[str, object]]:
         return [dict(state) for state in self.states]
 

@@ -76,13 +76,11 @@ class Answers:
 
     def summary(self) -> Json:
         """Everything that the overview shows in one answer; `spark` holds the last 3 hours of each target, `outline` what adds latency."""
-        info = self._agent.info()
-        now = self._clock.wall_ns()
-        head = {key: info[key] for key in ("agent", "ts", "clock_synced", "verdict", "sentence", "notices")}
-        states = {str(state["target"]): state for state in self._agent.target_states()}
-        sparks = self._sparks_of({tid: state["measured_at"] for tid, state in states.items()}, now)
+        head, found = self._agent.overview()
+        states = {str(state["target"]): state for state in found}
+        sparks = self._sparks_of({tid: state["measured_at"] for tid, state in states.items()}, self._clock.wall_ns())
         targets = [{**state, "spark": sparks[tid], "outline": self._agent.target_outline(tid)} for tid, state in states.items()]
-        return {"v": 1, **head, "targets": targets}
+        return {**head, "targets": targets}
 
     def targets(self) -> Json:
         """All `state` objects in configuration order."""

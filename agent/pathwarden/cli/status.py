@@ -128,7 +128,6 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         },
         "db": {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events", "live", "days")},
         "ubus": {"connected": None, "detail": None},
-        "notices": [],
     }
     board = Board(settings, SystemClock(), reader, lambda _tid: "", lambda: parts)
     judges = restore_judges(settings, reader)

@@ -1,7 +1,7 @@
 """What the agent knows right now, for the page, the broker and the metrics; the prober's thread writes, any thread reads."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -85,7 +85,10 @@ class _Row:
 
 
 class Board:
-    """Implements `model.protocols.Agent`. `parts` adds what other parts know to `info`: transport, mqtt, db, counters, notices."""
+    """Implements `model.protocols.Agent`. `parts` adds what other parts know to `info`: transport, mqtt, db, counters.
+
+    `notices` tells what the operator should know.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Board:
         reader: HistoryReader,
         ask: Callable[[str], str],
         parts: Callable[[], Mapping[str, object]],
+        notices: Callable[[], Sequence[Mapping[str, str]]] = tuple,
     ) -> None:
         self.wishes: Wishes | None = None
         self.once: Callable[[Mapping[str, str], Mapping[str, str] | None], str] = lambda _target, _source: ""
@@ -105,6 +109,7 @@ class Board:
         self._reader = reader
         self._ask = ask
         self._parts = parts
+        self._notices = notices
         self._lock = threading.Lock()
         self._rows = {target.tid: _Row(target) for target in settings.targets}
         self._added = frozenset(settings.added)
@@ -180,26 +185,35 @@ class Board:
 
     def info(self) -> dict[str, object]:
         """The `info` topic, and the API's status."""
-        parts = dict(self._parts())
         states = self.target_states()
-        verdict, sentence = live.overall(states, resolver_silent=self.resolver_silent())
-        now = self._clock.wall_ns()
         uptime_ns = self._clock.mono_ns() - self._started_mono_ns
         next_runs = [str(s["next_run_at"]) for s in states if s["next_run_at"]]
         return {
-            "v": 1,
-            "agent": self._name,
+            **self._head(states),
             "version": __version__,
-            "ts": rfc3339(now),
-            "clock_synced": self._clock.synced(),
-            "started_at": rfc3339(now - uptime_ns),
+            "started_at": rfc3339(self._clock.wall_ns() - uptime_ns),
             "uptime_s": uptime_ns // 10**9,
             "targets": len(states),
             "rounds": dict(self._rounds),
             "next_run_at": min(next_runs, default=None),
+            **self._parts(),
+        }
+
+    def overview(self) -> tuple[dict[str, object], list[dict[str, object]]]:
+        """See `Agent.overview`: a page asks every few seconds, so nothing is counted for it."""
+        states = self.target_states()
+        return self._head(states), states
+
+    def _head(self, states: Sequence[Mapping[str, object]]) -> dict[str, object]:
+        verdict, sentence = live.overall(states, resolver_silent=self.resolver_silent())
+        return {
+            "v": 1,
+            "agent": self._name,
+            "ts": rfc3339(self._clock.wall_ns()),
+            "clock_synced": self._clock.synced(),
             "verdict": verdict,
             "sentence": sentence,
-            **parts,
+            "notices": list(self._notices()),
         }
 
     def target_states(self) -> list[dict[str, object]]:

@@ -144,10 +144,12 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
                        "traces": stats.traces, "events": stats.events, "waiting": keeper.waiting(), "notice": keeper.notice},
                 "ubus": NoBus().snapshot(),
                 "counters": counters(correlator, {}),
-                "notices": [{"level": "info", "text": f"This is the demo: a simulated network whose clock runs {SPEED} times as fast."}],
             }  # fmt: skip
 
-        board = Board(settings, network, reader, prober.trace, parts)
+        def notices() -> list[dict[str, str]]:
+            return [{"level": "info", "text": f"This is the demo: a simulated network whose clock runs {SPEED} times as fast."}]
+
+        board = Board(settings, network, reader, prober.trace, parts, notices)
         for tid, judge in judges.items():
             board.restored(tid, remembered(judge, reader.latest(tid), teller.heard(tid, network.wall_ns())))
         board.wishes, board.keep, reporter.board = prober, keeper.put, board

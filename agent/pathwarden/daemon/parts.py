@@ -57,24 +57,30 @@ class Parts:
         self._bus = bus
 
     def __call__(self) -> Mapping[str, object]:
-        """The fields of `info` that the board does not know itself: transport, mqtt, db, ubus, counters, notices."""
-        keeper, writer = self._keeper, self._writer
-        bus, stats = self._bus.snapshot(), self._reader.stats()
-        mqtt = {**(self.publisher.snapshot() if self.publisher else NO_BROKER), "outbox": stats.outbox}
+        """The fields of `info` that the board does not know itself: transport, mqtt, db, ubus, counters."""
+        keeper, writer, stats = self._keeper, self._writer, self._reader.stats()
         db = {key: getattr(stats, key) for key in ("path", "size_bytes", "limit_bytes", "traces", "events", "live", "days")}
-        trouble = keeper.notice or writer.notice
         more = {name: count for part in self._counted for name, count in part.counters().items()}
         more |= {"records_dropped": keeper.dropped + writer.dropped, "outbox_dropped": keeper.sendings_dropped}
         more |= self.hooks.counts if self.hooks else NO_HOOKS
-        warnings = [*self._networks.notices(), *filter(None, [keeper.warning])]
         return {
             "transport": self._facts,
-            "mqtt": mqtt,
-            "db": {**db, **writer.place(), "waiting": keeper.waiting(), "notice": trouble},
-            "ubus": bus,
+            "mqtt": {**self._mqtt(), "outbox": stats.outbox},
+            "db": {**db, **writer.place(), "waiting": keeper.waiting(), "notice": self._trouble()},
+            "ubus": self._bus.snapshot(),
             "counters": counters(self._correlator, more),
-            "notices": notices(self._facts, mqtt, trouble, bus, warnings),
         }
+
+    def notices(self) -> list[dict[str, str]]:
+        """What the operator should know, worst first."""
+        warnings = [*self._networks.notices(), *filter(None, [self._keeper.warning])]
+        return notices(self._facts, self._mqtt(), self._trouble(), self._bus.snapshot(), warnings)
+
+    def _mqtt(self) -> Mapping[str, object]:
+        return self.publisher.snapshot() if self.publisher else NO_BROKER
+
+    def _trouble(self) -> str:
+        return self._keeper.notice or self._writer.notice
 
 
 def counters(correlator: Correlator, more: Mapping[str, int]) -> dict[str, object]:

@@ -133,7 +133,7 @@ class Runtime:
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
         prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
         parts = Parts(transport, how, correlator, keeper, writer, reader, networks, bus, surroundings)
-        board = Board(self.settings, clock, reader, prober.trace, parts)
+        board = Board(self.settings, clock, reader, prober.trace, parts, parts.notices)
         for tid, judge in judges.items():
             heard = teller.heard(tid, clock.wall_ns())
             board.restored(tid, remembered(judge, reader.latest(tid), heard))

@@ -301,6 +301,10 @@ class Agent(Protocol):
         """The agent's own state: the JSON object of the `info` topic."""
         ...
 
+    def overview(self) -> tuple[dict[str, object], list[dict[str, object]]]:
+        """What `info` begins with (v, agent, ts, clock_synced, verdict, sentence, notices), and all states."""
+        ...
+
     def target_states(self) -> list[dict[str, object]]:
         """One JSON object of the `state` topic per configured target, in configuration order."""
         ...
