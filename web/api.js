@@ -21,19 +21,20 @@ function leadToSignIn() {
   location.reload();
 }
 
-/** An answer that says no (RFC 9457): `code` is stable, `detail` is a sentence. */
+/** An answer that says no (RFC 9457): `code` is stable, `detail` is a sentence; `problems` list what is wrong with settings. */
 export class Problem extends Error {
-  constructor(status, code, detail) {
+  constructor(status, code, detail, problems = []) {
     super(detail);
     this.name = "Problem";
     this.status = status;
     this.code = code;
+    this.problems = problems;
   }
 }
 
 async function readProblem(response) {
   const body = await response.json().catch(() => ({}));
-  return new Problem(response.status, body.code ?? "", body.detail ?? body.title ?? `HTTP ${response.status}`);
+  return new Problem(response.status, body.code ?? "", body.detail ?? body.title ?? `HTTP ${response.status}`, body.problems);
 }
 
 /** The interface below `base`. Every method may take an AbortSignal last; a refused connection rejects with TypeError. */
@@ -53,7 +54,7 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
 
   const get = async (path, signal) => (await request(path, { signal })).json();
   const picture = async (path, query, signal) => (await request(`${path}?${new URLSearchParams(query)}`, { signal, redirect: "error" })).text();
-  const send = (method, path, body) => request(path, { method, headers: { "Content-Type": "application/json", ...(session.token && { "X-Pathwarden-Token": session.token }) }, body: JSON.stringify(body) });
+  const send = (method, path, body, headers = {}) => request(path, { method, headers: { "Content-Type": "application/json", ...headers, ...(session.token && { "X-Pathwarden-Token": session.token }) }, body: JSON.stringify(body) });
   const post = async (path, body = {}) => void (await send("POST", path, body));
   const target = (id) => `targets/${encodeURIComponent(id)}`;
 
@@ -90,6 +91,12 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     /** wish: { for_s } of the target, or { pair: [a, b] } of its paths, there with for_s 0 to end it. */
     mute: (id, wish) => post(`${target(id)}/mute`, wish),
     note: (eventId, text) => post(`events/${encodeURIComponent(eventId)}/note`, { note: text }),
+    settings: (signal) => get("settings", signal),
+    /** Writes a target or source if it is still that of `tag`, or if there is none yet where that is "". */
+    putSetting: async (kind, id, options, tag) => void (await send("PUT", `${kind}/${encodeURIComponent(id)}`, { options }, tag ? { "If-Match": `"${tag}"` } : { "If-None-Match": "*" })),
+    removeSetting: async (kind, id, tag) => void (await send("DELETE", `${kind}/${encodeURIComponent(id)}`, {}, { "If-Match": `"${tag}"` })),
+    /** A trace of a target that need not be configured, by its options; { asked } names it for `traceAsked`. */
+    traceOnce: async (options) => (await send("POST", "traces", { target: options })).json(),
     /** Whether the reader may change anything. */
     mayWrite: () => session.right === "write",
     acceptPath: (id) => post(`${target(id)}/accept-path`),

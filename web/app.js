@@ -20,7 +20,7 @@ import { report } from "./views/report.js";
 import { target } from "./views/target.js";
 import { readout } from "./views/timeline.js";
 
-const VIEWS = { overview, target, changes, graph, map, report };
+const VIEWS = { overview, target, changes, graph, map, report, settings: (kit, _ui, data) => data.view(kit, data) };
 const READOUTS = { timeline: readout, heat: heatReadout };
 const HURRY_MS = 1000; // a trace takes seconds
 const FOLLOW_MS = 600; // and each of its hops less
@@ -29,6 +29,7 @@ const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 const prefs = { language: stored("language"), scheme: stored("scheme") };
 const app = { route: parseRoute(location.hash), data: null, status: null, problem: null, ui: freshUi(), texts: null, language: null, host: null };
+const rooms = new Set(); // of texts that seldom opened views need
 let source = null;
 let poller = null;
 let follower = null;
@@ -78,11 +79,14 @@ const roomWidth = () => Math.max(280, Math.round((room() ?? document.body).clien
 /** Asks again for what the agent draws as the reader wants it. */
 const drawAnew = () => app.data?.picture && again();
 
+/** Whether the reader may change the settings, and this page can: within another one it cannot. */
+const maySet = () => Boolean(source.settings) && source.mayWrite();
+
 /** What every view gets beside its data: texts, formatters, the agent's clock, and how wide a chart may be. */
 function kitNow() {
   const mayWrite = source.mayWrite?.() ?? true;
   const noting = source.note && mayWrite ? app.ui.noting : null;
-  return { ...app.texts, mayWrite, noting, followed: follower.of, format: app.format, nowMs: source.now(), lang: app.language.id, width: roomWidth() };
+  return { ...app.texts, mayWrite, maySet: maySet(), noting, followed: follower.of, format: app.format, nowMs: source.now(), lang: app.language.id, width: roomWidth() };
 }
 
 function render() {
@@ -105,6 +109,7 @@ function render() {
 /** While a trace runs its end is awaited. */
 function hurryMs() {
   if (follower.busy()) return FOLLOW_MS;
+  if (app.data?.awaited) return HURRY_MS;
   const states = app.data?.summary?.targets ?? [app.data?.target?.state];
   return states.some((state) => state?.running) ? HURRY_MS : Infinity;
 }
@@ -124,7 +129,7 @@ async function refresh(signal) {
       render();
       return;
     }
-    const data = await loaders[route.name](source, route, () => app.data, signal, { lang: app.language.id, width: roomWidth() });
+    const data = await loaders[route.name](source, route, () => app.data, signal, { lang: app.language.id, width: roomWidth(), maySet: maySet(), speak, render, again, follow: follower.begin });
     app.status = data.status ?? app.status ?? (await source.status(signal));
     if (signal.aborted) return;
     app.data = data;
@@ -142,8 +147,15 @@ async function setLanguage() {
   const chosen = !app.host && LANGUAGES.find(({ id }) => id === prefs.language);
   app.language = chosen || chooseLanguage(app.host?.languages ?? navigator.languages);
   app.format = createFormat(app.language.tag);
-  app.texts = await loadTexts(app.language.id);
+  app.texts = await loadTexts(app.language.id, [...rooms]);
   if (!app.host) document.documentElement.lang = app.language.tag;
+}
+
+/** Brings further rooms of texts. */
+async function speak(more) {
+  if (more.every((room) => rooms.has(room))) return;
+  for (const room of more) rooms.add(room);
+  await setLanguage();
 }
 
 function setScheme() {
@@ -302,7 +314,7 @@ async function onChange(event) {
 function onHash() {
   const before = app.route;
   app.route = parseRoute(location.hash);
-  const same = before.name === app.route.name && before.id === app.route.id;
+  const same = ["name", "kind", "id"].every((part) => before[part] === app.route[part]);
   // Within a view what is shown stays until the answer comes.
   if (!same) {
     Object.assign(app, { data: null, ui: freshUi() });

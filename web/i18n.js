@@ -18,15 +18,18 @@ export function chooseLanguage(preferences) {
   return LANGUAGES[0];
 }
 
-/** All of a language's texts: the page's own, and the words for what the agent says. */
-export async function catalogue(id) {
-  const rooms = await Promise.all([import(`./i18n/${id}.js`), import(`./i18n/said.${id}.js`)]);
+/** What only the settings say. */
+export const SETTINGS = ["settings"];
+
+/** A language's texts: the page's own, the words for what the agent says, and `more` rooms of texts. */
+export async function catalogue(id, more = []) {
+  const rooms = await Promise.all([import(`./i18n/${id}.js`), ...["said", ...more].map((room) => import(`./i18n/${room}.${id}.js`))]);
   return Object.assign({}, ...rooms.map((room) => room.default));
 }
 
 /** Loads a language's texts. `t(id, values)` fills `{name}`; `word(group, value)` falls back to the value itself. */
-export async function loadTexts(id) {
-  const texts = await catalogue(id);
+export async function loadTexts(id, more) {
+  const texts = await catalogue(id, more);
   const t = (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const word = (group, value) => texts[`${group}.${value}`] ?? value ?? "";
   return { t, word };

@@ -1,6 +1,7 @@
 // What each view needs from a source (see api.js), asked one after the other: a small router serves one question at a time best.
 
 import { readPicture } from "./picture.js";
+import { SETTINGS } from "./i18n.js";
 import { isoOf, spanOf } from "./route.js";
 
 export const EVENTS_PER_PAGE = 50; // some screens full, and about 100 kB at the most
@@ -91,7 +92,7 @@ async function pictured(source, ask, { target, at }, more, shown, signal, lang) 
   return old?.key === key ? { ...old, targets } : { ...(await drawn(ask, asked, signal)), targets, key };
 }
 
-/** One loader per view: (source, route, shown, signal, reader) to the view's data; `shown()` gives what is shown by now, or null, `reader` is { lang, width }. */
+/** One loader per view: (source, route, shown, signal, reader) to the view's data; `shown()` gives what is shown by now, or null, `reader` is { lang, width }, and offers what an own view needs of the page. */
 export const loaders = {
   overview: async (source, _route, shown, signal) => {
     const summary = await source.summary(signal);
@@ -126,6 +127,11 @@ export const loaders = {
   map: (source, { query }, shown, signal, { lang, width }) => {
     const wide = Math.min(Math.max(Math.floor((width - EDGES) / STEP) * STEP, MAP.least), MAP.most);
     return pictured(source, source.map, query, { width: wide }, shown, signal, lang);
+  },
+  settings: async (source, route, _shown, signal, reader) => {
+    // Few readers set anything: module and words come when they are wanted.
+    const [desk] = await Promise.all([import("./settings.js"), reader.speak(SETTINGS)]);
+    return desk.load(source, route, signal, reader);
   },
   changes: async (source, { query: { target: chosen = "" } }, shown, signal) => {
     const { targets } = await source.targets(signal);

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { LANGUAGES } from "./i18n.js";
 import { tabs } from "./parts.js";
 
-const TABS = [["overview", "#/"], ["changes", "#/changes"], ["graph", "#/graph"], ["map", "#/map"]];
+const TABS = [["overview", "#/"], ["changes", "#/changes"], ["graph", "#/graph"], ["map", "#/map"], ["settings", "#/settings"]];
 const SCHEMES = ["auto", "light", "dark"];
 
 function choice(id, label, options, chosen) {
@@ -41,7 +41,7 @@ export function shell(kit, { route, status, poll, prefs, heading }, content) {
     el(
       "div",
       { class: "container" },
-      tabs(t("views"), TABS.map(([name, href]) => [t(`tab.${name}`), href, route.name === name])),
+      tabs(t("views"), TABS.filter(([name]) => name !== "settings" || kit.maySet).map(([name, href]) => [t(`tab.${name}`), href, route.name === name])),
       el("main", { id: "maincontent" }, el("h2", { id: "content", tabindex: -1 }, heading), content),
     ),
   );

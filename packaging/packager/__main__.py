@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     build.add_argument("out", type=Path, metavar="DIR")
     build.add_argument("--key", type=Path, metavar="FILE", help="usign secret key to sign the feed with")
     commands.add_parser("stage", help="write the compiled trees, without owners").add_argument("out", type=Path, metavar="DIR")
-    commands.add_parser("luci", help="write the settings' schema and the translators' files anew")
+    commands.add_parser("luci", help="write the settings' schema, their words, and the translators' files anew")
     args = parser.parse_args(argv)
     try:
         {"build": _build, "stage": _stage, "luci": _luci}[args.command](args)
@@ -64,7 +64,7 @@ def _stage(args: argparse.Namespace) -> None:
 
 
 def _luci(_args: argparse.Namespace) -> None:
-    from packager import luci_form, luci_texts
+    from packager import luci_form, luci_texts, page_words
 
     app = CHECKOUT / luci.APP
     (app / luci_form.PLACE).write_text(luci_form.script(), encoding="utf-8")
@@ -72,6 +72,9 @@ def _luci(_args: argparse.Namespace) -> None:
     for language in luci_texts.LANGUAGES:
         file = app / luci_texts.PLACE.format(language=language)
         file.write_text(luci_texts.merged(app, language, file.read_text(encoding="utf-8")), encoding="utf-8")
+    for language in page_words.LANGUAGES:
+        file = CHECKOUT / page_words.PLACE.format(language=language)
+        file.write_text(page_words.merged(app, language, file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _build(args: argparse.Namespace) -> None:

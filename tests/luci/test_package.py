@@ -10,7 +10,7 @@ import pytest
 from equipment import adb, opkg
 from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
 from equipment.packages import FEED, MTIME, TOP
-from packager import lmo, luci, luci_form, luci_texts, recipe
+from packager import lmo, luci, luci_form, luci_texts, page_words, recipe
 from packager.build import everything
 from packager.recipe import RecipeError
 from pathwarden.api.answers import Answers
@@ -127,6 +127,9 @@ def test_schema_template_and_languages_are_of_now():
     for language in luci_texts.LANGUAGES:
         po = (APP / luci_texts.PLACE.format(language=language)).read_text(encoding="utf-8")
         assert luci_texts.merged(APP, language, po) == po, language
+    for language in page_words.LANGUAGES:
+        said = (APP.parents[1] / page_words.PLACE.format(language=language)).read_text(encoding="utf-8")
+        assert page_words.merged(APP, language, said) == said, language
 
 
 def test_texts_can_be_looked_up():

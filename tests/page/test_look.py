@@ -71,7 +71,7 @@ GIVEN_WORDS = {
 @pytest.fixture
 def texts(page):
     page.driver.get(page.url)
-    load = "const done = arguments[1]; import('/static/i18n.js').then((i18n) => i18n.catalogue(arguments[0])).then(done)"
+    load = "const done = arguments[1]; import('/static/i18n.js').then((i18n) => i18n.catalogue(arguments[0], i18n.SETTINGS)).then(done)"
     return {language: page.driver.execute_async_script(load, language) for language in LANGUAGES}
 
 

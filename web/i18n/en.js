@@ -1,5 +1,6 @@
 export default {
   "tab.overview": "Overview",
+  "tab.settings": "Settings",
   "tab.changes": "Changes",
   "views": "Views",
   "skip": "Skip to content",

@@ -1,5 +1,6 @@
 export default {
   "tab.overview": "概要",
+  "tab.settings": "設定",
   "tab.changes": "変更",
   "views": "表示",
   "skip": "本文へ移動",

@@ -1,5 +1,6 @@
 export default {
   "tab.overview": "总览",
+  "tab.settings": "设置",
   "tab.changes": "变更",
   "views": "视图",
   "skip": "跳到内容",

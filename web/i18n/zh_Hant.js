@@ -1,5 +1,6 @@
 export default {
   "tab.overview": "總覽",
+  "tab.settings": "設定",
   "tab.changes": "變更",
   "views": "檢視",
   "skip": "跳至內容",

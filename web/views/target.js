@@ -66,7 +66,7 @@ export function target(kit, ui, data, route) {
     el(
       "div",
       { class: "target-head" },
-      el("div", {}, el("div", {}, [config.host, state.address !== config.host && state.address].filter(Boolean).join(" · ")), path && el("div", { class: "small" }, `${t("path")} `, letter(kit, path.path_label, path.usual), " ", el("span", { class: "muted" }, since))),
+      el("div", {}, el("div", {}, [config.host, state.address !== config.host && state.address].filter(Boolean).join(" · ")), path && el("div", { class: "small" }, `${t("path")} `, letter(kit, path.path_label, path.usual), " ", el("span", { class: "muted" }, since)), kit.maySet && !state.added_by && el("a", { class: "small", href: hashOf({ name: "settings", kind: "target", id: route.id }) }, t("tab.settings"))),
       el("div", { role: "status" }, stateCell(kit, state)),
       traceButton(kit, ui, state),
     ),

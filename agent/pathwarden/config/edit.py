@@ -2,7 +2,8 @@
 
 Rules:
 1. A section is found where one line begins it and names it; its part of the text goes to the next line that begins a section.
-2. Lines of options that go are taken out, those that change are written anew in their place, new ones follow the last one.
+2. Lines of options that go are taken out, those that change are written anew in their place, new ones follow the last one; whatever
+   else stands there stays as it is.
 3. The text that comes out is read again. Where it does not say what was wanted, and nothing else, the text is one that only people can
    change: several commands in a line, values over several lines, a section in several places.
 """
@@ -33,7 +34,8 @@ def put(text: str, type_: str, name: str, options: Mapping[str, str]) -> str:
         gap = ["\n"] if lines and lines[-1].strip() else []
         made = [*lines, *gap, f"config {type_} {_quoted(name)}\n", *(_line(*item) for item in given.items())]
     else:
-        made = [*lines[: span[0]], *_rewritten(lines[slice(*span)], given), *lines[span[1] :]]
+        there = next(dict(section.options) for section in before.sections if (section.type, section.name) == (type_, name))
+        made = [*lines[: span[0]], *_rewritten(lines[slice(*span)], given, there), *lines[span[1] :]]
     wanted = uci.Section(type_, name, tuple(uci.Option(*item) for item in given.items()))
     return _checked(made, before, wanted, (type_, name))
 
@@ -62,14 +64,15 @@ def _span(lines: list[str], type_: str, name: str, before: uci.Document) -> tupl
     return starts[0], next(after, len(lines))
 
 
-def _rewritten(lines: list[str], given: Mapping[str, str]) -> list[str]:
+def _rewritten(lines: list[str], given: Mapping[str, str], there: Mapping[str, object]) -> list[str]:
     left, made, last = dict(given), [], 0
     for line in lines:
         found = _SETS.match(line)
         if found is None:
             made.append(line)
         elif found[2] in left:
-            made.append(_line(found[2], left.pop(found[2]), _comment(line)))
+            value = left.pop(found[2])
+            made.append(line if there.get(found[2]) == value else _line(found[2], value, _comment(line)))
         else:
             continue
         if found or len(made) == 1:
