@@ -27,7 +27,7 @@ const optionsOf = (route) => sheetOf(route).options ?? { ...there(route)?.option
 
 /** A name made of what is to be traced, for who gives none. */
 function suggested({ kind }, options) {
-  const made = (options.label || options.host || options.interface || options.device || "").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_+|_+$/g, "").slice(0, NAME_LENGTH);
+  const made = (options.label || options.host || options.interface || options.device || "").normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_+|_+$/g, "").slice(0, NAME_LENGTH);
   return made || kind;
 }
 
@@ -87,13 +87,19 @@ async function ask(busy, wish, then) {
   await reader.again();
 }
 
+/** The file is another one now, which the agent has not taken until it says so. */
+function written(route, done) {
+  sheets.delete(keyOf(route));
+  outcome = done;
+  now.given.taken = false;
+}
+
 const save = () =>
   ask(
     "save",
     (sheet, name, route) => now.source.putSetting(PLURAL[route.kind], name, plain(optionsOf(route)), sheet.options ? sheet.tag : (there(route)?.tag ?? "")),
     (_answer, name, route) => {
-      sheets.delete(keyOf(route));
-      outcome = { done: "saved", name, leads: !route.id };
+      written(route, { done: "saved", name, leads: !route.id });
       if (!route.id) location.hash = hashOf({ name: "settings", kind: route.kind, id: name });
       else document.getElementById("content").focus();
     },
@@ -104,8 +110,7 @@ const remove = () =>
     "remove",
     (_sheet, name, route) => now.source.removeSetting(PLURAL[route.kind], name, there(route)?.tag),
     (_answer, name, route) => {
-      sheets.delete(keyOf(route));
-      outcome = { done: "removed", name, leads: true };
+      written(route, { done: "removed", name, leads: true });
       location.hash = hashOf({ name: "settings" });
     },
   );

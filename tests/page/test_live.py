@@ -141,6 +141,35 @@ def test_trace_now_brings_a_new_trace(net: Net) -> None:
         assert "in 59 min" in page.text(ROW.format("slow"))
 
 
+def test_a_target_is_added_tried_changed_and_removed_on_the_page(net: Net) -> None:
+    kept = Agent(net.lab, net.runner, "live-settings", port=8867)
+    with watching(kept, section("target", "home", host=net.lab.gateway4)), Page(net.driver, url(kept), PATIENCE_S).watched() as page:
+        page.expected_errors = OFFLINE  # the page of a daemon that reloads is away for a moment
+        page.open("#/settings")
+        page.js("window.kept = true")
+        page.find("a[href='#/settings/target']").click()
+        page.find("#set-host").send_keys(net.lab.target4)
+        page.find("#set-label").send_keys("Zürich")
+        page.find("[data-settings=trace]").click()
+        page.shows("section.live", "Finished: target reached, 8 hops")
+        assert len(page.all("section.live tbody tr")) == len(net.lab.hops4)
+        assert kept.get("/api/v1/targets")["targets"][0]["target"] == "home", "trying it changes nothing"
+        page.shoot("live-settings-tried")
+        page.find("#setting [type=submit]").click()
+        page.shows(".success", "Zurich is saved, and the agent runs with it.")
+        page.js("location.hash = '#/'")
+        page.shows(ROW.format("Zurich"), "OK")
+        page.js("location.hash = '#/settings/target/Zurich'")
+        page.find("#set-interval_s").send_keys("77", "\n")
+        page.shows(".success", "Zurich is saved, and the agent runs with it.")
+        assert kept.get("/api/v1/targets/Zurich")["config"]["interval_s"] == 77
+        page.find("[data-settings=remove]").click()
+        page.find("[data-settings=really]").click()
+        page.shows(".success", "Zurich is removed, and the agent runs without it.")
+        assert [each["target"] for each in kept.get("/api/v1/targets")["targets"]] == ["home"]
+        assert page.js("return window.kept") is True, "and all of it without loading the page anew"
+
+
 def test_a_daemon_that_is_killed_and_comes_back_is_followed(page: Page, agent: Agent) -> None:
     page.expected_errors = OFFLINE
     page.open()
