@@ -24,6 +24,7 @@ DAY_NS = 86_400_000_000_000
 PATH_EVENTS = ("path_changed", "path_reverted")
 STABILITY_EVERY_NS = 600_000_000_000  # a weekly share does not move faster than this is worth computing
 WEEK_HOURS = 168
+PLAN_NS = 1_000_000_000
 REMEMBERED_EVENTS = 200
 
 
@@ -299,7 +300,7 @@ class Board:
         with self._lock:
             fact, events, changes_total = row.fact, list(row.events), row.changes_total
             next_run_ns, running, resolving = row.next_run_ns, row.running, row.resolving
-        next_run_at = None if next_run_ns is None or fact.paused else now + next_run_ns - self._clock.mono_ns()
+        planned = next_run_ns is not None and not fact.paused
         recent = sum(event.event_type in PATH_EVENTS and event.at >= now - DAY_NS for event in events)
         return live.TargetView(
             target=row.target,
@@ -313,7 +314,7 @@ class Board:
             learning=fact.learning,
             running=running,
             resolving=resolving,
-            next_run_at=next_run_at,
+            next_run_at=self._planned_at(next_run_ns or 0) if planned else None,
             changes_24h=recent,
             changes_total=changes_total,
             last_change=events[-1] if events else None,
@@ -325,6 +326,11 @@ class Board:
             paused=fact.paused,
             added=row.target.tid in self._added,
         )
+
+    def _planned_at(self, mono_ns: int) -> int:
+        """When that will be, to the second: told finer, each answer would be another one, since no two looks at both clocks agree."""
+        at = self._clock.wall_ns() + mono_ns - self._clock.mono_ns()
+        return round(at / PLAN_NS) * PLAN_NS
 
     def _stability(self, row: _Row, usual: Route | None, now: int) -> float | None:
         """The share of the last week's hours with traces in which the usual path was followed, in percent."""

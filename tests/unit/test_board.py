@@ -1,0 +1,33 @@
+"""What the agent knows right now, asked for again and again."""
+
+from equipment.fakes import SECOND, FakeClock, FakeReader, hop, make_settings, make_trace
+from equipment.web import Client
+from pathwarden.api.app import make_app
+from pathwarden.daemon.board import Board, Fact
+
+
+class RunningClock(FakeClock):
+    """A real one: no two looks at it, or at its two hands, are at the same instant."""
+
+    def mono_ns(self):
+        self.mono += 37_003
+        return self.mono
+
+    def wall_ns(self):
+        self.wall += 37_003
+        return self.wall
+
+
+def test_a_steady_overview_is_sent_once():
+    settings, reader, clock = make_settings(("cloudflare", "quad9")), FakeReader(), RunningClock()
+    trace = make_trace(hop(1, "10.0.0.1", 1.0), at=clock.wall)
+    board = Board(settings, clock, reader, lambda _tid: "asked", dict)
+    for number, tid in enumerate(("cloudflare", "quad9")):
+        board.finished(tid, Fact(trace, answered=True), clock.mono + (300 + number) * SECOND + SECOND // 4, ())
+    web = Client(make_app(board, reader, settings, clock))
+    first = web.get("/api/v1/summary")
+    assert [state["next_run_at"] for state in first.json["targets"]] == ["2026-11-21T08:50:00.000Z", "2026-11-21T08:50:01.000Z"]
+    tag = first.headers["etag"]
+    for _ in range(100):
+        again = web.get("/api/v1/summary", IF_NONE_MATCH=tag)
+        assert (again.status, again.raw) == (304, b"")
