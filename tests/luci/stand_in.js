@@ -219,7 +219,7 @@
 
 	Section.prototype.render = function() {
 		const ids = uci.sections(this.map.config, this.type).map((one) => one['.name']);
-		const rows = uci.sections(this.map.config, this.type).map((one) => E('fieldset', {}, [E('legend', {}, [one['.name']])].concat(this.fields.map((field) => field.render(one['.name'])))));
+		const rows = uci.sections(this.map.config, this.type).map((one) => E('div', { 'class': 'cbi-section-node' }, [E('h3', {}, [one['.name']])].concat(this.fields.map((field) => field.render(one['.name'])))));
 
 		return E('div', { 'class': 'cbi-section', 'data-type': this.type }, [E('h3', {}, [this.title]), E('p', {}, [this.help])].concat(this.head(ids), rows));
 	};

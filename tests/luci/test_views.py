@@ -336,12 +336,14 @@ def settings(driver):
 @pytest.mark.parametrize("language", TAGS)
 def test_the_settings_are_translated(page, luci, language):
     speak(luci, language)
+    sized(page, 360)
     luci.config = CONFIG
     opened(page, SETTINGS)
     page.find(".cbi-map")
     said = page.texts("label, .cbi-value-description, h2, h3, p, option")
     english = {help_ for options in SECTIONS.values() for option in options for help_ in (option.help,)}
     assert not [text for text in said if text.partition(" [")[0] in english]
+    assert page.overflow() == 0
     page.shoot(f"luci-settings-{language}")
 
 
