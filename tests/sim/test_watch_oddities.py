@@ -106,6 +106,14 @@ def test_a_router_of_many_that_is_back_before_its_stand_in_is_known_well_is_told
     assert sorted(kind for _, kind in events) == ["path_changed"] * 20 + ["path_reverted"] * 20
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_a_router_that_begins_to_balance_per_packet_goes_back_nowhere(seed: int) -> None:
+    """Between two responders that are known from two routes: each would be believed soon if it came alone."""
+    both = (("gw",), ("isp",), ("?core", "aside"), ("edge",))
+    network = SimNetwork(world(leave(), Change(MOVED_S + 60, route="other", hops=both)), seed)
+    assert Watched(network).told(2400) == [("t0", "path_changed")]
+
+
 @pytest.mark.parametrize("step_s", [3600.0, -7200.0, 315_360_000.0])
 def test_a_clock_that_steps_is_no_event_and_blinds_nobody(step_s: float) -> None:
     watched = Watched(SimNetwork(world(Change(600, clock_step_s=step_s), leave(1800)), 1))
