@@ -1,11 +1,12 @@
 """`pathwarden graph`: the routes of the history as a picture."""
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pathwarden.cli.drawing import rendering
+from pathwarden.cli.drawing import graphviz, rendering
 from pathwarden.cli.filing import put, write
 from pathwarden.cli.past import Held, held, instant
 from pathwarden.cli.terminal import remark, say_json
@@ -17,6 +18,7 @@ from pathwarden.picture.graph import Graph, Way, as_json, graph
 from pathwarden.picture.svg import DARK, LIGHT, Theme, svg
 
 ENDINGS = (".svg", ".dot", ".png")
+LAYOUTS = ("auto", "dot", "builtin")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,6 +29,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Draws the ways to targets as one graph: hops by their address, coloured by network where a database knows it (see "
         "enrich), destinations by outcome, silent hops as small circles. Where several routers share a hop, each leads "
         "to each of the next.",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default=LAYOUTS[0],
+        help="who says where things stand: Graphviz' dot, our own layout, or dot where it is installed (auto, the default)",
     )
     parser.add_argument("--before", metavar="TIME", help="compare with those at this time: - is gone since, + is new")
     rendering.add_options(parser, ".svg, .dot (for Graphviz)")
@@ -49,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         say_json(as_json(drawn))
     elif args.output is None:
-        put([svg(drawn, DARK if args.dark else LIGHT)])
+        put([picture(drawn, DARK if args.dark else LIGHT, args.layout)])
     else:
-        save(args.output, drawn, DARK if args.dark else LIGHT)
+        save(args.output, drawn, DARK if args.dark else LIGHT, args.layout)
         remark(args, f"{len(drawn.nodes)} nodes, {len(drawn.edges)} edges")
     return 0
 
@@ -61,12 +69,25 @@ def check(option: str, file: Path) -> None:
     rendering.check(option, file, ENDINGS)
 
 
-def save(file: Path, drawn: Graph, theme: Theme = LIGHT) -> None:
+def save(file: Path, drawn: Graph, theme: Theme = LIGHT, layout: str = LAYOUTS[0]) -> None:
     """The graph as a file of the form that its ending says (see `check`). Raises OperatorError."""
     if file.suffix.lower() == ".dot":
         write(file, [dot(drawn)])
     else:
-        rendering.save(file, svg(drawn, theme))
+        rendering.save(file, picture(drawn, theme, layout))
+
+
+def picture(drawn: Graph, theme: Theme, layout: str) -> str:
+    """The graph as SVG, laid out by one of `LAYOUTS`. Raises OperatorError, if that is `dot` and it fails."""
+    if layout == "builtin" or (layout == "auto" and not graphviz.installed()):
+        return svg(drawn, theme)
+    try:
+        return svg(drawn, theme, by=graphviz.arrange)
+    except OperatorError as error:
+        if layout == "dot":
+            raise
+        sys.stderr.write(f"pathwarden: {error}, which laid this picture out\n")
+        return svg(drawn, theme)
 
 
 def _ways(found: dict[str, Held], at: int) -> Iterator[Way]:

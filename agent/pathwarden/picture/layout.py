@@ -12,6 +12,7 @@ Rules:
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 _TURNS = 12  # more change nothing that one sees
@@ -28,18 +29,22 @@ class Size(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The middle of each node, and the points through which each edge goes, its ends not among them; back edges go from right to left."""
+    """The middle of each node, and the points through which each edge goes, its ends not among them; back edges go from right to left.
+
+    `curves` has, where somebody else drew them, the whole way of edges as Bezier curves: a point, and three more for each curve.
+    """
 
     middles: dict[str, tuple[float, float]]
     bends: dict[Pair, tuple[tuple[float, float], ...]]
     back: frozenset[Pair]
     width: float
     height: float
+    curves: Mapping[Pair, tuple[tuple[float, float], ...]] = MappingProxyType({})
 
 
 def arrange(sizes: Mapping[str, Size], edges: Sequence[Pair], between: float, apart: float) -> Layout:
     """Lay out nodes of these sizes; `between` is the room between layers, `apart` that between the nodes of one."""
-    back = _back(sizes, edges)
+    back = back_edges(sizes, edges)
     forward = [(b, a) if (a, b) in back else (a, b) for a, b in edges]
     layer = _layers(sizes, forward)
     heights = {name: size.height for name, size in sizes.items()}
@@ -58,7 +63,7 @@ def arrange(sizes: Mapping[str, Size], edges: Sequence[Pair], between: float, ap
     return Layout(middles, bends, back, width, height)
 
 
-def _back(names: Iterable[str], edges: Sequence[Pair]) -> frozenset[Pair]:
+def back_edges(names: Iterable[str], edges: Sequence[Pair]) -> frozenset[Pair]:
     """The edges that close a circle, found by a search into the depth from each node in turn."""
     following = _neighbours((b, a) for a, b in edges)
     back: set[Pair] = set()

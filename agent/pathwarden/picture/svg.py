@@ -4,7 +4,7 @@ Colours are attributes and never styles, texts are texts: what a stranger named 
 name stands in its boxes, an outcome in words, what came and went with + and -. Equal graphs give equal files.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from math import log2
 from typing import NamedTuple
@@ -23,6 +23,10 @@ _DOT = 7.0  # across an unknown hop
 _LEGEND = 18.0
 _WIDEST_LEGEND = 4  # networks in a line of it
 _MOST_NETWORKS = 40  # named there; all have their names in the boxes
+
+
+# Lays nodes of these sizes out, given edges, the network of nodes, the room between layers and that between the nodes of one.
+Arrange = Callable[[Mapping[str, Size], Sequence[Pair], Mapping[str, int], float, float], Layout]
 
 
 class Theme(NamedTuple):
@@ -49,12 +53,18 @@ DARK = Theme(
 )  # fmt: skip
 
 
-def svg(graph: Graph, theme: Theme = LIGHT, language: str = "en") -> str:
-    """The whole document."""
+def builtin(sizes: Mapping[str, Size], edges: Sequence[Pair], _groups: Mapping[str, int], between: float, apart: float) -> Layout:
+    """Our own layout: it finds networks together by how they hang together."""
+    return arrange(sizes, edges, between, apart)
+
+
+def svg(graph: Graph, theme: Theme = LIGHT, language: str = "en", by: Arrange = builtin) -> str:
+    """The whole document, laid out by us or by somebody else."""
     say = Words(language)
     texts = {node.name: lines(node, say) for node in graph.nodes}
     sizes = {node.name: _size(node, texts[node.name]) for node in graph.nodes}
-    layout = arrange(sizes, [(edge.start, edge.end) for edge in graph.edges], _BETWEEN, _APART)
+    groups = {node.name: node.network.asn for node in graph.nodes if node.network.asn is not None}
+    layout = by(sizes, [(edge.start, edge.end) for edge in graph.edges], groups, _BETWEEN, _APART)
     named = networks(graph)
     tints = {number: theme.tints[place % len(theme.tints)] for place, number in enumerate(named)}
     keys = _legend(graph, named, tints, theme, say)
@@ -163,7 +173,10 @@ class _Drawing:
         return x1 + side * self._sizes[pair[0]].width / 2, y1, x2 - side * self._sizes[pair[1]].width / 2, y2
 
     def _way(self, pair: Pair) -> str:
-        """A curve that leaves and enters the boxes level, and is level at each bend."""
+        """A curve that leaves and enters the boxes level, and is level at each bend; or the one that the layout has."""
+        if curve := self._layout.curves.get(pair):
+            first, *rest = (f"{short(x)} {short(y)}" for x, y in curve)
+            return f"M{first}C{' '.join(rest)}"
         x, y, end_x, end_y = self._ends(pair)
         way = f"M{short(x)} {short(y)}"
         for to_x, to_y in (*self._layout.bends[pair], (end_x, end_y)):
