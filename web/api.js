@@ -95,8 +95,6 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     /** Writes a target or source if it is still that of `tag`, or if there is none yet where that is "". */
     putSetting: async (kind, id, options, tag) => void (await send("PUT", `${kind}/${encodeURIComponent(id)}`, { options }, tag ? { "If-Match": `"${tag}"` } : { "If-None-Match": "*" })),
     removeSetting: async (kind, id, tag) => void (await send("DELETE", `${kind}/${encodeURIComponent(id)}`, {}, { "If-Match": `"${tag}"` })),
-    /** A trace of a target that need not be configured, by its options; { asked } names it for `traceAsked`. */
-    traceOnce: async (options) => (await send("POST", "traces", { target: options })).json(),
     /** Whether the reader may change anything. */
     mayWrite: () => session.right === "write",
     acceptPath: (id) => post(`${target(id)}/accept-path`),
