@@ -95,10 +95,18 @@ LISTS = (Kind.LISTEN, Kind.NETWORKS, Kind.PATHS, Kind.EVENTS)
 # Of a target these stand in its row; the others open with Edit.
 IN_THE_ROW = ("host", "label", "method", "interval_s", "enabled", "interface", "device", "program", "event")
 
+_SHARED = SECTIONS["defaults"]
+
 _HEAD = """'use strict';
 'require baseclass';
 
 /* Made of the program's schema by `make luci`; not written by hand. */
+
+function shared() {
+	return [
+%s
+	];
+}
 
 return baseclass.extend({
 	sections: function() {
@@ -111,8 +119,8 @@ _TAIL = """		];
 
 
 def script() -> str:
-    """The LuCI class that lists all sections with their options."""
-    return _HEAD + ",\n".join(_section(name, options) for name, options in SECTIONS.items()) + "\n" + _TAIL
+    """The LuCI class that lists all sections with their options; what targets and their defaults share stands there once."""
+    return _HEAD % _options("target", _SHARED, 2) + ",\n".join(_section(name, options) for name, options in SECTIONS.items()) + "\n" + _TAIL
 
 
 def title(section: str, option: str) -> str:
@@ -128,8 +136,18 @@ def _section(name: str, options: tuple[Option, ...]) -> str:
         f"single: {json.dumps(name in SINGLE)}",
         f"nameless: {json.dumps(name in NAMELESS)}",
     ]
-    fields = ",\n".join(f"\t\t\t\t\t{{ {_option(name, option)} }}" for option in options)
-    return f"\t\t\t{{\n\t\t\t\t{', '.join(said[:2])},\n\t\t\t\t{', '.join(said[2:])},\n\t\t\t\toptions: [\n{fields}\n\t\t\t\t]\n\t\t\t}}"
+    own = tuple(option for option in options if option not in _SHARED)
+    parts = [f"[\n{_options(name, own, 5)}\n\t\t\t\t]"] if own else []
+    parts += ["shared()"] if own != options else []
+    return f"\t\t\t{{\n\t\t\t\t{', '.join(said[:2])},\n\t\t\t\t{', '.join(said[2:])},\n\t\t\t\toptions: {_joined(parts)}\n\t\t\t}}"
+
+
+def _joined(lists: list[str]) -> str:
+    return f"{lists[0]}.concat({lists[1]})" if len(lists) > 1 else lists[0]
+
+
+def _options(section: str, options: tuple[Option, ...], depth: int) -> str:
+    return ",\n".join(f"{chr(9) * depth}{{ {_option(section, option)} }}" for option in options)
 
 
 def _option(section: str, option: Option) -> str:

@@ -3,6 +3,29 @@
 
 /* Made of the program's schema by `make luci`; not written by hand. */
 
+function shared() {
+	return [
+		{ name: 'label', title: _('Label'), help: _('What people read instead of the host, in any script. Empty: the host.'), kind: 'string', row: true, high: 64 },
+		{ name: 'family', title: _('IP version'), help: _('IP version for a name; auto: as it resolves.'), kind: 'enum', placeholder: 'auto', choices: ["auto", "4", "6"] },
+		{ name: 'enabled', title: _('Enabled'), help: _('0 pauses the target: no probes, its history stays.'), kind: 'bool', placeholder: '1', row: true },
+		{ name: 'method', title: _('Method'), help: _('What to probe with. ICMP passes some firewalls that drop UDP. tcp (SYN) and tcp-connect need a port, and disturb a service: ask its owner. All but udp, icmp and tcp-connect need raw sockets.'), kind: 'enum', placeholder: 'udp', choices: ["udp", "icmp", "tcp", "tcp-connect", "udplite", "dccp", "raw"], row: true },
+		{ name: 'port', title: _('Port'), help: _('Destination port. 0: 33434 for udp and dccp, 53 for udplite; icmp and raw have none, tcp has no default.'), kind: 'int', placeholder: '0', low: 0, high: 65535, pattern: '-?[0-9]+' },
+		{ name: 'protocol', title: _('IP protocol'), help: _('IP protocol of method raw; 253 is for experiments (RFC 3692).'), kind: 'int', placeholder: '253', low: 1, high: 254, pattern: '-?[0-9]+' },
+		{ name: 'source', title: _('Source'), help: _('The `config source` to leave by. Empty: the kernel\'s choice.'), kind: 'source' },
+		{ name: 'interval_s', title: _('Interval'), help: _('Time between traces. Shorter sees changes sooner, and sends more.'), kind: 'int', placeholder: '300', row: true, unit: 's', low: 1, high: 86400, pattern: '-?[0-9]+' },
+		{ name: 'jitter_pct', title: _('Jitter'), help: _('How much the interval varies, so that targets do not fall into step.'), kind: 'int', placeholder: '10', unit: '%', low: 0, high: 50, pattern: '-?[0-9]+' },
+		{ name: 'queries', title: _('Probes per hop'), help: _('Probes per hop. More measure loss finer, and send more.'), kind: 'int', placeholder: '3', low: 1, high: 10, pattern: '-?[0-9]+' },
+		{ name: 'first_ttl', title: _('First hop'), help: _('First hop to probe. Above 1 leaves out what is near, faults at home too.'), kind: 'int', placeholder: '1', unit: _('hops'), low: 1, high: 64, pattern: '-?[0-9]+' },
+		{ name: 'max_ttl', title: _('Last hop'), help: _('Last hop to probe. A target further away counts as unreachable.'), kind: 'int', placeholder: '30', unit: _('hops'), low: 1, high: 64, pattern: '-?[0-9]+' },
+		{ name: 'wait_s', title: _('Wait'), help: _('How long a reply may take. Later ones count as lost.'), kind: 'float', placeholder: '3', unit: 's', low: 0.1, high: 10, pattern: '-?[0-9]+([.][0-9]+)?' },
+		{ name: 'gap_limit', title: _('Silent hops'), help: _('Silent hops in a row that end a trace.'), kind: 'int', placeholder: '5', unit: _('hops'), low: 1, high: 30, pattern: '-?[0-9]+' },
+		{ name: 'dscp', title: _('DSCP'), help: _('DSCP of the probes, to see the path of marked traffic.'), kind: 'int', placeholder: '0', low: 0, high: 63, pattern: '-?[0-9]+' },
+		{ name: 'ecn', title: _('ECN'), help: _('ECN bits of the probes, to see who clears them. 1, 2: capable, 3: congested.'), kind: 'int', placeholder: '0', low: 0, high: 3, pattern: '-?[0-9]+' },
+		{ name: 'flow_label', title: _('Flow label'), help: _('IPv6 flow label, by which load balancers choose. 0: one that follows from source and target.'), kind: 'int', placeholder: '0', low: 0, high: 1048575, pattern: '-?[0-9]+' },
+		{ name: 'size', title: _('Probe size'), help: _('Size of a probe with its IP header. 0: 60 on IPv4, 80 on IPv6.'), kind: 'int', placeholder: '0', unit: _('bytes'), low: 68, high: 1280, zero: true, pattern: '-?[0-9]+' }
+	];
+}
+
 return baseclass.extend({
 	sections: function() {
 		return [
@@ -28,51 +51,14 @@ return baseclass.extend({
 			{
 				type: 'defaults', title: _('Defaults'),
 				help: _('What holds for every target that does not say otherwise.'), single: true, nameless: false,
-				options: [
-					{ name: 'label', title: _('Label'), help: _('What people read instead of the host, in any script. Empty: the host.'), kind: 'string', row: true, high: 64 },
-					{ name: 'family', title: _('IP version'), help: _('IP version for a name; auto: as it resolves.'), kind: 'enum', placeholder: 'auto', choices: ["auto", "4", "6"] },
-					{ name: 'enabled', title: _('Enabled'), help: _('0 pauses the target: no probes, its history stays.'), kind: 'bool', placeholder: '1', row: true },
-					{ name: 'method', title: _('Method'), help: _('What to probe with. ICMP passes some firewalls that drop UDP. tcp (SYN) and tcp-connect need a port, and disturb a service: ask its owner. All but udp, icmp and tcp-connect need raw sockets.'), kind: 'enum', placeholder: 'udp', choices: ["udp", "icmp", "tcp", "tcp-connect", "udplite", "dccp", "raw"], row: true },
-					{ name: 'port', title: _('Port'), help: _('Destination port. 0: 33434 for udp and dccp, 53 for udplite; icmp and raw have none, tcp has no default.'), kind: 'int', placeholder: '0', low: 0, high: 65535, pattern: '-?[0-9]+' },
-					{ name: 'protocol', title: _('IP protocol'), help: _('IP protocol of method raw; 253 is for experiments (RFC 3692).'), kind: 'int', placeholder: '253', low: 1, high: 254, pattern: '-?[0-9]+' },
-					{ name: 'source', title: _('Source'), help: _('The `config source` to leave by. Empty: the kernel\'s choice.'), kind: 'source' },
-					{ name: 'interval_s', title: _('Interval'), help: _('Time between traces. Shorter sees changes sooner, and sends more.'), kind: 'int', placeholder: '300', row: true, unit: 's', low: 1, high: 86400, pattern: '-?[0-9]+' },
-					{ name: 'jitter_pct', title: _('Jitter'), help: _('How much the interval varies, so that targets do not fall into step.'), kind: 'int', placeholder: '10', unit: '%', low: 0, high: 50, pattern: '-?[0-9]+' },
-					{ name: 'queries', title: _('Probes per hop'), help: _('Probes per hop. More measure loss finer, and send more.'), kind: 'int', placeholder: '3', low: 1, high: 10, pattern: '-?[0-9]+' },
-					{ name: 'first_ttl', title: _('First hop'), help: _('First hop to probe. Above 1 leaves out what is near, faults at home too.'), kind: 'int', placeholder: '1', unit: _('hops'), low: 1, high: 64, pattern: '-?[0-9]+' },
-					{ name: 'max_ttl', title: _('Last hop'), help: _('Last hop to probe. A target further away counts as unreachable.'), kind: 'int', placeholder: '30', unit: _('hops'), low: 1, high: 64, pattern: '-?[0-9]+' },
-					{ name: 'wait_s', title: _('Wait'), help: _('How long a reply may take. Later ones count as lost.'), kind: 'float', placeholder: '3', unit: 's', low: 0.1, high: 10, pattern: '-?[0-9]+([.][0-9]+)?' },
-					{ name: 'gap_limit', title: _('Silent hops'), help: _('Silent hops in a row that end a trace.'), kind: 'int', placeholder: '5', unit: _('hops'), low: 1, high: 30, pattern: '-?[0-9]+' },
-					{ name: 'dscp', title: _('DSCP'), help: _('DSCP of the probes, to see the path of marked traffic.'), kind: 'int', placeholder: '0', low: 0, high: 63, pattern: '-?[0-9]+' },
-					{ name: 'ecn', title: _('ECN'), help: _('ECN bits of the probes, to see who clears them. 1, 2: capable, 3: congested.'), kind: 'int', placeholder: '0', low: 0, high: 3, pattern: '-?[0-9]+' },
-					{ name: 'flow_label', title: _('Flow label'), help: _('IPv6 flow label, by which load balancers choose. 0: one that follows from source and target.'), kind: 'int', placeholder: '0', low: 0, high: 1048575, pattern: '-?[0-9]+' },
-					{ name: 'size', title: _('Probe size'), help: _('Size of a probe with its IP header. 0: 60 on IPv4, 80 on IPv6.'), kind: 'int', placeholder: '0', unit: _('bytes'), low: 68, high: 1280, zero: true, pattern: '-?[0-9]+' }
-				]
+				options: shared()
 			},
 			{
 				type: 'target', title: _('Targets'),
 				help: _('What to trace, one section per target; its name (1 to 32 of A-Z, a-z, 0-9 and _) is the target\'s id. Without any, the agent watches the default gateway, 1.1.1.1, 9.9.9.9 and one IPv6 address if there is a route.'), single: false, nameless: false,
 				options: [
-					{ name: 'host', title: _('Host'), help: _('What to trace: a name, an IPv4 or an IPv6 address. A name is resolved again and again, so it may move.'), kind: 'host', required: true, row: true, datatype: 'host' },
-					{ name: 'label', title: _('Label'), help: _('What people read instead of the host, in any script. Empty: the host.'), kind: 'string', row: true, high: 64 },
-					{ name: 'family', title: _('IP version'), help: _('IP version for a name; auto: as it resolves.'), kind: 'enum', placeholder: 'auto', choices: ["auto", "4", "6"] },
-					{ name: 'enabled', title: _('Enabled'), help: _('0 pauses the target: no probes, its history stays.'), kind: 'bool', placeholder: '1', row: true },
-					{ name: 'method', title: _('Method'), help: _('What to probe with. ICMP passes some firewalls that drop UDP. tcp (SYN) and tcp-connect need a port, and disturb a service: ask its owner. All but udp, icmp and tcp-connect need raw sockets.'), kind: 'enum', placeholder: 'udp', choices: ["udp", "icmp", "tcp", "tcp-connect", "udplite", "dccp", "raw"], row: true },
-					{ name: 'port', title: _('Port'), help: _('Destination port. 0: 33434 for udp and dccp, 53 for udplite; icmp and raw have none, tcp has no default.'), kind: 'int', placeholder: '0', low: 0, high: 65535, pattern: '-?[0-9]+' },
-					{ name: 'protocol', title: _('IP protocol'), help: _('IP protocol of method raw; 253 is for experiments (RFC 3692).'), kind: 'int', placeholder: '253', low: 1, high: 254, pattern: '-?[0-9]+' },
-					{ name: 'source', title: _('Source'), help: _('The `config source` to leave by. Empty: the kernel\'s choice.'), kind: 'source' },
-					{ name: 'interval_s', title: _('Interval'), help: _('Time between traces. Shorter sees changes sooner, and sends more.'), kind: 'int', placeholder: '300', row: true, unit: 's', low: 1, high: 86400, pattern: '-?[0-9]+' },
-					{ name: 'jitter_pct', title: _('Jitter'), help: _('How much the interval varies, so that targets do not fall into step.'), kind: 'int', placeholder: '10', unit: '%', low: 0, high: 50, pattern: '-?[0-9]+' },
-					{ name: 'queries', title: _('Probes per hop'), help: _('Probes per hop. More measure loss finer, and send more.'), kind: 'int', placeholder: '3', low: 1, high: 10, pattern: '-?[0-9]+' },
-					{ name: 'first_ttl', title: _('First hop'), help: _('First hop to probe. Above 1 leaves out what is near, faults at home too.'), kind: 'int', placeholder: '1', unit: _('hops'), low: 1, high: 64, pattern: '-?[0-9]+' },
-					{ name: 'max_ttl', title: _('Last hop'), help: _('Last hop to probe. A target further away counts as unreachable.'), kind: 'int', placeholder: '30', unit: _('hops'), low: 1, high: 64, pattern: '-?[0-9]+' },
-					{ name: 'wait_s', title: _('Wait'), help: _('How long a reply may take. Later ones count as lost.'), kind: 'float', placeholder: '3', unit: 's', low: 0.1, high: 10, pattern: '-?[0-9]+([.][0-9]+)?' },
-					{ name: 'gap_limit', title: _('Silent hops'), help: _('Silent hops in a row that end a trace.'), kind: 'int', placeholder: '5', unit: _('hops'), low: 1, high: 30, pattern: '-?[0-9]+' },
-					{ name: 'dscp', title: _('DSCP'), help: _('DSCP of the probes, to see the path of marked traffic.'), kind: 'int', placeholder: '0', low: 0, high: 63, pattern: '-?[0-9]+' },
-					{ name: 'ecn', title: _('ECN'), help: _('ECN bits of the probes, to see who clears them. 1, 2: capable, 3: congested.'), kind: 'int', placeholder: '0', low: 0, high: 3, pattern: '-?[0-9]+' },
-					{ name: 'flow_label', title: _('Flow label'), help: _('IPv6 flow label, by which load balancers choose. 0: one that follows from source and target.'), kind: 'int', placeholder: '0', low: 0, high: 1048575, pattern: '-?[0-9]+' },
-					{ name: 'size', title: _('Probe size'), help: _('Size of a probe with its IP header. 0: 60 on IPv4, 80 on IPv6.'), kind: 'int', placeholder: '0', unit: _('bytes'), low: 68, high: 1280, zero: true, pattern: '-?[0-9]+' }
-				]
+					{ name: 'host', title: _('Host'), help: _('What to trace: a name, an IPv4 or an IPv6 address. A name is resolved again and again, so it may move.'), kind: 'host', required: true, row: true, datatype: 'host' }
+				].concat(shared())
 			},
 			{
 				type: 'source', title: _('Sources'),
