@@ -91,7 +91,7 @@ bench: ## measure against traceroute, scamper and Scapy, as root; RUNS=N, JSON=1
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench --runs "$(RUNS)" $(if $(JSON),--json) $(if $(WRITE),--write)
 
-bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time: 45 minutes; SEEDS=1000-1004 DAYS=3 PPS=0.25,1 SVG=FILE WRITE=1
+bench-detect: ## how soon and rightly changes are seen, beside other tools, in virtual time: 20 minutes; SEEDS=1000-1009 DAYS=2 PPS=0.25,1 SVG=FILE WRITE=1
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.detect $(if $(SEEDS),--seeds "$(SEEDS)") \
 		$(if $(DAYS),--days "$(DAYS)") $(if $(PPS),--pps "$(PPS)") --svg "$(or $(SVG),tests/artefacts/bench-detect.svg)" $(if $(WRITE),--write)
 

@@ -56,8 +56,8 @@ def contest(pool: ProcessPoolExecutor, jobs: Iterable[Job]) -> dict[tuple[str, f
 def main() -> None:
     """Read the arguments, run, print."""
     parser = argparse.ArgumentParser(prog="bench-detect", description=__doc__)
-    parser.add_argument("--seeds", type=seeds, default=seeds("1000-1004"))
-    parser.add_argument("--days", type=float, default=3.0)
+    parser.add_argument("--seeds", type=seeds, default=seeds("1000-1009"))
+    parser.add_argument("--days", type=float, default=2.0)
     parser.add_argument("--pps", type=lambda text: [float(each) for each in text.split(",")], default=list(BUDGETS))
     parser.add_argument("--only", default="", help="contestants whose name contains this")
     parser.add_argument("--svg", type=Path, default=None, help="where to write the chart")
