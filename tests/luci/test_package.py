@@ -144,7 +144,9 @@ def test_texts_can_be_looked_up():
 
 def test_every_option_has_a_title_and_a_field():
     script = luci_form.script()
-    assert script.count("{ name: '") == len({option for options in SECTIONS.values() for option in options}), "what two sections share stands there once"
+    assert script.count("{ name: '") == len({option for options in SECTIONS.values() for option in options}), (
+        "what two sections share stands there once"
+    )
     used = {f"{section}.{option.name}" for section, options in SECTIONS.items() for option in options}
     assert all(name in used or any(each.endswith(f".{name}") for each in used) for name in luci_form.TITLES), "no title is left over"
 
