@@ -93,7 +93,7 @@ export function createApi(base = new URL("api/v1/", document.baseURI)) {
     note: (eventId, text) => post(`events/${encodeURIComponent(eventId)}/note`, { note: text }),
     settings: (signal) => get("settings", signal),
     /** Writes a target or source if it is still that of `tag`, or if there is none yet where that is "". */
-    putSetting: async (kind, id, options, tag) => void (await send("PUT", `${kind}/${encodeURIComponent(id)}`, { options }, tag ? { "If-Match": `"${tag}"` } : { "If-None-Match": "*" })),
+    putSetting: async (kind, id, options, tag) => void (await send("PUT", kind === "defaults" ? "settings/defaults" : `${kind}/${encodeURIComponent(id)}`, { options }, tag ? { "If-Match": `"${tag}"` } : { "If-None-Match": "*" })),
     removeSetting: async (kind, id, tag) => void (await send("DELETE", `${kind}/${encodeURIComponent(id)}`, {}, { "If-Match": `"${tag}"` })),
     /** Whether the reader may change anything. */
     mayWrite: () => session.right === "write",

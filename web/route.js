@@ -1,7 +1,7 @@
 // What the address says: #/, #/changes, #/graph, #/map, #/settings, #/settings/target/ID, #/target/ID, #/target/ID/heat, …/paths, …/diff, #/report/ID; each with a query. Instants are seconds since 1970.
 
 export const TARGET_TABS = ["", "heat", "paths", "diff"];
-const KINDS = ["target", "source"]; // what is set
+const KINDS = ["target", "defaults", "source"]; // what is set
 const PLAIN = ["changes", "graph", "map"];
 const DAY_S = 86_400;
 

@@ -3,7 +3,7 @@
 import { hashOf } from "./route.js";
 import { settings } from "./views/settings.js";
 
-export const PLURAL = { target: "targets", source: "sources" };
+const PLURAL = { target: "targets", defaults: "defaults", source: "sources" };
 const NAME_LENGTH = 32; // as long as the agent takes
 
 const sheets = new Map(); // by "target/NAME", "target/" of one that is to be added
@@ -12,7 +12,8 @@ let now = null; // { source, route, reader, given }
 let outcome = null; // what was done last: { done: "saved" | "removed", name, leads }, `leads` while the view that follows is on its way
 
 const keyOf = ({ kind, id }) => `${kind}/${id}`;
-const there = ({ kind, id }, given = now.given) => given[PLURAL[kind]].find((one) => one.id === id) ?? null;
+const usual = ({ defaults, defaults_tag: tag }) => (tag ? { id: "defaults", options: defaults, tag } : null);
+const there = ({ kind, id }, given = now.given) => (kind === "defaults" ? usual(given) : (given[PLURAL[kind]].find((one) => one.id === id) ?? null));
 const plain = (options) => Object.fromEntries(Object.entries(options).map(([name, text]) => [name, String(text)]).filter(([, text]) => text !== ""));
 const same = (one, other) => JSON.stringify(Object.entries(plain(one)).sort()) === JSON.stringify(Object.entries(plain(other)).sort());
 
@@ -50,7 +51,7 @@ function type(field) {
 
 /** What the agent said against it: at the options' fields, or of the whole. */
 function refuse(sheet, route, name, error) {
-  if (error.code === "bad_setting") sheet.wrong = error.problems.map((problem) => ([name, route.kind].includes(problem.section) ? problem : { ...problem, option: null, of: problem.section }));
+  if (error.code === "bad_setting") sheet.wrong = error.problems.map((problem) => ([name, route.kind].includes(problem.section) ? problem : { ...problem, option: null, elsewhere: problem.option, of: problem.section }));
   else if (error.code === "bad_parameter") sheet.wrong = [{ option: "", code: "bad_name", about: name, detail: error.message }];
   else if (error.code === "changed_meanwhile" && !route.id) sheet.wrong = [{ option: "", code: "name_taken", about: name, detail: error.message }];
   else if (error.code !== "changed_meanwhile") sheet.failure = error.status ? error.message : "unreachable";

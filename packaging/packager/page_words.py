@@ -30,7 +30,8 @@ def _options(app: Path, language: str) -> str:
     for section in PAGE_SECTIONS:
         for option in SECTIONS[section]:
             title, means = said(luci_form.title(section, option.name)), said(option.help)
-            found[f"option.{section}.{option.name}"] = f"{title}\n{means}" if title and means else ""
+            whole = title if language == ENGLISH else f"{title}\n{means}" if title and means else ""  # English comes with the schema
+            found[f"option.{section}.{option.name}"] = whole
             if len(option.unit) > len("MB"):  # shorter ones are everybody's
                 found[f"unit.{option.unit}"] = said(option.unit)
     return "".join(f"  {json.dumps(key)}: {json.dumps(text, ensure_ascii=False)},\n" for key, text in found.items())

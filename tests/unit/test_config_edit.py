@@ -114,7 +114,7 @@ def test_what_is_right_is_written_and_told(book):
     assert len(book.told) == 2
     assert [each["id"] for each in book.shown()["targets"]] == ["cloudflare", "new"]
     assert [(each["id"], each["options"]) for each in book.shown()["sources"]] == [("up", {"device": "wwan0"})]
-    assert {each["section"] for each in book.shown()["schema"]} == {"target", "source"}
+    assert {each["section"] for each in book.shown()["schema"]} == {"target", "source", "defaults"}
     assert "# The resolver of everybody." in book.path.read_text()
     assert book.path.stat().st_mode & 0o777 == 0o640
     assert [each.name for each in book.path.parent.iterdir()] == ["pathwarden"]
@@ -241,3 +241,22 @@ def test_it_tells_whether_the_agent_runs_with_the_file(book):
         "taken": False,
         "wrong": "pathwarden.new.host: a b is neither a host name nor an address; write one like example.net, 192.0.2.1 or 2001:db8::1",
     }
+
+
+def test_defaults_are_set_wherever_they_stand(book):
+    shown = book.shown()
+    assert (shown["defaults"], shown["defaults_tag"]) == ({}, "")
+    assert book.put("defaults", "defaults", {"interval_s": "60"}, "") == []
+    assert book.shown()["defaults"] == {"interval_s": "60"}
+    assert codes(book.put("defaults", "defaults", {"queries": "0"})) == [("defaults", "queries", "bad_value", "")]
+    assert codes(book.put("defaults", "defaults", {"host": "1.1.1.1"})) == [("defaults", "host", "unknown_option", "")]
+    assert codes(book.put("defaults", "defaults", {"method": "tcp"})) == [("cloudflare", "port", "port_missing", "")]
+    book.path.write_text(book.path.read_text().replace("config defaults 'defaults'", "config defaults 'usual'"))
+    tag = book.shown()["defaults_tag"]
+    assert book.put("defaults", "defaults", {"interval_s": "90"}, tag) == []
+    assert "config defaults 'usual'" in book.path.read_text()
+    with pytest.raises(Outdated):
+        book.put("defaults", "defaults", {"interval_s": "91"}, tag)
+    book.path.write_text(book.path.read_text().replace("config defaults 'usual'", "config defaults"))
+    with pytest.raises(OperatorError, match="defaults is written there in a way that only people can change"):
+        book.put("defaults", "defaults", {"interval_s": "91"})

@@ -54,6 +54,7 @@ SAMPLES = {
     ("get", "/api/v1/changes"): ("/api/v1/changes", "limit=2"),
     ("get", "/api/v1/incidents"): ("/api/v1/incidents", "limit=5"),
     ("get", "/api/v1/settings"): ("/api/v1/settings", ""),
+    ("put", "/api/v1/settings/defaults"): ("/api/v1/settings/defaults", '{"options": {"interval_s": "60"}}'),
     ("put", "/api/v1/targets/{tid}"): ("/api/v1/targets/new", '{"options": {"host": "example.net"}}'),
     ("delete", "/api/v1/targets/{tid}"): ("/api/v1/targets/new", "{}"),
     ("put", "/api/v1/sources/{name}"): ("/api/v1/sources/up", '{"options": {"device": "wwan0"}}'),
@@ -110,7 +111,7 @@ class Pages:
 
     def shown(self):
         one = {"id": "cloudflare", "options": {"host": "1.1.1.1"}, "tag": "00ff"}
-        return {"targets": [one], "sources": [], "defaults": {}, "schema": [], "taken": True, "wrong": None}
+        return {"targets": [one], "sources": [], "defaults": {}, "defaults_tag": "", "schema": [], "taken": True, "wrong": None}
 
     def put(self, kind, name, options, tag=None):
         self.tags.append(tag)

@@ -5,15 +5,16 @@ import { english, message, section } from "../parts.js";
 import { liveTrace } from "./live.js";
 
 // What most people set; the rest opens below.
-const FIRST = { target: ["host", "label", "method", "port", "interval_s", "source", "enabled"], source: ["interface", "device", "address", "table", "fwmark", "next_hop"] };
+const FIRST = { target: ["host", "label", "method", "port", "interval_s", "source", "enabled"], defaults: ["method", "port", "interval_s", "source", "enabled"], source: ["interface", "device", "address", "table", "fwmark", "next_hop"] };
 const KEYBOARDS = { int: "numeric", float: "decimal" };
 const NAMING = ["bad_name", "name_taken"]; // what may be wrong with the section's own name
 const BOOLS = { 1: ["1", "on", "true", "yes", "enabled"], 0: ["0", "off", "false", "no", "disabled"] };
 
-const meaningOf = (kit, { section: kind, option }) => kit.word("option", `${kind}.${option}`).split("\n")[1];
+// What stands in defaults is a target's.
+const wordsOf = (kit, { section: kind, option }) => kit.word("option", `${kind === "defaults" ? "target" : kind}.${option}`).split("\n");
 
 /** What people call an option of a schema's entry. */
-export const titleOf = (kit, { section: kind, option }) => kit.word("option", `${kind}.${option}`).split("\n")[0];
+export const titleOf = (kit, entry) => wordsOf(kit, entry)[0];
 
 const boolOf = (text) => Object.keys(BOOLS).find((value) => BOOLS[value].includes(text)) ?? text;
 
@@ -82,7 +83,7 @@ function optionRow(kit, entry, { given, desk }) {
   const usual = (entry.section === "target" && given.defaults[entry.option]) || entry.default;
   const bounds = limits(kit, entry);
   const unit = entry.unit ? ` (${kit.word("unit", entry.unit)})` : "";
-  const words = [meaningOf(kit, entry), bounds && ` [${bounds}]`];
+  const words = [wordsOf(kit, entry)[1] ?? entry.help, bounds && ` [${bounds}]`];
   const wrong = sheet.wrong.filter((each) => each.option === entry.option).map((each) => said(kit, each, entry, text));
   return row(entry.option, [titleOf(kit, entry), unit, entry.required && el("span", { "aria-hidden": "true" }, " *")], words, wrong, (attrs) => control(kit, entry, given, usual, text, { ...attrs, "aria-required": entry.required && "true" }));
 }
@@ -94,7 +95,7 @@ function nameRow(kit, { sheet, suggested }) {
 }
 
 /** What is wrong with the whole, or with what else stands in the file. */
-function wholly(kit, { sheet }, entries) {
+function wholly(kit, { sheet }, entries, schema) {
   const { t } = kit;
   if (sheet.failure === "unreachable") return [t("unreachable.agent")];
   if (sheet.failure) return [t("problem", { detail: sheet.failure })];
@@ -103,16 +104,18 @@ function wholly(kit, { sheet }, entries) {
   const lines = rest.map((each) => {
     if (each.code === "no_effect") return t("settings.wrong.no_effect");
     if (each.of && each.code === "unknown_source") return t("settings.used", { name: each.of });
+    const entry = each.of && schema.find((one) => one.section === "target" && one.option === each.elsewhere);
     const words = kit.word("settings.wrong", each.code);
-    const where = [each.of, each.option].filter(Boolean).join(".");
+    if (entry && words !== each.code) return `${each.of}: ${said(kit, each, entry, "")}`;
+    const where = [each.of, each.elsewhere ?? each.option].filter(Boolean).join(".");
     return words === each.code || where ? [where && `${where}: `, english(kit, each.detail)] : words.replace("{about}", each.about);
   });
   // Each default of the file that would have no effect tells the same.
   return [...new Set(lines)];
 }
 
-function alertBox(kit, { desk }, entries) {
-  const lines = wholly(kit, desk, entries);
+function alertBox(kit, { desk, given }, entries) {
+  const lines = wholly(kit, desk, entries, given.schema);
   const fields = desk.sheet.wrong.filter((each) => NAMING.includes(each.code) || entries.some((entry) => entry.option === each.option)).length;
   const all = [...(fields ? [kit.t("settings.fields", { count: kit.format.count(fields) })] : []), ...lines];
   return el("div", { role: "alert", id: "setting-wrong", tabindex: -1 }, all.length > 0 && message("error", all.map((line) => el("div", {}, line))));
@@ -158,7 +161,7 @@ export function setting(kit, data, route) {
   const rows = (some) => some.map((entry) => optionRow(kit, entry, data));
   return [
     section(
-      route.id ? `${kit.word("settings.kind", route.kind)} ${route.id}` : t(`settings.add.${route.kind}`),
+      route.kind === "defaults" ? t("settings.defaults") : route.id ? `${kit.word("settings.kind", route.kind)} ${route.id}` : t(`settings.add.${route.kind}`),
       alertBox(kit, data, entries),
       desk.clash && clash(kit, data, entries, button),
       el(
@@ -178,6 +181,6 @@ export function setting(kit, data, route) {
       ),
     ),
     liveTrace(kit, kit.followed(key)),
-    route.id && desk.saved && el("div", { class: "cbi-section" }, removal(kit, data, route, button)),
+    route.id && desk.saved && route.kind !== "defaults" && el("div", { class: "cbi-section" }, removal(kit, data, route, button)),
   ];
 }

@@ -60,6 +60,16 @@ function sources(kit, { given, desk }) {
   );
 }
 
+/** What targets that say nothing else have: that which the file says itself. */
+function defaults(kit, { given, desk }) {
+  const { t } = kit;
+  const unit = (option) => kit.word("unit", given.schema.find((entry) => entry.option === option)?.unit ?? "");
+  const said = Object.entries(given.defaults).map(([option, text]) => `${titleOf(kit, { section: "target", option })} ${text} ${unit(option)}`.trim());
+  const link = el("a", { class: "btn cbi-button", href: place("defaults", "defaults") }, t("settings.change"));
+  const unsaved = desk.unsaved.includes("defaults/defaults") && [" ", el("span", { class: "small tone-warn" }, t("settings.unsaved"))];
+  return section(t("settings.defaults"), el("p", { class: "small muted" }, t("settings.defaults.help")), el("p", {}, said.join(" · "), unsaved), el("div", { class: "cbi-page-actions" }, link));
+}
+
 /** Why nothing can be set here, and where it can. */
 function elsewhere(kit, { code, detail }) {
   const { t } = kit;
@@ -72,13 +82,13 @@ export function settings(kit, data, route) {
   if (!kit.maySet) return el("div", { class: "cbi-map" }, message("notice", kit.t("settings.reader")));
   if (data.heard) return el("div", { class: "cbi-map" }, elsewhere(kit, data.heard));
   const { given, desk } = data;
-  const known = !route.kind || !route.id || desk.saved || desk.sheet.options;
+  const known = !route.kind || !route.id || route.kind === "defaults" || desk.saved || desk.sheet.options;
   return el(
     "div",
     { class: "cbi-map settings" },
     el("div", { role: "status" }, standing(kit, given, desk.outcome)),
     route.kind && el("p", {}, el("a", { href: hashOf({ name: "settings" }) }, kit.t("settings.all"))),
     !known && el("p", { class: "empty" }, kit.t("settings.no.such", { name: route.id })),
-    known && (route.kind ? setting(kit, data, route) : [targets(kit, data), sources(kit, data)]),
+    known && (route.kind ? setting(kit, data, route) : [targets(kit, data), defaults(kit, data), sources(kit, data)]),
   );
 }

@@ -34,6 +34,7 @@ milliseconds, RTTs ms with at most 3 decimals, all keys present and null when un
 | GET /api/v1/openapi.json | this table as OpenAPI 3.1 |
 | GET /api/v1/settings | targets and sources as they stand in the file, each with its `tag`, and what may stand there; 409 where LuCI sets |
 | PUT /api/v1/targets/{id}, /sources/{id} | `{"options": {NAME: TEXT}}`: 202, and the daemon loads it; If-Match: "TAG", If-None-Match: * |
+| PUT /api/v1/settings/defaults | likewise: what holds for targets that do not say otherwise |
 | DELETE /api/v1/targets/{id}, /sources/{id} | 202; the history stays; If-Match |
 | GET /api/v1/session | who asks: `signed_in`, `name`, `right` (none, read, write), `token` for writes |
 | POST /api/v1/session | sign in with `{"name", "password"}` or `{"code"}`; the answer sets the cookie |

@@ -37,6 +37,7 @@ class SettingsRoutes:
             place = f"/api/v1/{kind}/<{part}>"
             app.put(place, callback=lambda kind=kind, **named: self.put(kind, *named.values()))
             app.delete(place, callback=lambda kind=kind, **named: self.remove(kind, *named.values()))
+        app.put("/api/v1/settings/defaults", callback=lambda: self.put("defaults", "defaults"))
 
     def shown(self) -> bottle.HTTPResponse:
         """What stands in the file, and what may stand there."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pathwarden.config import edit, uci
-from pathwarden.config.schema import SECTIONS, describe
+from pathwarden.config.schema import SECTIONS, SINGLE, describe
 from pathwarden.config.sections import BadConfig
 from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.model.access import Outdated, Wrong
 from pathwarden.model.settings import Settings
 
-KINDS = {"targets": "target", "sources": "source"}
+KINDS = {"targets": "target", "sources": "source", "defaults": "defaults"}
 _TRIES = 5  # whoever saves the file by hand at the same instant does not do so again at once
 
 
@@ -43,20 +43,27 @@ class Book:
         told: dict[str, object] = {
             kind: [{"id": each.name, "options": dict(each.options), "tag": _tag(each)} for each in sections if each.type == type_]
             for kind, type_ in KINDS.items()
+            if type_ not in SINGLE
         }
-        usual = next((dict(each.options) for each in sections if each.type == "defaults"), {})
+        usual = next((each for each in sections if each.type == "defaults"), None)
+        told |= {"defaults": dict(usual.options) if usual else {}, "defaults_tag": _tag(usual) if usual else ""}
         schema = [each for each in describe() if each["section"] in KINDS.values()]
-        return {**told, "defaults": usual, "schema": schema, **self._standing()}
+        return {**told, "schema": schema, **self._standing()}
 
     def put(self, kind: str, name: str, options: Mapping[str, str], tag: str | None = None) -> list[Wrong]:
-        """Write a section of a kind (`targets`, `sources`); what is wrong, and then nothing was written.
+        """Write a section of a kind (`targets`, `sources`, `defaults`); what is wrong, and then nothing was written.
 
         Raises `OperatorError` if the file cannot be changed, `Outdated` if the section there is not that of `tag`.
         """
         type_ = KINDS[kind]
         known = {option.name for option in SECTIONS[type_]}
         unknown = [Wrong(name, option, "unknown_option", "", "is no option here") for option in options if option not in known]
-        return unknown or self._change(lambda text: edit.put(_seen(text, type_, name, tag), type_, name, options), name)
+
+        def made(text: str) -> str:
+            there = _name(text, type_, name)
+            return edit.put(_seen(text, type_, there, tag), type_, there, options)
+
+        return unknown or self._change(made, name)
 
     def remove(self, kind: str, name: str, tag: str | None = None) -> list[Wrong]:
         """Take a section out; what would be wrong then. Raises `KeyError` if there is none, and what `put` does."""
@@ -148,6 +155,14 @@ def _parsed(text: str) -> uci.Document:
         return uci.parse(text)
     except uci.UciError as error:
         raise OperatorError(str(error), "correct it in the configuration") from error
+
+
+def _name(text: str, type_: str, name: str) -> str:
+    """The section's name; what stands once may have another one. Raises `CannotEdit` if it has none."""
+    there = [each.name for each in uci.parse(text).sections if each.type == type_] if type_ in SINGLE else []
+    if None in there:
+        raise edit.CannotEdit(name)
+    return there[0] or name if there else name
 
 
 def _seen(text: str, type_: str, name: str, tag: str | None) -> str:

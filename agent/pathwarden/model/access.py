@@ -67,7 +67,7 @@ class Outdated(Exception):
 
 
 class SettingsBook(Protocol):
-    """The configuration file, as far as the page may change it. `kind` is targets or sources; any thread may call.
+    """The configuration file, as far as the page may change it. `kind` is targets, sources or defaults; any thread may call.
 
     `tag` is what `shown` said of the section to be changed, '' if there shall be none yet; None: whatever stands there. Every method
     raises `OperatorError` if the file cannot be read or changed, and those that change it `Outdated`.
