@@ -24,8 +24,9 @@ log = logging.getLogger("pathwarden")
 TEND_S = 30.0  # how long the clock may have become right unnoticed
 FINISH_S = 20.0  # a trace at the usual pace takes a few seconds; one that nothing answers somewhat longer
 FINISH_LOOK_S = 0.1
-# Traces refer to themselves nowhere, so the collector finds next to nothing: it need not look as often as Python's defaults (700, 10, 10).
-COLLECT = (2_000, 20, 20)
+# Traces refer to themselves nowhere, and the page's answers leave nothing behind: the collector finds next to nothing. It looks when there
+# are so many objects more than when it looked before, some 5 MB if all were waste; its second and third stage at every other time.
+COLLECT = (50_000, 2, 2)
 # A target that a subscriber adds is watched soon, with those that are added at the same time; and nobody restarts us all the time.
 RENEW_S, RENEW_APART_S = 2.0, 30.0
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h: a fault of ours; the supervisor starts the agent again
