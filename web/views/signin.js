@@ -109,12 +109,14 @@ function account() {
 
 /** Let the reader in: at once, with the code in the address, or when they have signed in. */
 export async function admit() {
+  const speaking = speak();
+  speaking.catch(() => null); // what fails is said where it is waited for
   try {
     keep(await api.session());
   } catch {
     return; // the page itself says that nobody answers, and tries again
   }
-  await speak();
+  await speaking;
   colour();
   darkScheme.addEventListener("change", colour);
   const [path, query] = location.hash.split("?");
