@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from equipment.fakes import FakeAgent, FakeClock, FakeReader, make_settings
+from netlab.lab import Lab
 from pathwarden.api.app import make_app
 from pathwarden.api.guard import HostRule
 from pathwarden.api.passwords import PasswordFile
@@ -44,6 +45,16 @@ def ask(url, path="/healthz", host="", **headers):
         connection.request("GET", path, headers={"Host": host or address, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read()
+
+
+def test_a_fixed_address_is_answered_to_without_any_interface(tmp_path):
+    with Lab() as lab:
+        lab.host("agent")
+        lab.ip("agent", "address add 198.51.100.1/32 dev lo")
+        with lab.enter("agent"), page_of(settings_of(tmp_path, "198.51.100.1:0")) as page:
+            (url,) = page.urls
+            assert ask(url)[0] == 200
+            assert ask(url, host="198.51.100.2")[0] == 421
 
 
 def test_a_port_that_stays_taken_is_said_once(tmp_path, caplog):

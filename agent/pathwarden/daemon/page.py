@@ -51,7 +51,7 @@ class Page:
         self._fixed = Server(app, [each for each in self._listen if not split_interface(each) and not split_socket(each)])
         self._sockets = Server(app, [each for each in self._listen if split_socket(each)])
         self._moving = Server(app, ())
-        self._at: tuple[str, ...] = ()
+        self._at: tuple[str, ...] | None = None
         self._said = ""
 
     @property

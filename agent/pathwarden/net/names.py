@@ -20,7 +20,7 @@ class ReverseNames(Lookups):
 
     def _found(self, address: str) -> str:
         try:
-            name = socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]
+            name = socket.gethostbyaddr(address)[0]  # Python's getnameinfo keeps all other threads waiting for a dead name server
         except OSError:
             return _ABSENT
         return name if _HOST_NAME.fullmatch(name) else _ABSENT
