@@ -244,6 +244,7 @@ WHY = "no route to the target"
 ERROR: dict[str, object] = {"state": "error", "verdict": "local", "error": "no_route", "error_detail": WHY, "reached": False}
 UNPLUGGED: dict[str, object] = ERROR | {"error_detail": f"{WHY}: Network is unreachable"}
 NAMELESS: dict[str, object] = ERROR | {"error": "unknown_host", "error_detail": "the name does not resolve: nowhere.invalid"}
+TWIN: dict[str, object] = {"name": "Site"}
 PAUSED: dict[str, object] = {"state": "paused", "verdict": "unknown"}
 
 
@@ -264,7 +265,8 @@ PAUSED: dict[str, object] = {"state": "paused", "verdict": "unknown"}
         ([NAMELESS, NAMELESS], "unknown", "No target's name resolves: the name server does not answer, or does not know them."),
         ([OK, ERROR], "local", "T1 cannot be probed; another one answers."),
         ([OK, OK, ERROR, ERROR], "local", "T2, T3 cannot be probed; 2 others answer."),
-        ([OK, ERROR, DOWN], "unknown", "T1, T2 do not answer; another one does."),
+        ([OK, ERROR, DOWN], "unknown", "T2 does not answer, T1 cannot be probed; another one answers."),
+        ([OK, TWIN, DOWN | TWIN], "destination", "Site (t2) does not answer; 2 others do."),
         ([LOCAL, LOCAL], "local", "Nothing answers, not even the first hop."),
         ([GATEWAY, ISP, ISP], "isp", "Home: ok, ISP: no answer."),
         ([ISP, ISP], "isp", "Home: ok, ISP: no answer."),

@@ -1,5 +1,6 @@
 """The running agent in JSON-ready dicts: the `state`, `path` and `info` topics, and the sentence on top of the page."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -209,14 +210,26 @@ def overall(states: Sequence[Mapping[str, object]], *, resolver_silent: bool = F
     if beyond and all(s in failing for s in beyond):
         home_ok = len(beyond) < len(active) or any(s["verdict"] == "isp" for s in failing)
         return ("isp", "Home: ok, ISP: no answer.") if home_ok else ("unknown", "No target answers.")
-    names = ", ".join(str(s["name"]) for s in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
     verdicts = {s["verdict"] for s in failing}
     kind = str(verdicts.pop()) if len(verdicts) == 1 else "unknown"
-    unprobed = all(s["state"] == "error" for s in failing)
-    what = "cannot be probed" if unprobed else "does not answer" if len(failing) == 1 else "do not answer"
+    names = Counter(str(s["name"]) for s in active)
+    unprobed = [_told_apart(s, names) for s in failing if s["state"] == "error"]
+    silent = [_told_apart(s, names) for s in failing if s["state"] != "error"]
+    what = [f"{_some(silent)} {'does not' if len(silent) == 1 else 'do not'} answer"] if silent else []
+    what += [f"{_some(unprobed)} cannot be probed"] if unprobed else []
     does, do = ("answers", "answer") if unprobed else ("does", "do")
     others = {0: "the others are not measured yet", 1: f"another one {does}"}.get(answering, f"{answering} others {do}")
-    return kind, f"{names} {what}; {others}."
+    return kind, f"{', '.join(what)}; {others}."
+
+
+def _told_apart(state: Mapping[str, object], names: Mapping[str, int]) -> str:
+    """A target's name, with its id where others have the same."""
+    name = str(state["name"])
+    return f"{name} ({state['target']})" if names[name] > 1 else name
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _resolver_silent(answering: int, active: int) -> str:
