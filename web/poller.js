@@ -24,7 +24,8 @@ export function createPoller({ task, intervalMs, hurryMs, onState }) {
   function plan() {
     clearTimeout(timer);
     if (state === "paused" || document.hidden) return;
-    const usual = failures ? intervalMs : Math.min(intervalMs, hurryMs());
+    // What is awaited may be an agent that reloads, so it counts while nobody answers, too.
+    const usual = Math.min(intervalMs, hurryMs());
     timer = setTimeout(run, Math.max(usual, Math.min(usual * 2 ** failures, MAX_BACKOFF_MS)));
   }
 
