@@ -1,5 +1,6 @@
 """The real daemon in a laboratory and a real browser beside it: what the page says of a network that we know, and move."""
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,6 +138,13 @@ def test_trace_now_brings_a_new_trace(net: Net) -> None:
         page.until(lambda: page.find("[data-action=trace]").get_attribute("aria-disabled") is None)
         second = slow.get("/api/v1/targets/slow")["trace"]
         assert (second["reason"], second["id"], second["ending"]) == ("command", first["id"] + 1, "reached")
+        # The same once more, as somebody would try it before saving: who asked is told, and nobody else.
+        status, answer = slow.ask("POST", "/api/v1/traces", {"target": {"host": net.lab.target4, "queries": "1"}})
+        asked = f"/api/v1/traces/asked/{json.loads(answer)['asked']}"
+        once = slow.awaits(lambda: slow.get(asked), lambda now: now["state"] in ("done", "failed"), "it has ended")
+        assert (status, once["state"], once["trace"]["ending"]) == (202, "done", "reached")
+        assert {len(hop["answers"]) for hop in once["trace"]["hops"]} == {1}
+        assert slow.get("/api/v1/targets/slow")["trace"]["id"] == second["id"]
         page.open()
         assert "in 59 min" in page.text(ROW.format("slow"))
 
