@@ -214,7 +214,7 @@ def test_the_tools_are_a_package_of_modules_and_their_data() -> None:
     said, files = built().tools
     ipk, apk = opkg.read(built().of(said, "ipk")), adb.read(built().of(said, "apk"))
     assert [(m.name, m.mode, m.content) for m in ipk.data if m.kind == "0"] == [(node.path, 0o644, node.content) for node in files]
-    read = {f"usr/lib/pathwarden/pathwarden/{name}" for name in ("sim/scenarios/demo.toml", "picture/coastline.json")}
+    read = {f"usr/lib/pathwarden/pathwarden/{name}" for name in ("sim/scenarios/demo.toml", "picture/coastline.json", "picture/words.json")}
     assert {node.path: node.content for node in files if not is_archive(node.path)} == {name: data()[name] for name in read}
     assert [node.path for node in files if is_archive(node.path)] == ["usr/lib/pathwarden/source/tools-0.1.0-r1.tar.bz2"]
     assert set(ipk.control) == {"control", "postinst", "postinst-pkg", "prerm", "prerm-pkg"}

@@ -48,7 +48,7 @@ CLOSED_SETS = {
     ),
 }  # fmt: skip
 ARGS = {
-    **dict.fromkeys(("name", "label", "device", "version", "detail", "sentence", "before", "after"), "X"),
+    **dict.fromkeys(("name", "label", "device", "version", "detail", "sentence", "before", "after", "come", "gone"), "X"),
     **dict.fromkeys(("first", "last", "ttl", "ms", "count"), 7),
     "place": "isp",
     "sureness": "probable",
