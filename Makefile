@@ -21,7 +21,7 @@ debian = @packaging/dev/debian.sh $(DEBIAN_FOR_TESTS)
 # $(call tests,directories,pytest options)
 tests = @environment=$$($(dev)) && packaging/dev/pytest.sh "$$environment" $(1) -- $(2)
 
-.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store bench-mqtt bench-fleet bench-page idle package luci arm64 pi3b clean
+.PHONY: help run demo test lint types unit sim contract e2e page soak matrix homeassistant bench bench-detect bench-store bench-mqtt bench-fleet bench-enrich bench-page idle package luci arm64 pi3b clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -108,6 +108,9 @@ bench-mqtt: ## how soon the broker has an event, the memory of MQTT, how soon a 
 bench-fleet: ## 1,000 agents on one broker: all start at once, work, answer Home Assistant's start, lose the broker: 4 minutes; JSON=1 WRITE=1
 	$(debian)
 	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.fleet $(if $(JSON),--json) $(if $(WRITE),--write)
+
+bench-enrich: ## what it costs to know whose a responder is and to draw graph and map: a minute; JSON=1 WRITE=1
+	@environment=$$($(dev)) && PYTHONPATH=tests "$$environment/bin/python" -m bench.enrich $(if $(JSON),--json) $(if $(WRITE),--write)
 
 bench-page: ## the page with 20 targets: how soon it can be used, what a poll costs, memory: 5 minutes, as root; DAYS=365 JSON=1 WRITE=1
 	$(need_root)
