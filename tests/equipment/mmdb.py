@@ -59,6 +59,24 @@ def pointer(to: int) -> bytes:
     return bytes([1 << 5 | 3 << 3]) + to.to_bytes(4, "big")
 
 
+class Names:
+    """Names of members at the beginning of the data, and pointers to them, as those who offer databases write them."""
+
+    def __init__(self, head: bytes = b"") -> None:
+        self.head = head
+        self._places: dict[str, Pointer] = {}
+
+    def pointed(self, value: Any) -> Any:
+        """A record with pointers for the names of its members."""
+        return {self._pointer(key): self.pointed(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    def _pointer(self, name: str) -> Pointer:
+        if name not in self._places:
+            self._places[name] = Pointer(len(self.head))
+            self.head += encode(name)
+        return self._places[name]
+
+
 def write(
     path: Path,
     entries: Mapping[str, Any],

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from equipment.mmdb import Pointer, asn, city, control, encode, write
+from equipment.mmdb import Names, Pointer, asn, city, control, encode, write
 from pathwarden.enrich.databases import Databases
 from pathwarden.enrich.mmdb import BadDatabase, Database
 from pathwarden.model.network import Network, Source
@@ -81,6 +81,27 @@ def test_pointers_of_every_length(tmp_path, place):
     database.close()
 
 
+@pytest.mark.parametrize("far", [0, 2100, 9000, 530_000])
+def test_names_of_members_by_pointers_read_as_written_out(tmp_path, far):
+    """As those who offer databases write them; the names may lie out of the window of bytes that is read at once."""
+    names = Names(bytes(far))
+    plain = {f"5.{number}.0.0/16": city("NL", f"City {number}", number / 4, -number / 4) for number in range(120)}
+    wordy = {f"6.{number}.0.0/16": {f"a name of {number} {'x' * 70}": number, "asn": number} for number in range(100)}
+    pointed = {prefix: names.pointed(record) for prefix, record in (plain | wordy).items()}
+    one = Database(write(tmp_path / "a.mmdb", plain | wordy))
+    two = Database(write(tmp_path / "b.mmdb", pointed, head=names.head))
+    for want in (None, {"city": {"names": {"en": None}}, "location": None, "asn": None}, {"country": None}):
+        for turn in range(2):
+            for number in range(120):
+                for net in (5, 6):
+                    found = get(two, f"{net}.{number}.1.1", want)
+                    assert found == get(one, f"{net}.{number}.1.1", want), (turn, number)
+                    assert want is not None or found or number >= 100
+    assert len(two._names) <= 64
+    one.close()
+    two.close()
+
+
 LOOP = control(7, 1) + encode("in") + encode(Pointer(0))  # a map that holds itself
 HOSTILE = {
     "a map in itself": ({"a": Pointer(0)}, LOOP),
@@ -89,6 +110,9 @@ HOSTILE = {
     "a list of sixteen million": ({"a": Pointer(0)}, control(11, 16_000_000)),
     "a text of sixteen megabytes": ({"a": Pointer(0)}, control(2, 16_000_000)),
     "a number of a thousand bytes": ({"a": Pointer(0)}, control(6, 1000) + bytes(1000)),
+    "a name that points to a number": ({Pointer(0): 1}, encode(7)),
+    "a name that points to nowhere": ({Pointer(500_000): 1}, b""),
+    "a name that points to a pointer": ({Pointer(2): 1}, encode("a") + encode(Pointer(0))),
     "a name that is a number": ({"a": Pointer(0)}, control(7, 1) + encode(7) + encode(7)),
     "a kind that there is not": ({"a": Pointer(0)}, bytes([0, 200]) + bytes(200)),
     "a double of three bytes": ({"a": Pointer(0)}, control(3, 3) + bytes(3)),

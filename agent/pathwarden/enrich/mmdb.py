@@ -33,6 +33,8 @@ _POINTER, _TEXT, _DOUBLE, _BYTES, _UINT16, _UINT32, _MAP, _INT32, _UINT64, _UINT
 _BOOL, _FLOAT = 14, 15
 _NUMBERS = (_UINT16, _UINT32, _UINT64, _UINT128)
 _POINTER_BASES = (0, 2048, 526336, 0)
+_LONG = 29  # from here on a size has bytes of its own
+_MOST_NAMES, _LONGEST_NAME = 64, 64  # City has 30 names of members
 
 
 class BadDatabase(Exception):
@@ -54,6 +56,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._names: dict[bytes, str] = {}
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe has no writer
         try:
             self._size = os.fstat(self._file).st_size
@@ -81,7 +84,7 @@ class Database:
         if record == nodes:
             return {}
         # A record counts from the data section's start, which is the gap behind the tree; `nodes` + 16 is its first byte.
-        reader = _Records(self._file, self._tree + _GAP, self._end)
+        reader = _Records(self._file, self._tree + _GAP, self._end, self._names)
         found, _ = reader.value(self._tree + record - nodes, want)
         return found if isinstance(found, dict) else {}
 
@@ -92,7 +95,7 @@ class Database:
         if place < 0:
             raise BadDatabase("it is no MaxMind DB file, or its end is missing")
         first = start + place + len(_MARKER)
-        said, _ = _Records(self._file, first, self._size).value(first, None)
+        said, _ = _Records(self._file, first, self._size, {}).value(first, None)
         if not isinstance(said, dict):
             raise BadDatabase("it says nothing of itself")
         if _whole(said, "binary_format_major_version") != 2:
@@ -133,8 +136,9 @@ class Database:
 class _Records:
     """Values of the data section, read through a window; for one look-up."""
 
-    def __init__(self, file: int, start: int, end: int) -> None:
+    def __init__(self, file: int, start: int, end: int, names: dict[bytes, str]) -> None:
         self._file = file
+        self._names = names  # of members, by the pointer to them: the same few in every record
         self._start = start
         self._end = end
         self._window = b""
@@ -163,17 +167,45 @@ class _Records:
     def _map(self, at: int, size: int, want: "Want | None", depth: int) -> tuple[Value, int]:
         found: dict[str, Value] = {}
         for _ in range(size):
-            key, at = self.value(at, None, depth + 1)
-            if not isinstance(key, str):
-                raise BadDatabase("a member has no name")
+            key, at = self._key(at, depth + 1)
             if want is None or key in want:
                 found[key], at = self.value(at, None if want is None else want[key], depth + 1)
             else:
                 at = self._skip(at, depth + 1)
         return found, at
 
+    def _key(self, at: int, depth: int) -> tuple[str, int]:
+        """A member's name, and where its value begins: most are short texts, or pointers to the same few."""
+        place = at - self._at
+        if place >= 0 and place + 4 < len(self._window):
+            first = self._window[place]
+            if first >> 5 == _POINTER:
+                length = (first >> 3 & 3) + 1
+                known = self._names.get(self._window[place : place + 1 + length])
+                if known is not None:
+                    self._spend(depth)
+                    return known, at + 1 + length
+            elif first >> 5 == _TEXT and first & 31 < _LONG and place + 1 + (first & 31) <= len(self._window):
+                self._spend(depth)
+                end = place + 1 + (first & 31)
+                return self._window[place + 1 : end].decode("utf-8", "replace"), at + end - place
+        key, behind = self.value(at, None, depth)
+        if not isinstance(key, str):
+            raise BadDatabase("a member has no name")
+        if len(self._names) < _MOST_NAMES and len(key) <= _LONGEST_NAME:
+            pointer = self._bytes(at, behind - at)
+            if pointer[0] >> 5 == _POINTER:
+                self._names[pointer] = key
+        return key, behind
+
     def _skip(self, at: int, depth: int) -> int:
-        """Where the value after this one begins."""
+        """Where the value after this one begins; short texts and pointers, which most are, without further ado."""
+        place = at - self._at
+        if 0 <= place < len(self._window):
+            first = self._window[place]
+            if first >> 5 == _POINTER or (first >> 5 == _TEXT and first & 31 < _LONG):
+                self._spend(depth)
+                return at + 1 + (first & 31 if first >> 5 == _TEXT else (first >> 3 & 3) + 1)
         kind, size, at = self._control(at, depth)
         if kind in (_MAP, _ARRAY):
             for _ in range(size * 2 if kind == _MAP else size):
@@ -183,9 +215,7 @@ class _Records:
 
     def _control(self, at: int, depth: int) -> tuple[int, int, int]:
         """Kind and size of the value at a place, and where its content begins; for a pointer the size is the place it leads to."""
-        self._left -= 1
-        if self._left < 0 or depth > _DEEPEST:
-            raise BadDatabase("a record has no end")
+        self._spend(depth)
         first = self._bytes(at, 1)[0]
         kind, size, at = first >> 5, first & 31, at + 1
         if kind == _POINTER:
@@ -196,11 +226,17 @@ class _Records:
             return kind, self._start + number + _POINTER_BASES[length - 1], at + length
         if kind == 0:
             kind, at = 7 + self._bytes(at, 1)[0], at + 1
-        if size >= 29:
+        if size >= _LONG:
             length = size - 28
             size = (29, 285, 65821)[length - 1] + int.from_bytes(self._bytes(at, length), "big")
             at += length
         return kind, size, at
+
+    def _spend(self, depth: int) -> None:
+        """Count a value."""
+        self._left -= 1
+        if self._left < 0 or depth > _DEEPEST:
+            raise BadDatabase("a record has no end")
 
     def _bytes(self, at: int, count: int) -> bytes:
         place = at - self._at
