@@ -116,7 +116,7 @@ CLASHES = [
         "target",
         {"host": "192.0.2.9", "method": "tcp", "interval_s": "5"},
         {
-            "port": "Port is missing: “” is none. This method needs the port of a service, such as 443.",
+            "port": "Port: “0” is none that this method can take. Write the port of a service, such as 443.",
             "interval_s": "Interval: “5” is too often for a method that connects to a service. Write 60 or more.",
         },
     ),
@@ -237,7 +237,7 @@ def test_the_defaults_of_all_targets_are_set(world: World) -> None:
     assert world.wrong() == {"interval_s": "Interval: “x” does not fit. Write a whole number, 1–86400 s."}
     world.fill(interval_s="900", method="tcp")
     world.save()
-    page.shows("#setting-wrong", "cloudflare: Port is missing")
+    page.shows("#setting-wrong", "cloudflare: Port: “0” is none that this method can take.")
     world.fill(method="")
     world.save()
     page.shows("[role=status] .success", "is saved, and the agent runs with it.")

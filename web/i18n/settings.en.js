@@ -54,7 +54,7 @@ export default {
   "settings.wrong.first_above_last": "{field}: {value} is above the last hop, {about}. Lower it, or raise the last hop.",
   "settings.wrong.other_family": "{field}: {value}, but the host is an IPv{about} address. Choose auto or {about}.",
   "settings.wrong.unknown_source": "{field}: there is no source “{about}”. Choose another one, or add it.",
-  "settings.wrong.port_missing": "{field} is missing: “{value}” is none. This method needs the port of a service, such as 443.",
+  "settings.wrong.port_missing": "{field}: “{value}” is none that this method can take. Write the port of a service, such as 443.",
   "settings.wrong.too_often": "{field}: “{value}” is too often for a method that connects to a service. Write {about} or more.",
   "settings.wrong.same_target": "This is the same target as {about}. Give it another host, source, method or port.",
   "settings.wrong.no_way_out": "A source needs a way out. Write an interface, a device, an address, a table or a mark.",

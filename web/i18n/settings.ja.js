@@ -54,7 +54,7 @@ export default {
   "settings.wrong.first_above_last": "{field}：{value} は最後のホップ {about} より大きい値です。下げるか、最後のホップを上げてください。",
   "settings.wrong.other_family": "{field}：{value} ですが、ホストは IPv{about} アドレスです。auto か {about} を選んでください。",
   "settings.wrong.unknown_source": "{field}：送信元「{about}」はありません。別のものを選ぶか、追加してください。",
-  "settings.wrong.port_missing": "{field}がありません：「{value}」は使えません。この方式には 443 などサービスのポートが必要です。",
+  "settings.wrong.port_missing": "{field}：この方式では「{value}」は使えません。443 などサービスのポートを入力してください。",
   "settings.wrong.too_often": "{field}：「{value}」はサービスに接続する方式には頻繁すぎます。{about} 以上にしてください。",
   "settings.wrong.same_target": "ターゲット {about} と同じです。別のホスト、送信元、方式、ポートのいずれかにしてください。",
   "settings.wrong.no_way_out": "送信元には出口が必要です。インターフェース、デバイス、アドレス、テーブル、マークのいずれかを入力してください。",

@@ -54,7 +54,7 @@ export default {
   "settings.wrong.first_above_last": "{field}：{value} 大于最后一跳 {about}。请调低它，或调高最后一跳。",
   "settings.wrong.other_family": "{field}：{value}，但主机是 IPv{about} 地址。请选择 auto 或 {about}。",
   "settings.wrong.unknown_source": "{field}：没有来源“{about}”。请另选一个，或添加它。",
-  "settings.wrong.port_missing": "缺少{field}：“{value}”不是端口。此方法需要服务的端口，例如 443。",
+  "settings.wrong.port_missing": "{field}：此方法不能使用“{value}”。请填写服务的端口，例如 443。",
   "settings.wrong.too_often": "{field}：对会连接到服务的方法而言，“{value}”太频繁。请填写 {about} 以上。",
   "settings.wrong.same_target": "这与目标 {about} 相同。请改用其他主机、来源、方法或端口。",
   "settings.wrong.no_way_out": "来源需要一个出口。请填写接口、设备、地址、路由表或标记。",

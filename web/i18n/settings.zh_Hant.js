@@ -54,7 +54,7 @@ export default {
   "settings.wrong.first_above_last": "{field}：{value} 大於最後一跳 {about}。請調低它，或調高最後一跳。",
   "settings.wrong.other_family": "{field}：{value}，但主機是 IPv{about} 位址。請選擇 auto 或 {about}。",
   "settings.wrong.unknown_source": "{field}：沒有來源「{about}」。請另選一個，或新增它。",
-  "settings.wrong.port_missing": "缺少{field}：「{value}」不是連接埠。此方法需要服務的連接埠，例如 443。",
+  "settings.wrong.port_missing": "{field}：此方法不能使用「{value}」。請填寫服務的連接埠，例如 443。",
   "settings.wrong.too_often": "{field}：對會連線到服務的方法而言，「{value}」太頻繁。請填寫 {about} 以上。",
   "settings.wrong.same_target": "這與目標 {about} 相同。請改用其他主機、來源、方法或連接埠。",
   "settings.wrong.no_way_out": "來源需要一個出口。請填寫介面、裝置、位址、路由表或標記。",

@@ -84,7 +84,7 @@ function optionRow(kit, entry, { given, desk }) {
   const bounds = limits(kit, entry);
   const unit = entry.unit ? ` (${kit.word("unit", entry.unit)})` : "";
   const words = [wordsOf(kit, entry)[1] ?? entry.help, bounds && ` [${bounds}]`];
-  const wrong = sheet.wrong.filter((each) => each.option === entry.option).map((each) => said(kit, each, entry, text));
+  const wrong = sheet.wrong.filter((each) => each.option === entry.option).map((each) => said(kit, each, entry, text || usual));
   return row(entry.option, [titleOf(kit, entry), unit, entry.required && el("span", { "aria-hidden": "true" }, " *")], words, wrong, (attrs) => control(kit, entry, given, usual, text, { ...attrs, "aria-required": entry.required && "true" }));
 }
 
@@ -95,8 +95,9 @@ function nameRow(kit, { sheet, suggested }) {
 }
 
 /** What is wrong with the whole, or with what else stands in the file. */
-function wholly(kit, { sheet }, entries, schema) {
+function wholly(kit, { desk, given }, entries) {
   const { t } = kit;
+  const { sheet } = desk;
   if (sheet.failure === "unreachable") return [t("unreachable.agent")];
   if (sheet.failure) return [t("problem", { detail: sheet.failure })];
   const fields = entries.map((entry) => entry.option);
@@ -104,9 +105,10 @@ function wholly(kit, { sheet }, entries, schema) {
   const lines = rest.map((each) => {
     if (each.code === "no_effect") return t("settings.wrong.no_effect");
     if (each.of && each.code === "unknown_source") return t("settings.used", { name: each.of });
-    const entry = each.of && schema.find((one) => one.section === "target" && one.option === each.elsewhere);
+    const entry = each.of && given.schema.find((one) => one.section === "target" && one.option === each.elsewhere);
     const words = kit.word("settings.wrong", each.code);
-    if (entry && words !== each.code) return `${each.of}: ${said(kit, each, entry, "")}`;
+    const value = () => given.targets.find((one) => one.id === each.of)?.options[each.elsewhere] ?? desk.options[each.elsewhere] ?? entry.default;
+    if (entry && words !== each.code) return `${each.of}: ${said(kit, each, entry, value())}`;
     const where = [each.of, each.elsewhere ?? each.option].filter(Boolean).join(".");
     return words === each.code || where ? [where && `${where}: `, english(kit, each.detail)] : words.replace("{about}", each.about);
   });
@@ -114,8 +116,9 @@ function wholly(kit, { sheet }, entries, schema) {
   return [...new Set(lines)];
 }
 
-function alertBox(kit, { desk, given }, entries) {
-  const lines = wholly(kit, desk, entries, given.schema);
+function alertBox(kit, data, entries) {
+  const { desk } = data;
+  const lines = wholly(kit, data, entries);
   const fields = desk.sheet.wrong.filter((each) => NAMING.includes(each.code) || entries.some((entry) => entry.option === each.option)).length;
   const all = [...(fields ? [kit.t("settings.fields", { count: kit.format.count(fields) })] : []), ...lines];
   return el("div", { role: "alert", id: "setting-wrong", tabindex: -1 }, all.length > 0 && message("error", all.map((line) => el("div", {}, line))));
