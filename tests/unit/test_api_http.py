@@ -64,7 +64,7 @@ def test_every_answer_has_the_shared_headers(page, path, host):
         ("GET", "/api/v1/status/", 404, "not_found"),
         ("GET", "//", 404, "not_found"),
         ("PUT", "/api/v1/status", 405, "method_not_allowed"),
-        ("DELETE", "/api/v1/targets/cloudflare", 405, "method_not_allowed"),
+        ("DELETE", "/api/v1/targets", 405, "method_not_allowed"),
         ("GET", "/api/v1/targets/cloudflare/trace", 405, "method_not_allowed"),
         ("OPTIONS", "/api/v1/targets/cloudflare/trace", 405, "method_not_allowed"),
     ],
