@@ -102,6 +102,7 @@ def test_sighup_takes_a_new_target_and_goes_on_with_the_old(lab: StandardLab, ag
     await_online(watch)
     agent.await_rounds(2, 40)
     pid, before, path = agent.pid, traces(agent, "udp4"), agent.state("udp4")["path_id"]
+    written = agent.get("/api/v1/status")["db"]["written_24h_bytes"]
     configure(agent, lab, broker, section("target", "near", host=lab.gateway4, method="icmp"))
     agent.signal(signal.SIGHUP)
     agent.awaits(agent.log, lambda log: "INFO pathwarden: reloaded" in log, "the log says so")
@@ -114,6 +115,7 @@ def test_sighup_takes_a_new_target_and_goes_on_with_the_old(lab: StandardLab, ag
     assert (agent.pid, agent.returncode) == (pid, None)
     assert agent.state("udp4")["path_id"] == path
     assert agent.state("near")["hop_count"] == 1
+    assert agent.get("/api/v1/status")["db"]["written_24h_bytes"] > written > 0, "a reload forgets nothing of the day"
     await_online(watch)
     assert told(agent) == ["agent_started"], "a reload is neither a start nor a change of a path"
     assert not watch.messages("/target/udp4/event")

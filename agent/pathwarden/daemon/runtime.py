@@ -37,6 +37,7 @@ from pathwarden.net.counters import Counters
 from pathwarden.net.netlink import KernelRoutes
 from pathwarden.net.raw import RawTransport
 from pathwarden.net.resolver import ThreadResolver
+from pathwarden.store.budget import Budget
 from pathwarden.store.lock import hold
 from pathwarden.store.reader import Reader
 from pathwarden.store.writer import Writer
@@ -67,6 +68,7 @@ class Runtime:
     def __init__(self, settings: Settings, before: "Runtime | None" = None) -> None:
         self.configured = self.settings = settings
         self.gate: Gate | None = None
+        self.budget: Budget | None = None
         self.place: Path | None = None
         self._before = before
         self._page: Page | None = None
@@ -160,7 +162,10 @@ class Runtime:
         self._undo.append(("lock", hold(path).release))
         agent = self.settings.agent
         live_dir = Path(agent.live_dir) if agent.live_dir else None
-        writer = Writer(path, max_mb=agent.db_max_mb, boot_id=_boot_id(), live_dir=live_dir)
+        before = self._before
+        budget = before.budget if before and before.settings.agent.db == agent.db else None
+        writer = Writer(path, max_mb=agent.db_max_mb, boot_id=_boot_id(), live_dir=live_dir, budget=budget)
+        self.budget = writer.budget
         self._undo.append(("history", writer.close))
         if writer.notice:
             log.warning("%s", writer.notice)

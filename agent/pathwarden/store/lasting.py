@@ -25,12 +25,13 @@ class Lasting:
     """Both files, used by one thread. Opening raises `OperatorError`; every method raises `StoreError`: then nothing was written.
 
     What the life before wrote down in the samples file, and could not copy since it ended without warning, is taken in first. `max_mb`,
-    `notice` and `remark` are as of `Writer`. `on_another` is called when it went on in another file, that of a stick that was put back.
+    `budget`, `notice` and `remark` are as of `Writer`. `on_another` is called when it went on in another file, that of a stick that was
+    put back.
     """
 
-    def __init__(self, path: Path, max_mb: int) -> None:
+    def __init__(self, path: Path, max_mb: int, budget: Budget | None = None) -> None:
         self.path = path
-        self.budget = Budget(path)
+        self.budget = budget or Budget(path)
         self.limit = retention.pages(max_mb * 1_000_000)
         self.on_another: Callable[[], None] = lambda: None
         self._damaged = False

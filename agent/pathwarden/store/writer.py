@@ -12,7 +12,7 @@ from pathwarden.model.history import Record
 from pathwarden.model.instants import ClockShift
 from pathwarden.store import blocks, clock, retention
 from pathwarden.store.blocks import DAY_NS
-from pathwarden.store.budget import A_DAY
+from pathwarden.store.budget import A_DAY, Budget
 from pathwarden.store.faults import StoreError, told
 from pathwarden.store.lasting import Lasting
 from pathwarden.store.live import Live, Numbered, last_number, put_record
@@ -30,6 +30,8 @@ class Writer:
     all of their target. Without it, or if it cannot be used, everything goes to the lasting file at once. Without `aging` traces stay
     traces however old they are.
 
+    `budget` has counted what this process wrote to the same file before, so that a reload forgets none of it.
+
     While `sends` is True events wait in the outbox; without a broker it is set to False.
 
     `notice` is what the operator must be told about the opening, '' if nothing; `remark` is for the log. If there is no history but an
@@ -37,7 +39,9 @@ class Writer:
     when the disk or another process does not let it work: then nothing was written, and it may be tried again.
     """
 
-    def __init__(self, path: Path, *, max_mb: int, boot_id: str, live_dir: Path | None = None, aging: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, max_mb: int, boot_id: str, live_dir: Path | None = None, aging: bool = True, budget: Budget | None = None
+    ) -> None:
         self.path = path
         self.sends = True
         self._boot_id = boot_id
@@ -50,7 +54,7 @@ class Writer:
         self._aged: int | None = None
         self._states_at = time.monotonic()
         self._written_down: dict[str, int] = {}  # each target's last trace in the samples file
-        self._lasting = Lasting(path, max_mb)
+        self._lasting = Lasting(path, max_mb, budget)
         self.budget, self.remark = self._lasting.budget, self._lasting.remark
         self._lasting.on_another = self._name_live
         try:
