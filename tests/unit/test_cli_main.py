@@ -1,11 +1,16 @@
 """The command line itself: global options on both sides of the command, times that look like options, errors in one line."""
 
 import argparse
+import io
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from pathwarden.cli import history, status
 from pathwarden.cli.main import COMMANDS, main
+from pathwarden.cli.terminal import Screen, say
 from pathwarden.errors import CannotProbe
 
 
@@ -76,3 +81,36 @@ def test_a_configuration_named_like_a_command_is_no_command(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert main(["--config", "status", "config", "show"]) == 2
     assert capsys.readouterr().err.startswith("status: ")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["config", "init"]])
+def test_an_output_that_takes_nothing_is_one_line(words):
+    with Path("/dev/full").open("wb") as full:
+        # Another process: what Python itself does at its end is part of this.
+        done = subprocess.run([sys.executable, "-m", "pathwarden", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    said = "pathwarden: cannot write standard output: No space left on device; make room where it goes to\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_an_error_that_is_not_the_outputs_is_no_remark_about_it(monkeypatch):
+    def fail(_args: argparse.Namespace) -> int:
+        raise OSError(5, "ours")
+
+    monkeypatch.setattr(status, "run", fail)
+    with pytest.raises(OSError, match="ours"):
+        main(["status"])
+
+
+def test_a_closed_output_swallows_what_is_printed(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(status, "run", lambda args: (Screen(args) and say("nobody reads this")) or 0)
+    assert main(["status", "--no-color"]) == 0
+    sys.stdout.close()
+
+
+def test_a_sign_that_the_terminal_does_not_have_is_a_question_mark(monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    monkeypatch.setattr(status, "run", lambda _args: say("路 to café") or 0)
+    assert main(["status"]) == 0
+    assert narrow.buffer.getvalue() == b"? to caf\xe9\n"

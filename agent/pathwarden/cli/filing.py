@@ -10,20 +10,12 @@ from pathwarden.errors import OperatorError
 
 
 def put(pieces: Iterable[str]) -> None:
-    """Write to standard output. Raises `OperatorError` if its disk is full, `BrokenPipeError` if its reader went away."""
-    try:
-        sys.stdout.writelines(pieces)
-        # Noticed here rather than by Python at exit.
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more when it ends
-        raise OperatorError(f"cannot write standard output: {error.strerror or error}", "make room where it goes to") from error
+    """Write to standard output."""
+    sys.stdout.writelines(pieces)
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
-    """The file, all of it or nothing, for its owner alone. Raises `OperatorError`."""
+    """The file, all of it or nothing, for its owner alone, as the history is. Raises `OperatorError`."""
     place = path.resolve()  # a link stays a link
     if place.exists() and not place.is_file():
         raise OperatorError(f"{path} is no file", "give the name of a file, or leave out -o")

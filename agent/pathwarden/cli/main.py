@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import re
 import sys
@@ -50,19 +51,56 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 ok, 1 failed, 2 usage, 3 cannot probe, 4 daemon, 5 not reached, 130 interrupted)."""
     # A script's interpreter is what `exec -a` may have renamed; a link renames the script itself.
     called = None if argv is not None else personality.program(sys.argv[0], *sys.orig_argv[:1])
+    _make_printable()
     try:
-        args = _stand_in(called, sys.argv[1:]) if called else _parsed(_joined(sys.argv[1:] if argv is None else argv))
-        return int(_module(args.command).run(args))
+        try:
+            args = _stand_in(called, sys.argv[1:]) if called else _parsed(_joined(sys.argv[1:] if argv is None else argv))
+            return int(_module(args.command).run(args))
+        finally:
+            sys.stdout.flush()  # argparse's own texts, too; Python would tell at exit of what fails, with a traceback
     except OperatorError as error:
-        name = called.name if called else "pathwarden"
-        sys.stderr.write("".join(f"{name}: {line}\n" for line in str(error).splitlines()))
-        return personality.exit_code(error) if called else error.exit_code
+        return _failed(called, error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output went away (`| head`); Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()  # the reader of our output went away (`| head`)
         return 0
+    except OSError as error:
+        if not _is_of_output():
+            raise
+        _silence()
+        return _failed(called, OperatorError(f"cannot write standard output: {error.strerror or error}", "make room where it goes to"))
+
+
+def _make_printable() -> None:
+    """Streams that were closed (`>&-`) swallow what is printed; what the terminal's encoding has no sign for becomes a question mark."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - lives as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _is_of_output() -> bool:
+    """Whether standard output fails, by one more line: what it did not take may be in no buffer any more."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _silence() -> None:
+    """Send what is left of the output nowhere, or Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _failed(called: personality.Program | None, error: OperatorError) -> int:
+    """Say what the operator can mend; the exit code."""
+    name = called.name if called else "pathwarden"
+    sys.stderr.write("".join(f"{name}: {line}\n" for line in str(error).splitlines()))
+    return personality.exit_code(error) if called else error.exit_code
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,11 +4,12 @@ import argparse
 import random
 from pathlib import Path
 
+from pathwarden.cli.filing import write
 from pathwarden.cli.tracing.picture import SILENT
 from pathwarden.cli.tracing.probing import Bench, Rules, Running
 from pathwarden.engine import flows
 from pathwarden.engine.multipath import MultipathSession, MultipathSpec
-from pathwarden.errors import ConfigError, OperatorError
+from pathwarden.errors import ConfigError
 from pathwarden.model.multipath import Multipath
 from pathwarden.present.hops import median_ms
 
@@ -77,7 +78,4 @@ def write_dot(args: argparse.Namespace, graphs: list[Multipath]) -> None:
             f'  "{number}/{each.ttl}/{each.near}" -> "{number}/{each.ttl + 1}/{each.far}" [label="{each.flow_count}"];'
             for each in found.edges
         ]
-    try:
-        Path(args.dot).write_text("\n".join([*lines, "}", ""]), encoding="utf-8")
-    except OSError as error:
-        raise OperatorError(f"--dot {args.dot}: {error.strerror}", "name a file that can be written") from error
+    write(Path(args.dot), ["\n".join([*lines, "}", ""])])
