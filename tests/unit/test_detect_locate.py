@@ -158,6 +158,15 @@ def test_a_changed_route_lost_the_links_that_it_has_no_more() -> None:
     assert (found.segment, found.between, found.confidence) == (Segment.DESTINATION, ((T1,), (T2,)), SEPARATED)
 
 
+@pytest.mark.parametrize("answered_at", [BROKEN_AT, BROKEN_AT + 1, NOW], ids=["before", "a tick after", "later"])
+@pytest.mark.parametrize("beside", [(), (sighting("c", (ISP1, T2, "5.4.0.7"), last_ttl=1),)], ids=["alone", "while another fails"])
+def test_an_answer_by_a_way_that_may_be_new_proves_nothing_of_the_old_one(answered_at: int, beside: tuple[Sighting, ...]) -> None:
+    moved = sighting("a", (ISP1, ISP2, HOST3), Standing.CHANGED, now=((ISP1,), (ISP3,), (HOST3,)))
+    others = [healthy(name, (ISP1, ISP2, host))._replace(answered_at=answered_at) for name, host in (("b", HOST4), ("d", "5.3.0.8"))]
+    found = located(moved, *others, *beside)["a"]
+    assert found.between == ((ISP1,), (ISP2,))
+
+
 def test_targets_that_change_at_one_link_share_its_location() -> None:
     new3, new4 = ((ISP1,), (ISP3,), (T1,), (T2,), (NET3,), (HOST3,)), ((ISP1,), (ISP3,), (T1,), (NET4,), (HOST4,))
     found = located(sighting("a", ROUTE3, Standing.CHANGED, now=new3), sighting("b", ROUTE4, Standing.CHANGED, now=new4))

@@ -10,7 +10,8 @@ All targets of one uplink and address family are judged together. Rules:
    through since is not.
 3. A link's score is the number of targets in trouble that suspect it, less twice the number of healthy ones (that answered since) it
    leads to. The best explains its targets, and so on until every target is explained. Among equals it is the one that the targets come
-   to first: a hop behind it would have answered.
+   to first: a hop behind it would have answered. Where only routes changed, an answer since tells nothing of a link that it was not seen
+   to come through: whoever moves first is compared with those that moved as well, and were not traced again yet.
 4. Confidence: `LOCAL` by local evidence; `SEPARATED` where at least two targets tell both ends of the link, `SIGNALS` where one target
    does by two signals, else `AFTER`: at the hop or behind it. A segment that only addresses suggest is never surer than `SIGNALS`.
 5. Direction: a route that moved or runs in a circle and a router that refuses speak of the way there. Silence speaks of either: a router
@@ -240,7 +241,8 @@ class _Scene:
         left = list(cases)
         since = min((case.seen.since for case in cases), default=0)
         well = [each for each in self._sightings if each.standing is Standing.HEALTHY and each.answered_at > since]
-        led_to = Counter(name for each in well for name in {link.name for link in self._ways[each.target]})
+        failing = {link.name for case in cases if case.seen.standing is Standing.FAILED for link in case.suspects}
+        led_to = Counter(name for each in well for name in failing & {link.name for link in self._ways[each.target]})
         while left:
             places: dict[tuple[str, str], list[int]] = {}
             for case in left:
