@@ -271,20 +271,20 @@ def test_no_question_reads_all_traces(writer: Writer, reader: Reader) -> None:
 def test_a_page_made_one_by_one_takes_little_memory(writer: Writer, reader: Reader) -> None:
     body: dict[str, object] = {"text": {f"name {n}": f"value {n}" for n in range(40)}}
     writer.save([record(number=n) for n in range(200)])
-    writer.save([record(number=200, events=tuple(event(change_no=n, body=body) for n in range(1, 201)))])
+    writer.save([record(number=200, events=tuple(event(change_no=n, body=body) for n in range(1, 401)))])
 
-    def peak(asked: Callable[[], Iterable[object]]) -> int:
+    def peak(asked: Callable[[], Iterable[object]], count: int) -> int:
         for _ in asked():  # once before, so that caches are full
             pass
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
-        assert sum(1 for _ in asked()) == 200
+        assert sum(1 for _ in asked()) == count
         return tracemalloc.get_traced_memory()[1] - before
 
     tracemalloc.start()
     try:
-        assert peak(lambda: reader.each_trace("t1", limit=200)) < 0.5 * peak(lambda: reader.traces("t1", limit=200))
-        assert peak(lambda: reader.each_event(limit=200)) < 0.2 * peak(lambda: reader.events(limit=200))
+        assert peak(lambda: reader.each_trace("t1", limit=200), 200) < 0.5 * peak(lambda: reader.traces("t1", limit=200), 200)
+        assert peak(lambda: reader.each_event(limit=400), 400) < 0.2 * peak(lambda: reader.events(limit=400), 400)
     finally:
         tracemalloc.stop()
 
