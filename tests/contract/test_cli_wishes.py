@@ -51,8 +51,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         (
             ("mute", "office", "--between", "B", "A"),
             ("pair", "office", "B", "A", True),
-            "office between B and A is muted until you write off\n",
+            "office between B and A is muted until you write off: pathwarden mute office off --between B A\n",
         ),
+        (("mute", "office", "--between", "A", "B", "off"), ("pair", "office", "A", "B", False), "office between A and B notifies again\n"),
         (("mute", "office", "off", "--between", "A", "B"), ("pair", "office", "A", "B", False), "office between A and B notifies again\n"),
         (("accept", "office"), ("accept", "office"), "the path of office is the usual one now\n"),
         (("pause", "office"), ("pause", "office", True), "office is paused\n"),

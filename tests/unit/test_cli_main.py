@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pathwarden.cli import history, status
+from pathwarden.cli import diff, history, status
 from pathwarden.cli.main import COMMANDS, main
 from pathwarden.cli.terminal import Screen, say
 from pathwarden.errors import CannotProbe
@@ -114,3 +114,18 @@ def test_a_sign_that_the_terminal_does_not_have_is_a_question_mark(monkeypatch):
     monkeypatch.setattr(status, "run", lambda _args: say("路 to café") or 0)
     assert main(["status"]) == 0
     assert narrow.buffer.getvalue() == b"? to caf\xe9\n"
+
+
+def test_words_may_stand_behind_options_too(monkeypatch):
+    found = []
+    monkeypatch.setattr(diff, "run", lambda args: found.append((args.target, args.sides)) or 0)
+    assert main(["diff", "web", "--quiet", "-2h", "-1h"]) == 0
+    assert found == [("web", ["-2h", "-1h"])]
+
+
+def test_a_word_too_much_is_told_with_the_commands_own_usage(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["status", "foo"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: pathwarden status ") and said.endswith("pathwarden status: error: unrecognized arguments: foo\n")

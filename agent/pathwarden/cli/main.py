@@ -118,12 +118,28 @@ class _Parser(argparse.ArgumentParser):
 class _Command(_Parser):
     """A command's parser, and its verbs': knows the global options, so that they may stand behind the command as well."""
 
+    _nested = False
+
     def __init__(self, **kw: Any) -> None:  # noqa: ANN401 - whatever argparse hands on
         super().__init__(**kw)
         # What argparse takes for a number and not for an option: `diff TARGET -2h -1h`, too.
         self._negative_number_matcher = re.compile(r"-\d+[a-z]?$|-\d*\.\d+$")
         # Without a default: it would undo what stood before the command.
         _add_global(self.add_argument_group("global options"), default=argparse.SUPPRESS)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - argparse's overloads
+        """As argparse does, yet with words behind options (`mute office --between A B off`), and what is too much told by this command."""
+        # Where verbs follow, argparse cannot; its own way calls this one again.
+        if self._nested or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._nested = True
+        try:
+            known, more = self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._nested = False
+        if more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return known, more
 
 
 def _add_global(to: "argparse._ActionsContainer", **kw: Any) -> None:  # noqa: ANN401 - keywords of add_argument

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if args.time is None and args.between is None:
         raise ConfigError("for how long is missing", f"write: pathwarden mute {args.target} 1h")
     if args.time and args.between:
-        raise ConfigError("paths are muted until told otherwise", "leave the time out, or write off to hear of them again")
+        raise ConfigError("paths are muted until told otherwise", f"leave the time out, or write off to hear of them again: {_end(args)}")
     wish: dict[str, object] = {} if args.time is None else {"for_s": args.time}
     if args.between:
         wish["pair"] = args.between
@@ -44,8 +44,12 @@ def _time(text: str) -> int:
     return 0 if text == OFF else span_s(text)
 
 
+def _end(args: argparse.Namespace) -> str:
+    return f"pathwarden mute {args.target} {OFF} --between {' '.join(args.between)}"
+
+
 def _done(args: argparse.Namespace) -> str:
     what = args.target if args.between is None else f"{args.target} between {args.between[0]} and {args.between[1]}"
     if args.time == 0:
         return f"{what} notifies again"
-    return f"{what} is muted" + (f" for {span(args.time)}" if args.time else " until you write off")
+    return f"{what} is muted" + (f" for {span(args.time)}" if args.time else f" until you write off: {_end(args)}")
