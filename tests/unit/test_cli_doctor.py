@@ -1,5 +1,7 @@
 """`pathwarden doctor`: its deadlines, and what it reads from files that a laboratory cannot bring about."""
 
+import errno
+import os
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,8 +11,9 @@ import pytest
 from equipment.fakes import make_settings
 from pathwarden.api.passwords import PasswordFile
 from pathwarden.cli import doctor
-from pathwarden.cli.checks import finding, keeping, machine, probing, signing
+from pathwarden.cli.checks import finding, keeping, machine, probing, reaching, signing
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
+from pathwarden.cli.page import NotLetIn
 from pathwarden.model.access import Right
 from pathwarden.model.probe import Flow, Method
 from pathwarden.net import abilities
@@ -192,3 +195,28 @@ def test_the_file_of_accounts_is_read(monkeypatch, tmp_path):
     assert signed(monkeypatch, tmp_path, **web) == [Finding(OK, "sign-in", f"with the accounts in {file}")]
     monkeypatch.setattr(signing.os, "access", lambda *_: False)
     assert signed(monkeypatch, tmp_path, **web)[0].fix == "run this as the user of the daemon"
+
+
+def test_a_history_that_this_user_may_not_read_is_told_once(tmp_path, monkeypatch):
+    file = tmp_path / "history.db"
+    file.write_bytes(b"")
+    settings = make_settings()
+    place = Place(replace(settings, agent=replace(settings.agent, db=str(file))), Oracle(None))
+    monkeypatch.setattr(keeping.os, "access", lambda _path, mode: mode != os.R_OK)
+    assert keeping.history(place) == [
+        Finding(WARN, "history", f"{file} is not for this user to read", "run this as root or the daemon's user")
+    ]
+
+
+def test_a_page_that_wants_a_sign_in_is_the_daemons(tmp_path, monkeypatch):
+    def refuse(_settings):
+        raise NotLetIn("the daemon's page at 127.0.0.1:1 wants a sign-in", "run this as root")
+
+    monkeypatch.setattr(reaching, "daemon_info", refuse)
+    monkeypatch.setattr(reaching, "_bind", lambda _address, _port: errno.EADDRINUSE)
+    settings = make_settings()
+    settings = replace(settings, agent=replace(settings.agent, db=str(tmp_path / "x")), web=replace(settings.web, listen=("127.0.0.1:1",)))
+    assert reaching.daemon(Place(settings, Oracle(None))) == [
+        Finding(OK, "page", "127.0.0.1:1 is served by the daemon"),
+        Finding(WARN, "daemon", "runs; the daemon's page at 127.0.0.1:1 wants a sign-in", "run this as root"),
+    ]

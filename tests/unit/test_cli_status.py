@@ -1,12 +1,14 @@
 """`pathwarden status` without a page: told by the history, whether a daemon runs or not."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from equipment.cli import SECOND_PATH, Past
-from equipment.fakes import make_info, make_state
+from equipment.fakes import make_info, make_settings, make_state
 from pathwarden.cli import page, status
+from pathwarden.cli import past as past_module
 from pathwarden.cli.terminal import width
 from pathwarden.model.history import Record, StoredIncident
 from pathwarden.present.instants import rfc3339
@@ -156,6 +158,8 @@ def test_who_has_no_history_reads_what_the_systems_daemon_says(past, capsys, mon
     result = past.run(capsys, "status")
     assert result.code == 0
     assert "history   /var/lib/pathwarden/history.db: " in result.out
+    said = f"pathwarden: this daemon keeps another history, /var/lib/pathwarden/history.db; there is none at {past.db}\n"
+    assert result.err == said
 
 
 def test_colours_never_carry_the_meaning_alone(two, capsys, monkeypatch):
@@ -170,3 +174,46 @@ def test_colours_never_carry_the_meaning_alone(two, capsys, monkeypatch):
 
 def test_a_page_that_is_off_or_anywhere_is_not_asked():
     assert page.get(page.Door("127.0.0.1:0", ""), "/") is None
+
+
+def test_nothing_measured_and_no_daemon_promises_nothing(past, capsys):
+    past.configure(past.target("web"))
+    Writer(past.db, max_mb=16, boot_id="boot").close()
+    assert past.run(capsys, "status").out.startswith("Nothing was measured yet.\n")
+
+
+def test_targets_of_one_name_are_told_apart_by_their_ids(past, capsys):
+    past.configure(*(past.target(tid, "Web") for tid in ("one", "two")), past.target("odd", "Odd"))
+    for tid in ("one", "odd"):
+        past.write(tid, past.trace(tid, 15, error="device_absent"))
+    out = past.run(capsys, "status").out
+    assert "\none: the source's device does not exist\n" in out
+    assert "\nOdd: the source's device does not exist\n" in out
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    monkeypatch.setattr(page, "_ask", lambda *_words: (401, {"code": "sign_in_required"}))
+    settings = make_settings()
+    return replace(settings, web=replace(settings.web, listen=("127.0.0.1:8866",)))
+
+
+def test_a_page_that_wants_a_sign_in_is_no_silent_one(refused):
+    with pytest.raises(page.NotLetIn) as caught:
+        page.daemon_info(refused)
+    assert str(caught.value) == "the daemon's page at 127.0.0.1:8866 wants a sign-in; run this as root or the daemon's user"
+    assert caught.value.exit_code == 4
+
+
+def test_another_programs_refusal_is_no_daemon(refused, monkeypatch):
+    monkeypatch.setattr(page, "_ask", lambda *_words: (401, {"detail": "not ours"}))
+    assert page.daemon_info(refused) is None
+
+
+def test_a_history_of_another_user_is_not_to_be_written_but_read_as_him(two, capsys, monkeypatch):
+    monkeypatch.setattr(past_module.os, "access", lambda _path, _mode: False)
+    result = two.run(capsys, "events")
+    assert (result.code, result.err) == (
+        1,
+        f"pathwarden: the history {two.db} is not for this user to read; run this as root or the daemon's user\n",
+    )

@@ -16,6 +16,16 @@ _WRITE_S = 10.0  # somebody waits for this answer, and it must not be given up h
 _LARGEST = 4_000_000  # bytes; a thousand targets take a quarter of it
 
 
+_OK = 200
+# What a page of ours refuses whom it does not know, by status.
+_REFUSALS = {401: "wants a sign-in", 403: "does not let this user in", 421: "does not answer to this address"}
+_LET_IN = "run this as root or the daemon's user"
+
+
+class NotLetIn(DaemonError):
+    """A daemon's page answers, yet not to this user."""
+
+
 class Door(NamedTuple):
     """Where a daemon's page answers, and the key that it lets in; '' if this user may not read it, or needs none."""
 
@@ -24,27 +34,41 @@ class Door(NamedTuple):
 
 
 def daemon_info(settings: Settings) -> tuple[Door, dict[str, Any]] | None:
-    """Where a daemon's page answers, and its `info` object; None if none does within a second."""
+    """Where a daemon's page answers, and its `info` object; None if none does within a second.
+
+    Raises `NotLetIn` if one answers, yet not to this user.
+    """
     key = _key(settings)
+    refused = None
     for listen in settings.web.listen:
         if split_interface(listen):  # only the daemon follows where that is
             continue
         door = Door(listen, key)
-        info = get(door, "/api/v1/status")
-        if info and isinstance(info.get("db"), dict) and "agent" in info:
+        status, info = _answer(door, "/api/v1/status")
+        if status == _OK and isinstance(info.get("db"), dict) and "agent" in info:
             return door, info
+        if status in _REFUSALS and info.get("code"):
+            refused = refused or NotLetIn(f"the daemon's page at {listen} {_REFUSALS[status]}", _LET_IN)
+    if refused is not None:
+        raise refused
     return None
 
 
 def get(door: Door, path: str) -> dict[str, Any] | None:
     """The JSON object that the page answers; None if it does not, or with something else."""
+    status, answer = _answer(door, path)
+    return answer if status == _OK else None
+
+
+def _answer(door: Door, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object within a second; 0 and nothing if there is none."""
     if not split_socket(door.listen) and split_listen(door.listen)[1] == 0:  # any free port: only the daemon knows which
-        return None
+        return 0, {}
     try:
-        answer = bounded(lambda: _get(door, path), _ANSWER_S)
+        status, answer = bounded(lambda: _ask(door, "GET", path), _ANSWER_S)
     except TimeoutError:  # one byte now and then keeps every time-out of the socket itself from coming
-        return None
-    return answer if isinstance(answer, dict) else None
+        return 0, {}
+    return (status, answer) if isinstance(answer, dict) else (0, {})
 
 
 def post(door: Door, path: str, body: dict[str, object]) -> tuple[int, dict[str, Any]]:
@@ -63,11 +87,6 @@ def _key(settings: Settings) -> str:
         return (Path(settings.agent.live_dir) / KEY_FILE).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _get(door: Door, path: str) -> object:
-    status, answer = _ask(door, "GET", path)
-    return answer if status == 200 else None
 
 
 def _ask(door: Door, method: str, path: str, body: str | None = None) -> tuple[int, object]:

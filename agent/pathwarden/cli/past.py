@@ -1,6 +1,7 @@
 """What reading commands share: the history open beside the daemon, its targets, and instants as people write them."""
 
 import argparse
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from pathwarden.cli.importing.place import HYPHEN, open_imports, origins
 from pathwarden.daemon.networks import open_networks
 from pathwarden.detect.detector import Detector
-from pathwarden.errors import ConfigError
+from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.export.origin import Origin
 from pathwarden.model.history import Route
 from pathwarden.model.network import Whose, nobody
@@ -29,8 +30,22 @@ _NS = 1_000_000_000
 
 
 def open_history(settings: Settings) -> Reader:
-    """The history, read-only. Raises `OperatorError` if there is none."""
-    return Reader(Path(settings.agent.db))
+    """The history, read-only. Raises `OperatorError` if there is none, or none that this user may read."""
+    path = Path(settings.agent.db)
+    if not _may_read(path):
+        raise OperatorError(f"the history {path} is not for this user to read", "run this as root or the daemon's user")
+    return Reader(path)
+
+
+def _may_read(path: Path) -> bool:
+    """Whether nobody forbids it; a file that is not there is not forbidden."""
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return os.access(path, os.R_OK)
 
 
 class Held(NamedTuple):

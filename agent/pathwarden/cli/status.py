@@ -2,14 +2,15 @@
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pathwarden.cli.page import daemon_info, get
+from pathwarden.cli.page import NotLetIn, daemon_info, get
 from pathwarden.cli.past import open_history
-from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, rows, say, say_json, span
+from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, remark, rows, say, say_json, span
 from pathwarden.config.load import load_here
 from pathwarden.config.targets import default_target
 from pathwarden.daemon.adding import ADDED, read_added, with_all
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the status; 0 if there was one to tell."""
     settings = load_here(args.config)
     found = _status(settings)
+    if args.config is not None and found["db"]["path"] != settings.agent.db:
+        remark(args, f"pathwarden: this daemon keeps another history, {clean(found['db']['path'])}; there is none at {settings.agent.db}")
     if args.json:
         say_json(found)
     else:
@@ -85,7 +88,12 @@ def _exists(path: Path) -> bool:
 
 
 def _from_page(settings: Settings, path: Path, *, of_any_history: bool) -> Json | None:
-    found = daemon_info(settings)
+    try:
+        found = daemon_info(settings)
+    except NotLetIn:
+        if of_any_history:  # there is nothing else to tell
+            raise
+        return None
     if found is None:
         return None
     door, info = found
@@ -140,6 +148,8 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         info["verdict"] = "unknown"
         if newest is not None:
             info["sentence"] = f"When last measured, {span((time.time_ns() - newest) / 1e9)} ago: {info['sentence']}"
+        elif settings.targets:
+            info["sentence"] = "Nothing was measured yet."
     return {**info, "incidents": _open(each.body for each in reader.incidents(MOST_INCIDENTS)), "targets": board.target_states()}
 
 
@@ -224,11 +234,14 @@ def _print_targets(screen: Screen, states: list[Json]) -> None:
     say(screen.paint(line_of(table[0]), "dim"))
     for cells, state in zip(table[1:], states, strict=True):
         say(line_of([screen.paint(cells[0], COLORS.get(state["state"], "")), *cells[1:]]))
+    names = Counter(state["name"] for state in states)
     for state in states:
+        # Targets of one host are told apart by their ids.
+        name = clean(state["name"] if names[state["name"]] == 1 else state["target"])
         if state["error_detail"]:
-            say(screen.wrapped(f"{clean(state['name'])}: {clean(state['error_detail'])}", LABEL, 0))
+            say(screen.wrapped(f"{name}: {clean(state['error_detail'])}", LABEL, 0))
         if state["added_by"]:
-            say(screen.wrapped(f"{clean(state['name'])}: added over MQTT", LABEL, 0))
+            say(screen.wrapped(f"{name}: added over MQTT", LABEL, 0))
 
 
 def _row(state: Mapping[str, Any]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def span_s(text: str) -> int:
 
 
 def find(args: argparse.Namespace) -> Door:
-    """The running daemon's page. Raises `DaemonError` if none answers."""
+    """The running daemon's page. Raises `DaemonError` if none answers, or not to this user."""
     found = daemon_info(load_here(args.config))
     if found is None:
         raise DaemonError("no daemon answers on its page", "start one with: pathwarden run, and see that web.listen is not off")

@@ -20,6 +20,8 @@ def history(place: Place) -> list[Finding]:
         there = path.exists()
     except OSError:
         return [Finding(WARN, "history", f"this user may not see {path}", "run this as the user of the daemon")]
+    if there and not os.access(path, os.R_OK):
+        return [Finding(WARN, "history", f"{path} is not for this user to read", "run this as root or the daemon's user")]
     findings = [_writable(path, there), _room(path, there, place.settings.agent.db_max_mb * 1_000_000)]
     return [*findings, _whole(path)] if there else findings
 

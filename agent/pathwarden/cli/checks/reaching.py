@@ -9,7 +9,7 @@ from typing import Any
 
 from pathwarden.api.listen import split_interface, split_listen, split_socket
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
-from pathwarden.cli.page import daemon_info
+from pathwarden.cli.page import NotLetIn, daemon_info
 from pathwarden.cli.terminal import span
 from pathwarden.errors import OperatorError
 from pathwarden.model.settings import MqttSettings, Settings
@@ -51,9 +51,17 @@ def daemon(place: Place) -> list[Finding]:
         running: bool | None = pid is not None
     except OperatorError:
         pid, running = None, None
-    found = daemon_info(settings)
+    try:
+        found = daemon_info(settings)
+    except NotLetIn as error:
+        return [*_pages(settings, True, running), _refused(pid, error)]
     info = found[1] if found and found[1]["db"].get("path") == str(path) else None
-    return [*_pages(settings, info, running), _life(pid, running, info)]
+    return [*_pages(settings, info is not None, running), _life(pid, running, info)]
+
+
+def _refused(pid: int | None, error: NotLetIn) -> Finding:
+    problem, _, remedy = str(error).partition("; ")
+    return Finding(WARN, "daemon", f"runs{f' as process {pid}' if pid else ''}; {problem}", remedy)
 
 
 def _life(pid: int | None, running: bool | None, info: dict[str, Any] | None) -> Finding:
@@ -69,10 +77,10 @@ def _life(pid: int | None, running: bool | None, info: dict[str, Any] | None) ->
     return Finding(OK, "daemon", f"{words}; next trace in {span((parse_instant(info['next_run_at']) - time.time_ns()) / 1e9)}")
 
 
-def _pages(settings: Settings, info: dict[str, Any] | None, running: bool | None) -> list[Finding]:
+def _pages(settings: Settings, served: bool, running: bool | None) -> list[Finding]:
     if not settings.web.listen:
         return [Finding(OK, "page", "off")]
-    return [_page(listen, info is not None, running) for listen in settings.web.listen]
+    return [_page(listen, served, running) for listen in settings.web.listen]
 
 
 def _page(listen: str, served: bool, running: bool | None) -> Finding:
