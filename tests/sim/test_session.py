@@ -296,6 +296,26 @@ def test_an_unreachable_from_a_router_says_nothing_once_the_destination_answered
     assert outcome.ending is (Ending.REACHED if outcome.reached_ttl else Ending.UNREACHABLE)
 
 
+@pytest.mark.parametrize("kind", [ReplyKind.UNREACHABLE, ReplyKind.PORT_UNREACHABLE])
+@pytest.mark.parametrize("queries", [1, 3])
+def test_an_unreachable_that_only_the_last_probe_provoked_ends_the_trace_and_is_no_hop(kind: ReplyKind, queries: int) -> None:
+    network = Speaking(parse(tomllib.loads(WORLD.replace('"quiet", "core"', '"quiet", "core"' + 6 * ', "quiet"'))), 1)
+    network.says = {30: (kind, "10.0.3.1")}
+    outcome = trace(network, queries=queries)
+    assert (outcome.ending, outcome.reached_ttl) == (Ending.UNREACHABLE, None)
+    assert outcome.hops[-1].ttl == 9
+    assert [who for _, who in responders(outcome)[4:]] == 5 * [()]
+    # A reader of traceroute's lines sees what each ttl got.
+    assert responders(trace(network, queries=queries, by_hop=True))[-1] == (30, ("10.0.3.1",))
+
+
+def test_an_unreachable_belongs_to_the_nearest_ttl_that_provoked_it_in_whatever_order_they_come() -> None:
+    for expected_ttl in range(9):
+        outcome = speaking(dict.fromkeys(range(5, 31), (ReplyKind.UNREACHABLE, "10.0.3.1")), expected_ttl=expected_ttl)
+        assert responders(outcome)[3:] == [(4, ("10.0.3.1",)), (5, ("10.0.3.1",))]
+        assert outcome.ending is Ending.UNREACHABLE
+
+
 def test_time_exceeded_from_the_destinations_own_address_is_no_arrival() -> None:
     outcome = speaking(dict.fromkeys(range(5, 31), (ReplyKind.TIME_EXCEEDED, "198.51.100.7")), max_ttl=8)
     assert outcome.reached_ttl is None

@@ -207,6 +207,25 @@ def test_probes_that_are_refused_ask_for_no_trace_a_second() -> None:
     assert watched.campaign.traces <= 2 * (HOUR_S / 300 + 3)
 
 
+class Refusing(SimNetwork):
+    """From `MOVED_S` on the router behind which the site was calls it unreachable, as seldom as routers do, and whatever the ttl."""
+
+    def _reply(self, probe: Probe, *args: Any) -> Reply | None:
+        reply = super()._reply(probe, *args)
+        if probe.flow.dst != "198.51.100.7" or probe.ttl <= 4 or self.now_ns < (MOVED_S + 1) * SECOND:
+            return reply
+        refusal = reply and reply._replace(kind=ReplyKind.UNREACHABLE, responder="10.0.0.4", icmp_type=3, icmp_code=1, quoted_ttl=1)
+        return refusal if (probe.ident * 0x9E3B) % 7 < 3 else None
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_router_that_calls_a_dead_host_unreachable_is_a_loss_and_no_other_path(seed: int) -> None:
+    watched = Watched(Refusing(world(), seed), interval_s=300)
+    assert watched.told() == [("t0", "target_unreachable")]
+    assert watched.route() == "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 198.51.100.7"
+    assert len(watched.campaign.detectors["t0"].routes) == 1
+
+
 class IcmpAlone(SimNetwork):
     """The destination answers echo requests and nothing else."""
 

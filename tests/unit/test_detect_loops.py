@@ -55,6 +55,41 @@ def test_who_calls_a_probe_too_long_is_no_hop_where_it_was_sent_to() -> None:
     assert clean(trace)[2].answers == (), "taken away, not silenced"
 
 
+def with_refusals(trace: Trace, *ttls: int) -> Trace:
+    """The same trace with "host unreachable" for all answers at these hops."""
+    told = {hop.ttl: tuple(each._replace(kind=ReplyKind.UNREACHABLE) if each.kind else each for each in hop.answers) for hop in trace.hops}
+    return replace(trace, hops=tuple(Hop(hop.ttl, told[hop.ttl]) if hop.ttl in ttls else hop for hop in trace.hops))
+
+
+@pytest.mark.parametrize(
+    ("rows", "refusing", "left"),
+    [
+        (("a", "b", "c"), (3,), [("a",), ("b",), ("c",)]),  # a router without a route says so where it is
+        (("a", "b", "b"), (3,), [("a",), ("b",), ()]),  # one whose neighbour is gone, one hop too far
+        (("a", "b", None, "b"), (4,), [("a",), ("b",), (), ()]),
+        (("a", None, "b"), (3,), [("a",), (), ()]),  # perhaps one hop too far, perhaps not
+        (("a", "b", "b", "b"), (2, 3, 4), [("a",), ("b",), (), ()]),
+        (("a", "b", None, ["b", "c", None]), (4,), [("a",), ("b",), (), ()]),
+    ],
+)
+def test_who_refuses_is_a_hop_only_behind_a_hop_that_answered_and_once(
+    rows: tuple[Row, ...], refusing: tuple[int, ...], left: list[tuple[str, ...]]
+) -> None:
+    trace = with_refusals(trace_of(*rows, reached=False), *refusing)
+    assert seen(clean(trace)) == left
+    assert circles([hop.responders for hop in clean(trace)], "D") == ()
+
+
+def test_who_refuses_behind_ttls_that_nobody_asked_is_no_hop() -> None:
+    trace = with_refusals(trace_of("a", "b", "c", reached=False), 3)
+    assert seen(clean(replace(trace, hops=(*trace.hops[:2], Hop(30, trace.hops[2].answers))))) == [("a",), ("b",), ()]
+
+
+def test_a_destination_that_refuses_has_answered() -> None:
+    trace = with_refusals(trace_of("a", None, "D"), 3)
+    assert clean(trace) is trace.hops
+
+
 def test_zero_ttl_forwarding_says_nothing_of_the_router_that_does_it() -> None:
     trace = with_quoted(trace_of("a", "b", "b", "D"), 2, 0)
     assert seen(clean(trace)) == [("a",), (), ("b",), ("D",)]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pathwarden.daemon.drive import Driver
+from pathwarden.detect.compare import hop_at
 from pathwarden.detect.detector import Detector
 from pathwarden.detect.watch.outcome import Outcome
 from pathwarden.detect.watch.values import Errand, Look
@@ -130,7 +131,9 @@ class Watching:
             self.watcher.reset(errand.tid)  # a trace went there meanwhile: what this check saw is the past
             return
         now_ns = self._clock.mono_ns()
-        answers = [_as_hop(answer) for answer in check.answers]
+        route = self._detectors[errand.tid].route
+        known = route.hops if route else ()
+        answers = [_as_hop(answer, hop_at(known, look.ttl), way.flow.dst) for look, answer in zip(errand.looks, check.answers, strict=True)]
         hops, reached = _hops(errand, answers, way.flow.dst)
         glimpse = Trace(
             target=errand.tid,
@@ -166,9 +169,14 @@ class Watching:
         self._moved(tid)
 
 
-def _as_hop(answer: Answer) -> Answer:
-    """What an answer tells of the hop that was asked: nothing if it is a router before that calls the probe too long; traces tell that."""
-    return Answer(answer.query) if answer.kind is ReplyKind.PACKET_TOO_BIG else answer
+def _as_hop(answer: Answer, known: Sequence[str], address: str) -> Answer:
+    """What an answer tells of the hop that was asked, where these are known, on the way to this address.
+
+    Nothing if it is a router before that calls the probe too long; traces tell that. Nor if a router that is not known there calls the
+    destination unreachable: it may be anywhere on the way.
+    """
+    refused = answer.kind is ReplyKind.UNREACHABLE and answer.responder != address and answer.responder not in known
+    return Answer(answer.query) if refused or answer.kind is ReplyKind.PACKET_TOO_BIG else answer
 
 
 def _hops(errand: Errand, answers: Sequence[Answer], address: str) -> tuple[tuple[Hop, ...], int | None]:

@@ -7,8 +7,10 @@ Rules:
    time with what is usual. Of the router itself nothing is known then (Augustin et al., "Avoiding traceroute anomalies with Paris
    traceroute", IMC 2006).
 3. Who says that a probe is too long is no hop where it was sent to, but one before.
-4. Cleaning takes answers away and puts no silence in their place: silence would be evidence that a hop is quiet.
-5. A loop is the same address at two ttls at least two apart, both times alone, on one flow, and seen twice. Once may be a route that
+4. A router that calls the destination unreachable was not asked for itself: its answers to one trace may come for one ttl, to the next
+   for another. It is the hop that was asked only right behind a hop that answered, and if it is none of the nearer ones.
+5. Cleaning takes answers away and puts no silence in their place: silence would be evidence that a hop is quiet.
+6. A loop is the same address at two ttls at least two apart, both times alone, on one flow, and seen twice. Once may be a route that
    grew while it was traced, and where several share a hop, branches of unequal length look alike.
 """
 
@@ -32,19 +34,24 @@ class Loop(NamedTuple):
 
 
 def clean(trace: Trace) -> tuple[Hop, ...]:
-    """The hops of a trace without what is no hop of its own (rules 1 to 3); the trace's own tuple if it is clean."""
+    """The hops of a trace without what is no hop of its own (rules 1 to 4); the trace's own tuple if it is clean."""
     end = trace.reached_ttl
     if end is None:
         end = next((hop.ttl for hop in trace.hops if trace.address in hop.responders), None)
     if not _suspicious(trace, end):
         return trace.hops
-    rest = []
+    rest: list[Hop] = []
     for place, hop in enumerate(trace.hops):
         if trace.reached_ttl is not None and hop.ttl > trace.reached_ttl:
             break
         beyond = trace.hops[place + 1] if place + 1 < len(trace.hops) else None
+        address, ttl = trace.address, hop.ttl
         answers = tuple(
-            [each for each in hop.answers if not (_elsewhere(each, hop.ttl, end, trace.address) or _zero_ttl(each, hop.ttl, beyond))]
+            [
+                each
+                for each in hop.answers
+                if not (_elsewhere(each, ttl, end, address) or _zero_ttl(each, ttl, beyond) or _refused(each, ttl, address, rest))
+            ]
         )
         rest.append(hop if len(answers) == len(hop.answers) else Hop(hop.ttl, answers))
     hops = tuple(rest)
@@ -60,7 +67,7 @@ def _suspicious(trace: Trace, end: int | None) -> bool:
         for each in answers:
             if (each.responder == address and ttl != end) or (not each.quoted_ttl and each.kind is ReplyKind.TIME_EXCEEDED):
                 return True
-            if each.kind is ReplyKind.PACKET_TOO_BIG:
+            if each.kind is ReplyKind.PACKET_TOO_BIG or each.kind is ReplyKind.UNREACHABLE:
                 return True
     return False
 
@@ -105,6 +112,14 @@ def _alone(hop: Hop) -> tuple[str, int] | None:
 def _elsewhere(answer: Answer, ttl: int, end: int | None, address: str) -> bool:
     """Rules 1 and 3."""
     return (answer.responder == address and ttl != end) or answer.kind is ReplyKind.PACKET_TOO_BIG
+
+
+def _refused(answer: Answer, ttl: int, address: str, nearer: Sequence[Hop]) -> bool:
+    """Rule 4."""
+    if answer.kind is not ReplyKind.UNREACHABLE or answer.responder == address or not nearer:
+        return False
+    before = nearer[-1]
+    return before.ttl != ttl - 1 or not before.responders or any(answer.responder in hop.responders for hop in nearer)
 
 
 def _zero_ttl(answer: Answer, ttl: int, beyond: Hop | None) -> bool:

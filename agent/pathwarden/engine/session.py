@@ -13,7 +13,8 @@ Rules:
    trace there and is no arrival, and says nothing once the destination answered. Time Exceeded from the destination's own address is
    no arrival either; nor is anybody else's answer to a handshake or an echo request, which does not even end the trace.
 5. Whoever says "administratively prohibited" is heeded: no further probe goes to its ttl or beyond.
-6. After `gap_limit` silent hops in a row one last probe with the largest ttl asks the destination itself.
+6. After `gap_limit` silent hops in a row one last probe with the largest ttl asks the destination itself. A router that calls the
+   destination unreachable then ends the trace and is no hop: it may be anywhere on the way. (`by_hop` shows its answer where it came.)
 7. An unreachable from our own address means that the kernel got no answer from the next hop: that is silence, and no hop. (Only a
    reader of traceroute's lines, `by_hop`, expects to see it.)
 8. A probe is silent after min(wait, max(0.8 s, 3 x the largest RTT so far + 0.2 s)), or with `waits` after what traceroute(8)
@@ -224,6 +225,8 @@ class TraceSession:
 
     def _hops(self) -> tuple[Hop, ...]:
         end = self._end or max(self._next_ttl - 1, self._top)  # an unanswered last probe is no hop
+        if self._asked_last and self._reached is None and self._end == self.spec.max_ttl and not self.spec.by_hop:
+            end -= 1  # nor is a refused one, and between it and the gap nobody was asked
         known = [(ttl, tuple([a for a in answers if a is not None])) for ttl, answers in sorted(self._cells.items()) if ttl <= end]
         return tuple([_new(Hop, each) for each in known if each[1]])
 
