@@ -1,6 +1,7 @@
 """Several traces as one table: cells, outcomes, groups of columns, JSON."""
 
 import argparse
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -130,3 +131,13 @@ def test_the_table_as_json() -> None:
         {"ttl": 1, "cells": [{"responders": [GATEWAY], "rtt_ms": 0.5, "said": None}, None]},
         {"ttl": 2, "cells": [{"responders": [DST], "rtt_ms": 1.0, "said": "open"}, None]},
     ]
+
+
+def test_ttls_that_nobody_asked_are_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = ran(FIRST, None, ending=Ending.UNREACHABLE)
+    assert refused.trace is not None
+    last = Hop(30, (answer(GATEWAY, ReplyKind.UNREACHABLE, 1, (3, 1)),))
+    refused.trace = replace(refused.trace, hops=(*refused.trace.hops, last))
+    lines = list(matrix.as_text(matrix.columns([refused]), screen(80, monkeypatch)))
+    assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "30"]
+    assert lines[5].strip() == "unreachable !H"

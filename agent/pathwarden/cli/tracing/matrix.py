@@ -95,7 +95,7 @@ def as_text(found: Sequence[Column], screen: Screen, shown_as: Callable[[Cell], 
         ttls = [ttl for column in shown for ttl in column.cells]
         yield _line("", [column.target for column in shown], widths)
         yield _line("ttl", [column.way for column in shown], widths)
-        for ttl in range(min(ttls, default=1), max(ttls, default=0) + 1):
+        for ttl in sorted(set(ttls)):  # between the gap and the last probe nobody was asked
             yield _line(f"{ttl:{_TTL}d}", [shown_as(column.cells[ttl]) if ttl in column.cells else "" for column in shown], widths)
         painted = [screen.paint(fitted(column.outcome, room), _COLORS.get(column.outcome, "red")) for column, room in group]
         yield _GAP.join([" " * _TTL, *painted]).rstrip()
