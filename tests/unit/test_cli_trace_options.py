@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pathwarden.cli import trace
 from pathwarden.cli.main import main
 from pathwarden.cli.tracing import options, values, wish
 from pathwarden.cli.tracing.personality import Program
-from pathwarden.cli.tracing.wish import Wish, wishes
+from pathwarden.cli.tracing.wish import UnknownHost, Wish, wishes
 from pathwarden.config.load import load_here
 from pathwarden.errors import CannotProbe, ConfigError
 from pathwarden.model.probe import Method
@@ -39,7 +40,7 @@ def parsed(*words: str, program: Program = Program()) -> argparse.Namespace:  # 
 
 
 def wished(*words: str) -> list[Wish]:
-    return wishes(parsed(*words))
+    return wishes(parsed(*words), [])
 
 
 def one(*words: str) -> Wish:
@@ -332,3 +333,18 @@ def test_networks_that_asked_not_to_be_probed_are_spared() -> None:
     assert (
         str(caught.value) == "198.51.100.7: 198.51.100.0/24 asked not to be probed; leave it out, or take the network out of do_not_probe"
     )
+
+
+def test_a_host_that_does_not_resolve_stops_no_others():
+    unknown: list[UnknownHost] = []
+    assert [each.host for each in wishes(parsed("nosuch.example", HERE4, "nor.this"), unknown)] == [HERE4]
+    assert [str(each).partition(";")[0] for each in unknown] == [
+        f"{name}: the name does not resolve" for name in ("nosuch.example", "nor.this")
+    ]
+
+
+@pytest.mark.parametrize(("others", "code"), [(0, 3), (5, 3), (130, 130)])
+def test_an_unknown_host_among_others_is_told_and_3(capsys, monkeypatch, others, code):
+    monkeypatch.setattr(trace, "_traced", lambda _args, todo: others if [each.host for each in todo] == [HERE4] else 1)
+    assert main(["trace", "nosuch.example", HERE4]) == code
+    assert capsys.readouterr().err == "pathwarden: nosuch.example: the name does not resolve; check the spelling and the name server\n"

@@ -116,7 +116,9 @@ def _target_row(tid: str, latest: StoredTrace | None) -> tuple[str, ...]:
 
 
 def _target_json(tid: str, origin: Origin, latest: StoredTrace | None) -> dict[str, object]:
-    return {"target": tid, "imported": _imported(origin), "last_at": rfc3339(latest.trace.at) if latest else None}
+    trace = history.trace(latest, None, full=False) if latest else {}
+    last = {key: trace.get(key) for key in ("rtt_ms", "hop_count", "ending")}
+    return {"target": tid, "imported": _imported(origin), "last_at": rfc3339(latest.trace.at) if latest else None, **last}
 
 
 def _imported(origin: Origin) -> dict[str, object] | None:

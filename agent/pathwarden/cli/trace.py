@@ -11,7 +11,7 @@ from pathwarden.cli.tracing import egress, matrix, methods, options
 from pathwarden.cli.tracing.lines import Printer, networks_of
 from pathwarden.cli.tracing.personality import OWN
 from pathwarden.cli.tracing.probing import Bench, Rules, Running, finish, held_port, in_words
-from pathwarden.cli.tracing.wish import Wish, method, wishes
+from pathwarden.cli.tracing.wish import UnknownHost, Wish, method, wishes
 from pathwarden.errors import CannotProbe, ProbeError, explain
 from pathwarden.model.probe import Method
 from pathwarden.net.choose import open_transport
@@ -36,10 +36,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trace; 0 if all targets were reached, else 5 (0 for who stands in for traceroute)."""
+    """Trace; 0 if all targets were reached, else 5 (3 if one of several has an unknown name; 0 for who stands in for traceroute)."""
     if methods.asks_for_help(args.words):
         return _help(args)
-    todo = wishes(args)
+    unknown: list[UnknownHost] = []
+    todo = wishes(args, unknown)
+    for error in unknown:
+        sys.stderr.write(f"pathwarden: {error}\n")
+    done = _traced(args, todo)
+    if unknown and done in (0, NOT_REACHED):
+        return CannotProbe.exit_code
+    return done if done != NOT_REACHED or not args.program.traceroute else 0
+
+
+def _traced(args: argparse.Namespace, todo: Sequence[Wish]) -> int:
+    """Trace what can be traced; the exit code."""
     if args.graph or args.map:
         from pathwarden.cli.tracing import drawn
 
@@ -58,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
         _record(args, stack, transport, clock)
         first_ident = args.port[0] if args.port and todo[0].chosen.method is Method.ICMP else 0
         bench = Bench(transport, kernel, clock, args.pause, first_ident)
-        done = _way_of_tracing(args, todo)(args, bench, todo)
-    return done if done != NOT_REACHED or not args.program.traceroute else 0
+        return _way_of_tracing(args, todo)(args, bench, todo)
 
 
 def _way_of_tracing(args: argparse.Namespace, todo: Sequence[Wish]) -> Callable[[argparse.Namespace, Bench, Sequence[Wish]], int]:

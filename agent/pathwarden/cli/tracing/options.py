@@ -17,7 +17,9 @@ _ABOUT = """\
 Trace the path to hosts{ids}. A bare number at the end is the length of the packets. Several hosts, ports or flows are traced side by
 side and shown as a table."""
 _OWN_WAY = "All probes of a trace are one flow, so load balancers show one path; --classic is traceroute(8)'s rising port."
-_EXITS = "Exit code 0: reached, 5: not reached, 3: no probe could leave, 2: wrong options, 130: interrupted."
+_EXITS = (
+    "Exit code 0: reached, 5: not reached, 3: no probe could leave, or one of several hosts is unknown, 2: wrong options, 130: interrupted."
+)
 _TCP = " As in tcptraceroute(8), -p is the source port, -l the length, -S, -A and -E set flags; long options write their value behind '='."
 _TRACEROUTE_EXITS = "Exit code 0: the trace was made, whether or not the destination answered; 1: no probe could leave, 2: wrong options."
 

@@ -107,15 +107,29 @@ def method(args: argparse.Namespace) -> Chosen | None:
     return chosen(names[0] if names else program.module, words)
 
 
-def wishes(args: argparse.Namespace) -> list[Wish]:
-    """All that is to be traced, in the order of the command line: hosts, then their ports, then flows. Raises ConfigError."""
+class UnknownHost(ConfigError):
+    """A name that does not resolve."""
+
+
+def wishes(args: argparse.Namespace, unknown: list[UnknownHost]) -> list[Wish]:
+    """All that is to be traced, in the order of the command line: hosts, then their ports, then flows.
+
+    Hosts that do not resolve stop no others: they go to `unknown`. Raises ConfigError, also if no host resolves.
+    """
     _check_together(args)
     hosts, size = _places(args.hosts)
     asked = method(args)
     if len(set(args.family)) > 1:
         raise ConfigError("-4 and -6: two families at once", "ask for one of them")
     family = args.family[0] if args.family else args.program.family
-    found = [_wish(args, host, asked, family, size) for host in hosts]
+    found = []
+    for host in hosts:
+        try:
+            found.append(_wish(args, host, asked, family, size))
+        except UnknownHost as error:
+            unknown.append(error)
+    if not found:
+        raise unknown[0]
     ports = tuple(dict.fromkeys((*args.port, *args.ports)))
     if asked and asked.module.rising and len(ports) > 1:
         raise ConfigError("-p: several first ports", "rising ports start from one: name one, or leave out --classic")
@@ -215,13 +229,13 @@ def _check_spared(args: argparse.Namespace, host: str, address: str) -> None:
 
 
 def resolve(host: str, family: int) -> str:
-    """The address of a host, of this family (0: any), with its zone. Raises ConfigError."""
+    """The address of a host, of this family (0: any), with its zone. Raises UnknownHost."""
     if host.lower().startswith(_V4_MAPPED) and "." in host:  # no network carries them; they mean IPv4
         host = host[len(_V4_MAPPED) :]
     address = resolve_now(host, family)
     if address is None:
         what = f"{host}: the name does not resolve" + (f" to an IPv{family} address" if family else "")
-        raise ConfigError(what, "check the spelling and the name server")
+        raise UnknownHost(what, "check the spelling and the name server")
     return address
 
 
