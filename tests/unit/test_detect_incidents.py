@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipment.changes import HOUR, MINUTE, SECOND, START_AT, attribute, back, change, lost, moved, route
-from pathwarden.detect.incident import GATHER_NS, LONGEST_NS, SAME_TARGET_NS, Incident, News, line_mark, marks_of
+from pathwarden.detect.incident import GATHER_NS, LONGEST_NS, SAME_TARGET_NS, Incident, News, line_mark, marks_of, source_of, uplink_part
 from pathwarden.detect.incidents import MOST, MOST_IDS, MOST_MARKS, SAME_MARK_NS, Incidents
 from pathwarden.model.change import AgentKind, Cause, CauseKind, Change, ChangeKind, Location, Segment
 from pathwarden.model.instants import ClockShift
@@ -269,9 +269,22 @@ def test_targets_that_are_not_watched_any_more_hold_nothing_open() -> None:
     world = World()
     world.news(lost(), "gone")
     world.news(lost(START_AT + HOUR), "site")
-    world.incidents.keep_only(["site"])
+    world.incidents.keep_only(["site"], [""])
     world.run(START_AT + 2 * HOUR)
     assert [incident.incident_id for incident in world.closed] == ["E1"]
+
+
+def test_uplinks_of_sources_that_are_not_in_use_any_more_hold_nothing_open() -> None:
+    world = World()
+    for n, (source, device) in enumerate((("lte", ""), ("dsl", "dsl0"), ("", "wan"))):
+        at = START_AT + n * HOUR
+        marks = (line_mark(f"line{n}"),)
+        world.fold(News(f"U{n}", uplink_part(source, device), AgentKind.UPLINK_DOWN, "critical", at, at, marks))
+    assert sorted(map(source_of, world.incidents.lost_uplinks)) == ["", "dsl", "lte"]
+    world.incidents.keep_only([], ["", "dsl"])
+    assert sorted(map(source_of, world.incidents.lost_uplinks)) == ["", "dsl"]
+    world.run(START_AT + 4 * HOUR)
+    assert [incident.incident_id for incident in world.closed] == ["U0"]
 
 
 def test_a_clock_that_was_ahead_does_not_keep_incidents_open() -> None:

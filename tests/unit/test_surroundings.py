@@ -25,7 +25,7 @@ SITE, SITE6, LTE_SITE = "198.51.100.1", "2001:db8:1::1", "198.51.100.2"
 class World:
     """A machine in the test's hands."""
 
-    def __init__(self) -> None:
+    def __init__(self, *down: str) -> None:
         self.clock = FakeClock()
         self.clock.mono = 1000 * S
         self.routes: dict[str, KernelRoute | str] = {SITE: WAN, SITE6: WAN6, LTE_SITE: LTE}
@@ -35,7 +35,7 @@ class World:
         self.checks = 0
         named = (Source("lte", Binding(device="wwan"), ""),)
         self.surroundings = Surroundings(
-            self.clock, self, self, named, self, self, Load.restore({"wan": [1_250_000, 3, 0, 0]}, self.clock.mono)
+            self.clock, self, self, named, self, self, Load.restore({"wan": [1_250_000, 3, 0, 0]}, self.clock.mono), down
         )
 
     def effective(self, binding: Binding, af: int) -> Binding:
@@ -177,6 +177,25 @@ def test_a_source_that_never_had_a_way_is_told_as_down_once() -> None:
     assert world.told(60) == [("uplink_down", "Uplink lte is down: the source's device does not exist.")]
     world.routes[LTE_SITE] = LTE
     assert world.told(60) == [("uplink_up", "Uplink lte is up again, by wwan.")]
+
+
+def test_an_uplink_that_was_told_to_be_down_is_not_told_again_after_a_reload_and_its_return_is() -> None:
+    world = World("lte", "")
+    world.routes[LTE_SITE], world.routes[SITE] = "device_absent", "no_route"
+    world.use("lte", LTE_SITE)
+    world.use()
+    assert world.told(3600) == []
+    world.routes[LTE_SITE], world.routes[SITE] = LTE, WAN
+    assert world.told(60) == [("uplink_up", "Uplink lte is up again, by wwan."), ("uplink_up", "Uplink wan is up again, by wan.")]
+    world.routes[LTE_SITE] = "device_absent"
+    assert [kind for kind, _ in world.told(60)] == ["uplink_down"]
+
+
+def test_an_uplink_that_came_back_while_nobody_looked_is_told() -> None:
+    world = World("lte")
+    world.use("lte", LTE_SITE)
+    world.use()
+    assert world.told(3600) == [("uplink_up", "Uplink lte is up again, by wwan.")]
 
 
 def test_one_family_alone_is_named(world: World) -> None:

@@ -286,6 +286,31 @@ def test_an_uplink_that_has_no_device_is_called_by_no_name() -> None:
     assert [str(incident["sentence"]).partition(";")[0].rstrip(".") for incident in world.stored.values()] == ["The uplink is down"]
 
 
+def test_what_was_told_of_uplinks_survives_a_restart_and_the_kernels_choice_may_come_back_by_another_device() -> None:
+    world = World()
+    down = Notice(NoticeKind.UPLINK_DOWN, START_AT, START_AT + SECOND, "", "wan", "wan lost its carrier", 60)
+    world.keep(world.teller.notice(down, True))
+    world.restart()
+    assert world.teller.down == {""}
+    world.keep(world.teller.notice(down._replace(kind=NoticeKind.UPLINK_UP, device="wwan", at=START_AT + HOUR), True))
+    assert world.teller.down == set()
+    world.run(START_AT + 2 * HOUR)
+    assert [incident["closed_at"] is None for incident in world.stored.values()] == [False]
+
+
+def test_the_uplink_of_a_source_that_no_target_uses_any_more_is_over_after_a_restart() -> None:
+    world = World()
+    down = Notice(NoticeKind.UPLINK_DOWN, START_AT, START_AT + SECOND, "lte", "", "the source's device does not exist", 60)
+    world.keep(world.teller.notice(down, True))
+    assert world.teller.down == {"lte"}
+    world.restart()
+    assert world.teller.down == set()
+    world.run(START_AT + HOUR)
+    (incident,) = world.stored.values()
+    assert incident["closed_at"] is not None
+    assert str(incident["sentence"]).startswith("The uplink lte is down")
+
+
 def test_the_largest_incident_fits_in_a_message() -> None:
     world = World()
     tids = [f"{n:032}" for n in range(200)]

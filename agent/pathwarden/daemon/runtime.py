@@ -130,8 +130,9 @@ class Runtime:
         self._undo.append(("networks", networks.close))
         for judge in judges.values():
             judge.detector.whose = networks.of
-        surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, restore_load(reader, clock))
         teller = restore_teller(self.settings, judges, reader)
+        load = restore_load(reader, clock)
+        surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, load, teller.down)
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
         prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
         parts = Parts(transport, how, correlator, keeper, writer, reader, networks, bus, surroundings)

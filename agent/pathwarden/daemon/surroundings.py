@@ -7,13 +7,14 @@ Rules:
    while a device by which it left when it was up is down, though there is another way out. That is looked at when something happened, and
    every 10 s, or a little sooner.
 3. `uplink_down` and `uplink_up` are told when a state has held for 5 s: a link that flaps within that time tells nothing. The first state
-   of a source is told only if it is down. A device that replaces one that is down is the uplink after an hour.
+   of a source is told only if it is down, and was not told so before a reload, or is up, and was. A device that replaces one that is
+   down is the uplink after an hour.
 4. Counters are read as often, and at `sample`, which whoever suspects something calls.
 """
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -106,8 +107,11 @@ class Surroundings:
         counters: Counting,
         name_servers: NameServers,
         load: Load,
+        down: Collection[str] = (),
     ) -> None:
+        """`down` are the sources whose uplinks were told to be down, before this runtime."""
         self.load = load
+        self._told_down = down
         self._noted = 0
         self._dropped = 0  # of those noted, how many came too fast
         self._clock = clock
@@ -147,7 +151,8 @@ class Surroundings:
         if uplink is None:
             if len(self._uplinks) >= _MOST:
                 return
-            uplink = self._uplinks[source] = _Uplink(self._clock.mono_ns())
+            now_ns = self._clock.mono_ns()
+            uplink = self._uplinks[source] = _Uplink(now_ns, told=False if source in self._told_down else None, told_ns=now_ns)
         af = 6 if ":" in address else 4
         way = uplink.ways.get(af)
         if way is None:

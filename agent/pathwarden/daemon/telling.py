@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from pathwarden.detect.damping import Damper, Turn
-from pathwarden.detect.incident import MOVES, Incident, News, line_mark, marks_of
+from pathwarden.detect.incident import MOVES, Incident, News, line_mark, marks_of, source_of, uplink_part
 from pathwarden.detect.incidents import Incidents
 from pathwarden.detect.quota import NOTHING_HELD, Held, Mute, Quota
 from pathwarden.model.change import SEVERITIES, AgentKind, Cause, CauseKind, Change, ChangeKind
@@ -150,7 +150,7 @@ class Teller:
                 else:
                     of = self._of[tid] = restored  # noqa: PLW2901 - the same target's
             of.change_no = max(of.change_no, numbers.get(tid, 0))
-        self._incidents.keep_only(self._targets)
+        self._incidents.keep_only(self._targets, {target.source for target in self._targets.values()})
         self._plan()
 
     def export(self, tid: str = AGENT) -> str:
@@ -179,7 +179,7 @@ class Teller:
         """An event of the agent's own."""
         self._pass(at, synced=synced)
         of, event_id, severity = self._of[AGENT], self._ulid(at), SEVERITY[news.kind]
-        folded = self._incidents.fold(_of_uplink(event_id, severity, news, at)) if news.kind in _UPLINKS else None
+        folded = self._incidents.fold(self._of_uplink(event_id, severity, news, at)) if news.kind in _UPLINKS else None
         group_id = folded.incident.incident_id if folded else event_id
         notify = (folded is None or folded.may_notify) and SEVERITIES.index(severity) >= NOTIFY_FROM
         notify = notify and of.quota.ask(at, news.kind.value, severity, SEVERITIES)
@@ -196,7 +196,13 @@ class Teller:
         uplink = kind is not AgentKind.PROBE_ERROR
         cause = Cause(CauseKind.UPLINK, notice.sentence) if uplink else Cause()
         code = "" if uplink else notice.kind.value
-        return self.announce(Announcement(kind, notice.first_seen_at, code, notice.sentence, notice.device, cause), notice.at, synced)
+        news = Announcement(kind, notice.first_seen_at, code, notice.sentence, notice.device, cause, source=notice.source)
+        return self.announce(news, notice.at, synced)
+
+    @property
+    def down(self) -> frozenset[str]:
+        """The sources whose uplinks were told to be down, and not to be up again ('' is the kernel's choice)."""
+        return frozenset(map(source_of, self._incidents.lost_uplinks))
 
     def mute(self, tid: str, at: int, until_at: int) -> None:
         """Notify nothing of a target from now on until an instant; one that is not later unmutes it. The next `tick` keeps it."""
@@ -232,6 +238,12 @@ class Teller:
         self._incidents.shift(shift)
         self._seen_at = 0
         self._plan()
+
+    def _of_uplink(self, event_id: str, severity: str, news: Announcement, at: int) -> News:
+        part = uplink_part(news.source, news.device)
+        if not news.source:  # the device may be another one, or not be known, since it was told
+            part = next((lost for lost in self._incidents.lost_uplinks if not source_of(lost)), part)
+        return News(event_id, part, news.kind, severity, min(news.first_seen_at, at), at, (line_mark(news.device),), cause=news.cause)
 
     def _change(self, tid: str, change: Change, at: int, synced: bool) -> None:
         of = self._of[tid]
@@ -350,8 +362,3 @@ def _news(event_id: str, tid: str, change: Change, severity: str, at: int) -> Ne
         change.cause,
         change.location,
     )
-
-
-def _of_uplink(event_id: str, severity: str, news: Announcement, at: int) -> News:
-    marks = (line_mark(news.device),)
-    return News(event_id, f"@{news.device}", news.kind, severity, min(news.first_seen_at, at), at, marks, cause=news.cause)

@@ -123,6 +123,16 @@ def is_target(name: str) -> bool:
     return not name.startswith("@")
 
 
+def uplink_part(source: str, device: str) -> str:
+    """The name of an uplink's part: its source, whose device may not exist; of the kernel's choice ('') its device."""
+    return f"@@{source}" if source else f"@{device}"
+
+
+def source_of(part: str) -> str:
+    """The source of an uplink's part, '' for the kernel's choice."""
+    return part[2:] if part.startswith("@@") else ""
+
+
 def line_mark(device: str) -> str:
     """The mark of whatever befalls one line: kernel, netifd and the loss of targets tell of it in their own ways."""
     return f"line {device}"

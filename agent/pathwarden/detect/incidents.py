@@ -20,7 +20,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pathwarden.detect.incident import MOVES, SAME_TARGET_NS, Incident, Kind, News, Part, as_json, from_json, is_target, moved, rank
+from pathwarden.detect.incident import (
+    MOVES,
+    SAME_TARGET_NS,
+    Incident,
+    Kind,
+    News,
+    Part,
+    as_json,
+    from_json,
+    is_target,
+    moved,
+    rank,
+    source_of,
+)
 from pathwarden.model.change import SEVERITIES, AgentKind, CauseKind, ChangeKind
 from pathwarden.model.instants import ClockShift
 
@@ -75,12 +88,18 @@ class Incidents:
             if part and part.left:
                 self._put(replace(incident, parts={**incident.parts, target: part._replace(left="")}, fresh=True))
 
-    def keep_only(self, targets: Iterable[str]) -> None:
-        """Targets that are not watched any more hold no incident open."""
-        watched = set(targets)
+    def keep_only(self, targets: Iterable[str], sources: Iterable[str]) -> None:
+        """Targets that are not watched any more hold no incident open, nor do the uplinks of sources that are not in use any more."""
+        watched, used = set(targets), set(sources)
         for incident in self._open():
-            parts = {name: part if name in watched or not is_target(name) else Part(part.at) for name, part in incident.parts.items()}
+            kept = {name for name in incident.parts if (name in watched if is_target(name) else source_of(name) in used)}
+            parts = {name: part if name in kept else Part(part.at) for name, part in incident.parts.items()}
             self._put(replace(incident, parts=parts))
+
+    @property
+    def lost_uplinks(self) -> tuple[str, ...]:
+        """The parts of uplinks that are down, as was told."""
+        return tuple(name for incident in self._open() for name, part in incident.parts.items() if part.lost and not is_target(name))
 
     def take(self, at: int) -> tuple[Incident, ...]:
         """The incidents that must be told now, as they are to be told; those that closed are forgotten."""

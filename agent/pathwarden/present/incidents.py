@@ -44,7 +44,10 @@ class AgentHead(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """Something that the agent tells of itself. `code` is for programs, `detail` one sentence for people; '' where there is none."""
+    """Something that the agent tells of itself. `code` is for programs, `detail` one sentence for people; '' where there is none.
+
+    `source` is whose uplink it tells of, '' for the kernel's choice.
+    """
 
     kind: AgentKind
     first_seen_at: int
@@ -53,6 +56,7 @@ class Announcement(NamedTuple):
     device: str = ""
     cause: Cause = NO_CAUSE
     location: Location = NOWHERE
+    source: str = ""
 
 
 def agent_event(head: AgentHead, news: Announcement) -> Event:
@@ -99,7 +103,7 @@ def sentence_of(incident: Incident, names: Mapping[str, str]) -> tuple[Sentence,
     still = [name for name in tids if incident.parts[name].lost]
     what = f"incident.{_WHAT.get(incident.kind, 'other')}" if isinstance(incident.kind, ChangeKind) else ""
     if not what:
-        device = next((name[1:] for name in incident.parts if not is_target(name)), "")
+        device = next((name.lstrip("@") for name in incident.parts if not is_target(name)), "")
         head = say("incident.uplink", device=device) if device else say(f"incident.uplink{_UNNAMED}")
     elif len(tids) == 1:
         head = say(what, name=names.get(tids[0], tids[0]))
