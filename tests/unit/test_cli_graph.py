@@ -81,3 +81,20 @@ def test_a_file_that_cannot_be_written_is_said(past, tmp_path, capsys):
     done = past.run(capsys, "graph", "-o", f"{tmp_path}/nowhere{os.sep}a.svg")
     assert done.code == 1
     assert done.err.startswith(f"pathwarden: cannot write {tmp_path}/nowhere/a.svg: No such file or directory")
+
+
+def test_what_is_watched_no_more_or_never_left_is_not_drawn(past, capsys):
+    def drawn(*words):
+        found = past.run(capsys, "graph", *words, "--json").json
+        return [node["lines"][2:] for node in found["nodes"] if node["kind"] == "destination"]
+
+    past.configure(past.target("other", "Other"), past.target("odd", "Odd"))
+    past.write("odd", past.trace("odd", 100, error="device_absent"))
+    assert drawn() == [["Other"]]
+    assert drawn("site") == [["site"]]
+    past.configure()  # the agent chooses its targets itself
+    assert drawn() == [["other", "site"]]
+
+
+def test_a_map_without_a_place_says_what_is_lacking(past, capsys):
+    assert "name one with agent.mmdb, see: pathwarden enrich status\n" in past.run(capsys, "map").err

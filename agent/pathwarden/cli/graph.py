@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pathwarden.cli.drawing import graphviz, rendering
 from pathwarden.cli.filing import put, write
-from pathwarden.cli.past import Held, held, instant
+from pathwarden.cli.past import Held, held_now, instant
 from pathwarden.cli.terminal import remark, say_json
 from pathwarden.config.load import load_here
 from pathwarden.errors import OperatorError
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     now_ns = time.time_ns()
     at = instant(args.at, now_ns) if args.at else now_ns
     before = instant(args.before, now_ns, "--before") if args.before else None
-    with held(args.targets or None, load_here(args.config)) as found:
+    with held_now(args.targets, load_here(args.config)) as found:
         ways = list(_ways(found, at))
         if not ways:
             raise OperatorError("the history holds no trace of these targets from before then", "ask for a later time, or for others")

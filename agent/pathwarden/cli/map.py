@@ -6,7 +6,7 @@ import time
 
 from pathwarden.cli.drawing.rendering import add_options, check, save
 from pathwarden.cli.filing import put
-from pathwarden.cli.past import held, instant
+from pathwarden.cli.past import held_now, instant
 from pathwarden.cli.terminal import remark, say_json
 from pathwarden.config.load import load_here
 from pathwarden.errors import ConfigError, OperatorError
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     here = _position(args.here) if args.here else None
     now_ns = time.time_ns()
     at = instant(args.at, now_ns) if args.at else now_ns
-    with held(args.targets or None, load_here(args.config)) as found:
+    with held_now(args.targets, load_here(args.config)) as found:
         courses = [
             course
             for tid, where in found.items()
@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         save(args.output, picture)
         remark(args, f"{len(drawn.places)} places, {len(drawn.unknown)} addresses without a position")
+    if not drawn.places:
+        remark(args, "pathwarden: no database of places knows these addresses; name one with agent.mmdb, see: pathwarden enrich status")
     return 0
 
 

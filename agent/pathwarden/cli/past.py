@@ -5,11 +5,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from pathwarden.cli.importing.place import HYPHEN, open_imports, origins
+from pathwarden.config.targets import default_target
+from pathwarden.daemon.adding import ADDED, read_added, with_all
 from pathwarden.daemon.networks import open_networks
 from pathwarden.detect.detector import Detector
 from pathwarden.errors import ConfigError, OperatorError
@@ -93,6 +96,27 @@ def _own(stack: ExitStack, settings: Settings, wanted: Iterable[str] | None, oth
             target = check_target(tid, settings, reader, others)
             result[tid] = Held(reader, target, Origin.of_ours(settings.agent.name, tid, target.host if target else ""), whose)
     return result
+
+
+@contextmanager
+def held_now(tids: Iterable[str], settings: Settings) -> Iterator[dict[str, Held]]:
+    """As `held`; without targets the histories of those that are watched now, not of those that once were."""
+    with held(tids or None, settings) as found:
+        if tids or not found:
+            yield found
+            return
+        now = {target.tid for target in with_targets_of(settings, next(iter(found.values())).reader).targets}
+        yield {tid: where for tid, where in found.items() if tid in now}
+
+
+def with_targets_of(settings: Settings, reader: Reader) -> Settings:
+    """The settings with the targets that the daemon chose itself, as far as its history names them, and those that commands added."""
+    added = read_added(reader.tellings().get(ADDED))
+    if settings.default_targets:
+        latest = ((tid, reader.latest(tid)) for tid in reader.states() if tid not in added)
+        hosts = {tid: stored.trace.address or tid for tid, stored in latest if stored}
+        settings = replace(settings, targets=tuple(default_target(tid, host, tid, 0) for tid, host in hosts.items()))
+    return with_all(settings, added)
 
 
 def known(settings: Settings, reader: Reader) -> set[str]:

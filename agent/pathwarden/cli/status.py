@@ -4,16 +4,13 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pathwarden.cli.page import NotLetIn, daemon_info, get
-from pathwarden.cli.past import open_history
+from pathwarden.cli.past import open_history, with_targets_of
 from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, remark, rows, say, say_json, span
 from pathwarden.config.load import load_here
-from pathwarden.config.targets import default_target
-from pathwarden.daemon.adding import ADDED, read_added, with_all
 from pathwarden.errors import DaemonError, OperatorError
 from pathwarden.model.settings import Settings
 from pathwarden.present.instants import parse_instant
@@ -118,7 +115,7 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
     from pathwarden.daemon.restoring import restore_judges, restore_teller
     from pathwarden.net.clock import SystemClock
 
-    settings = _with_targets_of(settings, reader)
+    settings = with_targets_of(settings, reader)
     latest = {target.tid: reader.latest(target.tid) for target in settings.targets}
     newest = max((stored.trace.at for stored in latest.values() if stored), default=None)
     transport = next((stored.trace.transport for stored in latest.values() if stored and stored.trace.at == newest), None)
@@ -151,16 +148,6 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         elif settings.targets:
             info["sentence"] = "Nothing was measured yet."
     return {**info, "incidents": _open(each.body for each in reader.incidents(MOST_INCIDENTS)), "targets": board.target_states()}
-
-
-def _with_targets_of(settings: Settings, reader: Reader) -> Settings:
-    """The settings with the targets that the daemon chose itself, as far as its history names them, and those that commands added."""
-    added = read_added(reader.tellings().get(ADDED))
-    if settings.default_targets:
-        latest = ((tid, reader.latest(tid)) for tid in reader.states() if tid not in added)
-        hosts = {tid: stored.trace.address or tid for tid, stored in latest if stored}
-        settings = replace(settings, targets=tuple(default_target(tid, host, tid, 0) for tid, host in hosts.items()))
-    return with_all(settings, added)
 
 
 # -- for people

@@ -6,6 +6,7 @@ from pathwarden.model.look import Look
 from pathwarden.model.network import Whose
 from pathwarden.model.protocols import HistoryReader
 from pathwarden.model.settings import Target
+from pathwarden.model.trace import Ending, Trace
 from pathwarden.picture.graph import Way, graph, way_of
 from pathwarden.picture.map_places import Course, atlas, course_of
 from pathwarden.picture.map_svg import svg as map_svg
@@ -41,15 +42,20 @@ def ways_at(reader: HistoryReader, targets: Iterable[Target], at: int) -> Iterat
 def way_at(reader: HistoryReader, tid: str, name: str, at: int) -> Iterator[Way]:
     """A target's way, if there is one."""
     stored = reader.trace_at(tid, at)
-    if stored is not None and stored.trace.address:
+    if stored is not None and _left(stored.trace):
         yield way_of(name, stored.trace, None if stored.route_id is None else reader.route(stored.route_id))
 
 
 def course_at(reader: HistoryReader, tid: str, name: str, at: int) -> Iterator[Course]:
     """What the map needs of a target's way, if there is one."""
     stored = reader.trace_at(tid, at)
-    if stored is not None and stored.trace.address:
+    if stored is not None and _left(stored.trace):
         yield course_of(name, stored.trace)
+
+
+def _left(trace: Trace) -> bool:
+    """Whether probes went out: a trace that ended before says nothing of a way."""
+    return bool(trace.address) and trace.ending is not Ending.ERROR
 
 
 def _theme(look: Look) -> Theme:

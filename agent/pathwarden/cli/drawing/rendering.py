@@ -15,7 +15,7 @@ _RENDER_S = 120
 
 def add_options(parser: argparse.ArgumentParser, forms: str) -> None:
     """What every command that draws takes; `forms` are the endings besides PNG's."""
-    parser.add_argument("targets", metavar="TARGET", nargs="*", help="ids of targets; default: all that were measured here")
+    parser.add_argument("targets", metavar="TARGET", nargs="*", help="ids of targets; default: all that are watched now")
     parser.add_argument("--at", metavar="TIME", help="the ways at TIME: 2026-11-21T08:45:00Z, '2026-11-21 08:45', -2h; default: the newest")
     parser.add_argument("--dark", action="store_true", help="for a dark ground")
     parser.add_argument(
