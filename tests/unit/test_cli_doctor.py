@@ -14,6 +14,7 @@ from pathwarden.cli import doctor
 from pathwarden.cli.checks import finding, keeping, machine, probing, reaching, signing
 from pathwarden.cli.checks.finding import FAIL, OK, WARN, Finding, Place
 from pathwarden.cli.page import NotLetIn
+from pathwarden.errors import ConfigError
 from pathwarden.model.access import Right
 from pathwarden.model.probe import Flow, Method
 from pathwarden.net import abilities
@@ -219,4 +220,13 @@ def test_a_page_that_wants_a_sign_in_is_the_daemons(tmp_path, monkeypatch):
     assert reaching.daemon(Place(settings, Oracle(None))) == [
         Finding(OK, "page", "127.0.0.1:1 is served by the daemon"),
         Finding(WARN, "daemon", "runs; the daemon's page at 127.0.0.1:1 wants a sign-in", "run this as root"),
+    ]
+
+
+def test_what_is_wrong_with_the_configuration_has_one_remedy(monkeypatch):
+    monkeypatch.setattr(doctor, "find", lambda _path: "/etc/p.conf")
+    error = ConfigError("a.b: unknown option; did you mean c?\na.d: 0 is below 1")
+    assert doctor._bad_configuration(SimpleNamespace(config=None), error) == [
+        Finding(FAIL, "configuration", "a.b: unknown option", "did you mean c?"),
+        Finding(FAIL, "configuration", "a.d: 0 is below 1", "correct it in /etc/p.conf"),
     ]

@@ -365,8 +365,9 @@ def test_a_file_that_changes_while_it_is_read_is_told(run, tmp_path, monkeypatch
 
 
 def test_files_that_cannot_be_opened(run, tmp_path):
-    assert run(tmp_path / "none") == (2, "", f"pathwarden: {tmp_path}/none: No such file or directory\n")
-    assert run(tmp_path) == (2, "", f"pathwarden: {tmp_path}: Is a directory\n")
+    remedy = "name a file that is there and may be read"
+    assert run(tmp_path / "none") == (2, "", f"pathwarden: {tmp_path}/none: No such file or directory; {remedy}\n")
+    assert run(tmp_path) == (2, "", f"pathwarden: {tmp_path}: Is a directory; {remedy}\n")
     assert run("-", "-")[0] == 2
 
 

@@ -215,3 +215,8 @@ def test_what_cannot_be_added(desk: Desk, adding: Adding, topic: str, members: d
 @pytest.mark.parametrize("verb", ["add", "remove"])
 def test_nobody_adds_where_nobody_allowed_it(desk: Desk, verb: str) -> None:
     assert desk.say(verb, target="dns")["code"] == "not_allowed"
+
+
+def test_a_missing_target_is_told_as_missing(desk: Desk) -> None:
+    body = desk.say("trace", id=1)
+    assert (body["code"], body["detail"]) == ("unknown_target", "'target' is missing")

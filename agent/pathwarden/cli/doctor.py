@@ -104,8 +104,12 @@ def _configured(place: Place) -> dict[str, Check]:
 
 def _bad_configuration(args: argparse.Namespace, error: ConfigError) -> list[Finding]:
     file = find(args.config)
-    fix = f"correct it in {file}" if file else None  # without one, what is wrong names what to set
-    return [Finding(FAIL, "configuration", line, fix) for line in str(error).splitlines()]
+    found = []
+    for line in str(error).splitlines():
+        problem, _, remedy = line.partition("; ")
+        # Without a file, what is wrong names what to set.
+        found.append(Finding(FAIL, "configuration", problem, remedy or (f"correct it in {file}" if file else None)))
+    return found
 
 
 def _good_configuration(args: argparse.Namespace, settings: Settings) -> Finding:

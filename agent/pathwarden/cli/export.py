@@ -44,7 +44,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=ABOUT,
         formatter_class=Paragraphs,
     )
-    parser.add_argument("--format", required=True, choices=[*FORMS, PACKETS], help="what to write")
+    parser.add_argument("--format", required=True, choices=[*FORMS, PACKETS], metavar="FORM", help=f"what to write: {', '.join(FORMS)}")
     parser.add_argument(
         "--target", action="append", metavar="TARGET", help="only this target, several if given again; default: all that were measured here"
     )

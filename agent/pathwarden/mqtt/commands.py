@@ -128,7 +128,7 @@ class Commands:
         wanted, obey = _VERBS[asked.verb]
         _only(asked.members, wanted)
         if asked.verb != "ping" and self._agent.target_state(asked.target) is None:
-            raise _Refused("unknown_target")
+            raise _Refused("unknown_target", "" if asked.target else "'target' is missing")
         return obey(self._agent, asked.target, asked.members)
 
     def _reply(self, heard: Heard, asked: _Asked, code: str, detail: str) -> Reply:

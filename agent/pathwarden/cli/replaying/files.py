@@ -106,7 +106,7 @@ class _Named:
         if isinstance(error, DAMAGE):
             raise ConfigError(f"{self._name}: its gzip data is damaged or was cut off: {error}", "unpack what is left with zcat") from None
         if isinstance(error, OSError):
-            raise ConfigError(f"{self._name}: {error.strerror or error}") from None
+            raise ConfigError(f"{self._name}: {error.strerror or error}", "name a file that is there and may be read") from None
 
 
 def _opened(name: str) -> BinaryIO:
