@@ -96,3 +96,7 @@ def test_whole_sample_uncommented_is_a_configuration(read):
     assert [(target.tid, target.host, target.label) for target in settings.targets] == [("example", "example.net", "Example")]
     assert [(source.name, source.binding.device) for source in settings.sources] == [("uplink", "wwan0")]
     assert (settings.agent, settings.mqtt, settings.web) == (read("").agent, read("").mqtt, read("").web)
+
+
+def test_sample_fits_a_terminal_of_80_columns():
+    assert max(len(line.expandtabs(8)) for line in sample().splitlines()) <= 80

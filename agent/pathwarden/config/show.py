@@ -14,12 +14,14 @@ _EXAMPLES = {
     "source": ("uplink", {"device": "wwan0"}),
     "hook": ("alarm", {"program": "/bin/true"}),
 }
-# Comments stay readable in a terminal of 100 columns, tab included.
-_WIDTH = 92
+# Comments stay readable in a terminal of 80 columns, tab included.
+_WIDTH = 78
+_TAB = 8
 
 _SAMPLE_HEAD = """\
-# Pathwarden's configuration. Every option stands here with its default, behind a #: take the # away and change the value.
-# `pathwarden config check FILE` tells what is wrong, `pathwarden config show` what holds.
+# Pathwarden's configuration. Every option stands here with its default,
+# behind a #: take the # away and change the value. `pathwarden config check
+# FILE` tells what is wrong, `pathwarden config show` what holds.
 """
 
 
@@ -94,12 +96,17 @@ def _sample_section(type_: str) -> str:
             continue  # the options that it shares with `defaults` are explained there
         word = "list" if option.kind in LISTS else "option"
         limits = f" [{option.limits}]" if option.limits else ""
-        lines += [f"\t{line}" for line in _comment(option.help + limits)]
+        lines += _inside(option.help + limits)
         lines.append(f"\t#{word} {option.name} '{values.get(option.name, option.default)}'")
     if type_ == "target":
-        lines += [f"\t{line}" for line in _comment("Any option of defaults may stand here too.")]
+        lines += _inside("Any option of defaults may stand here too.")
     return "\n".join(lines) + "\n"
 
 
-def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False)
+def _inside(text: str) -> list[str]:
+    """A comment within a section."""
+    return [f"\t{line}" for line in _comment(text, _WIDTH - _TAB)]
+
+
+def _comment(text: str, width: int = _WIDTH) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False)
