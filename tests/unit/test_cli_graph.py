@@ -1,6 +1,7 @@
 """`pathwarden graph`: the routes of the history as a picture."""
 
 import os
+import stat
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -56,6 +57,7 @@ def test_the_ending_says_the_form(past, tmp_path, capsys, monkeypatch):
     renderer.chmod(0o755)
     assert past.run(capsys, "graph", "--dark", "-o", str(tmp_path / "c.png")).code == 0
     assert (tmp_path / "c.png").read_text().startswith("<svg ")
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a.svg", "b.dot", "c.png")] == [0o600] * 3
     renderer.write_text("#!/bin/sh\necho 'no memory' >&2\nexit 1\n")
     done = past.run(capsys, "graph", "-o", str(tmp_path / "c.png"))
     assert (done.code, done.err) == (1, "pathwarden: rsvg-convert failed: no memory; write an .svg\n")

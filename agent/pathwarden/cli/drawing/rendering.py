@@ -42,7 +42,7 @@ def save(file: Path, picture: str) -> None:
         return
     try:
         command = [RENDERER, "-f", "png", "-o", str(file)]
-        subprocess.run(command, input=picture.encode(), check=True, capture_output=True, timeout=_RENDER_S)  # noqa: S603 - no shell
+        subprocess.run(command, input=picture.encode(), check=True, capture_output=True, timeout=_RENDER_S, umask=0o077)  # noqa: S603 - no shell
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
         raise OperatorError(f"{RENDERER} failed: {said[0] if said else error.returncode}", "write an .svg") from error
