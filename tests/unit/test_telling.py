@@ -14,7 +14,7 @@ from equipment.fakes import make_target
 from equipment.traces import trace_of
 from pathwarden.daemon.telling import AGENT, Teller, Told
 from pathwarden.detect.quota import MOST_AN_HOUR
-from pathwarden.model.change import AgentKind, Cause, CauseKind, Change, ChangeKind
+from pathwarden.model.change import AgentKind, Cause, CauseKind, Change, ChangeKind, Direction, Location, Segment
 from pathwarden.model.happening import Notice, NoticeKind
 from pathwarden.model.history import Event
 from pathwarden.model.instants import ClockShift
@@ -309,6 +309,19 @@ def test_the_uplink_of_a_source_that_no_target_uses_any_more_is_over_after_a_res
     (incident,) = world.stored.values()
     assert incident["closed_at"] is not None
     assert str(incident["sentence"]).startswith("The uplink lte is down")
+
+
+def test_event_and_incident_name_one_place_alike_and_do_so_after_a_restart() -> None:
+    world = World()
+    place = Location(Segment.DESTINATION, (("b",), ("203.0.113.9",)), 0.9, Direction.UNKNOWN, ("last_answer",))
+    world.tell(lost(START_AT, location=place))
+    world.restart()
+    world.tell(attribute("nat", START_AT + MINUTE, location=place._replace(confidence=0.5)))
+    world.run(START_AT + 2 * MINUTE)
+    (incident,) = world.stored.values()
+    where = "the fault is at the destination itself, between b and 203.0.113.9"
+    assert where in str(world.events[0].body["message"])
+    assert where in str(incident["sentence"])
 
 
 def test_the_largest_incident_fits_in_a_message() -> None:

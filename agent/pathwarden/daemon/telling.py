@@ -361,4 +361,5 @@ def _news(event_id: str, tid: str, change: Change, severity: str, at: int) -> Ne
         change.returns_to_usual,
         change.cause,
         change.location,
+        change.new_address,
     )

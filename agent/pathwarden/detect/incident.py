@@ -48,7 +48,7 @@ class News:
     """What folding needs to know of an event.
 
     `seen_at` is when it was first seen, `at` when it is told. `left` and `entered` are the routes before and after a change of the path
-    ('' if there is none). An uplink takes the place of a target under a name that no target can have.
+    ('' if there is none). An uplink takes the place of a target under a name that no target can have. `address` is the target's.
     """
 
     event_id: str
@@ -63,6 +63,7 @@ class News:
     to_usual: bool = False
     cause: Cause = NO_CAUSE
     location: Location = NOWHERE
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Incident:
 
     `kind` is the type of its worst event, the first of those. `event_ids` are the first and the newest, of `events` in all. `marks` tells
     when each was seen last. `notified` is the highest severity that notified, '' if none. `told_at` and `told_severity` are of its last
-    telling (0 and '' before the first), `fresh` says that there is news since.
+    telling (0 and '' before the first), `fresh` says that there is news since. `address` is that of the target which `location` is about.
     """
 
     incident_id: str
@@ -90,6 +91,7 @@ class Incident:
     told_at: int = 0
     told_severity: str = ""
     fresh: bool = True
+    address: str = ""
 
     @property
     def settled(self) -> bool:
@@ -200,6 +202,7 @@ def as_json(incident: Incident) -> dict[str, object]:
         "cause": [cause.kind.value, cause.detail],
         "location": [location.segment.value, between, location.confidence, location.direction.value, list(location.evidence)],
         "fresh": incident.fresh,
+        "address": incident.address,
     }
 
 
@@ -227,6 +230,7 @@ def from_json(values: Mapping[str, Any]) -> Incident:
         int(told_at),
         told_severity,
         bool(values["fresh"]),
+        str(values.get("address", "")),
     )
 
 

@@ -182,9 +182,9 @@ def _opened(news: News) -> Incident:
     part = _touched(Part(news.at), news)
     marks = dict.fromkeys(news.marks[:MOST_MARKS], news.at)
     ids = (news.event_id,)
-    return Incident(
-        news.event_id, news.at, news.at, None, news.severity, news.kind, {news.target: part}, ids, 1, marks, news.cause, news.location
-    )
+    parts = {news.target: part}
+    opened = Incident(news.event_id, news.at, news.at, None, news.severity, news.kind, parts, ids, 1, marks, news.cause, news.location)
+    return replace(opened, address=news.address)
 
 
 def _joined(incident: Incident, news: News) -> Incident:
@@ -205,6 +205,7 @@ def _joined(incident: Incident, news: News) -> Incident:
         marks=dict(list(marks.items())[-MOST_MARKS:]),
         cause=incident.cause if known else news.cause,
         location=news.location if surer else incident.location,
+        address=news.address if surer else incident.address,
         fresh=True,
     )
 

@@ -111,7 +111,7 @@ def sentence_of(incident: Incident, names: Mapping[str, str]) -> tuple[Sentence,
         head = say(f"{what}.many", count=len(tids))
     some = (say("incident.still", count=len(still)),) if still and len(still) < len(tids) else ()
     over = (say("incident.over"),) if incident.closed_at is not None and incident.settled else ()
-    return (head, *some, *over, *around(incident.cause, incident.location))
+    return (head, *some, *over, *around(incident.cause, incident.location, incident.address))
 
 
 def _targets(incident: Incident) -> list[str]:
