@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from equipment.changes import HOUR, MINUTE, START_AT, route
 from pathwarden.detect.quota import HOUR_NS, MOST_AN_HOUR, MOST_PAIRS, NOTHING_HELD, Held, Mute, Quota
-from pathwarden.detect.usual import LEAD_S, NOT_ACCEPTED, Accepted, accept, usual_of
+from pathwarden.detect.usual import LEAD_S, NOT_ACCEPTED, Accepted, accept
 from pathwarden.model.change import SEVERITIES
 from pathwarden.model.instants import ClockShift
 
@@ -124,14 +124,13 @@ def test_no_mute_is_refused(values: dict[str, object]) -> None:
 
 def test_the_usual_route_is_the_one_with_most_time_or_the_accepted_one() -> None:
     old, new = route("A")._replace(held_s=5000), route("B")._replace(held_s=60)
-    assert usual_of([]) is None
-    assert usual_of([old, new], NOT_ACCEPTED) == old
+    assert max([old, new], key=NOT_ACCEPTED.weight) == old
     accepted = accept(new, [old, new])
-    assert usual_of([old, new], accepted) == new
+    assert max([old, new], key=accepted.weight) == new
     # Going back for less than a week changes nothing; then time counts as before.
-    assert usual_of([old._replace(held_s=5000 + LEAD_S - 1), new], accepted) == new
-    assert usual_of([old._replace(held_s=5000 + LEAD_S + 1), new], accepted) == old._replace(held_s=5000 + LEAD_S + 1)
-    assert usual_of([old], accepted) == old
+    assert max([old._replace(held_s=5000 + LEAD_S - 1), new], key=accepted.weight) == new
+    assert max([old._replace(held_s=5000 + LEAD_S + 1), new], key=accepted.weight) == old._replace(held_s=5000 + LEAD_S + 1)
+    assert max([old], key=accepted.weight) == old
     assert Accepted.restore(json.loads(json.dumps(accepted.export()))) == accepted
     for values in ({}, {"route_id": 1, "credit_s": 0}, {"route_id": "", "credit_s": None}):
         with pytest.raises((TypeError, KeyError)):
@@ -142,4 +141,4 @@ def test_the_usual_route_is_the_one_with_most_time_or_the_accepted_one() -> None
 def test_what_is_accepted_is_usual_at_once(held: list[int], data: st.DataObject) -> None:
     routes = [route("A")._replace(route_id=f"r{n}", held_s=s) for n, s in enumerate(held)]
     chosen = data.draw(st.sampled_from(routes))
-    assert usual_of(routes, accept(chosen, routes)) == chosen
+    assert max(routes, key=accept(chosen, routes).weight) == chosen

@@ -5,7 +5,7 @@ import pytest
 from pathwarden.detect.locate import AFTER, LOCAL, SEPARATED, SIGNALS, Evidence
 from pathwarden.detect.segments import Part
 from pathwarden.model.change import NOWHERE, Direction, Location, Segment
-from pathwarden.present.location import describe, reasons
+from pathwarden.present.location import describe
 
 A, B = ("192.0.2.1",), ("198.51.100.1", "198.51.100.2")
 
@@ -52,9 +52,3 @@ def test_every_segment_has_a_place(segment: Segment) -> None:
     found = describe(at(segment))
     assert found.args["place"] in {part.value for part in Part}
     assert "{" not in found.text
-
-
-def test_every_evidence_has_its_words() -> None:
-    everything = reasons(at(Segment.ISP, None, AFTER, *Evidence))
-    assert len(set(everything)) == len(Evidence)
-    assert reasons(NOWHERE) == ()

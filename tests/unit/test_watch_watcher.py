@@ -206,10 +206,16 @@ def test_a_target_that_is_traced_waits_and_catches_up_no_more_than_a_round() -> 
     assert sum(tid == "t0" for _, tid, _ in desk.looks()[begun:]) <= 4 + 3
 
 
+def verify(watcher: Watcher, *tids: str) -> None:
+    """Something looks different on the way to all of these targets."""
+    for tid in tids:
+        watcher._queue(watcher.targets[tid].verify_burst(SECOND))
+
+
 def test_urgent_errands_wait_for_the_trace_too() -> None:
     desk = Desk(town(2), moved(as_known, 0, "y0", "z0"))
     desk.able = lambda tid: tid != "t0"
-    desk.watcher.alert(["t0"], SECOND)
+    verify(desk.watcher, "t0")
     desk.run(30)
     assert not any(tid == "t0" for _, tid, _ in desk.looks())
     desk.able = lambda _tid: True
@@ -310,9 +316,9 @@ def test_a_full_queue_drops_no_step_that_another_waits_for(kind: Kind) -> None:
     assert any(errand.kind is kind for _, _, errand in watcher._urgent)
 
 
-def test_an_alert_of_very_many_targets_leaves_none_of_them_blind() -> None:
+def test_verifying_very_many_targets_at_once_leaves_none_of_them_blind() -> None:
     desk = Desk(town(100), moved(as_known, 0, "core", "core2"), pps=5.0)
-    desk.watcher.alert(list(desk.detectors), SECOND)
+    verify(desk.watcher, *desk.detectors)
     desk.run(900)
     assert all(watch.inquiry is None for watch in desk.watcher.targets.values())
     assert {tid for tid, _ in desk.changes} == set(desk.detectors)
@@ -320,7 +326,7 @@ def test_an_alert_of_very_many_targets_leaves_none_of_them_blind() -> None:
 
 def test_a_reset_voids_the_errands_of_that_target_alone() -> None:
     watcher = Watcher(town(2), 1.0, green, SECOND)
-    watcher.alert(["t0", "t1"], SECOND)
+    verify(watcher, "t0", "t1")
     watcher.reset("t0")
     assert {errand.tid for _, _, errand in watcher._urgent} == {"t1"}
 

@@ -5,14 +5,12 @@ Rules:
 2. A gateway that never answered, or that usually leaves one probe in five unanswered (it limits its answers), is no witness: unknown.
    So is one that was not probed within the last 30 s.
 3. A new epoch (other uplink, address or gateway) begins anew: what was learned was another gateway.
-4. A red gate holds a change for 120 s at most; what is still so then is told all the same.
 """
 
 from collections import deque
 from enum import StrEnum
 
 WINDOW_NS = 30_000_000_000
-HOLD_NS = 120_000_000_000
 MOST_LOSS = 0.2
 LEAST_LOST = 2  # a single lost probe says nothing
 MEMORY = 200  # answers that make a habit; older ones fade
@@ -66,8 +64,3 @@ class Gate:
             return GateState.GREEN
         usual = 1 - self._hits / self._tries
         return GateState.UNKNOWN if self._tries >= _LEAST_KNOWN and usual >= MOST_LOSS else GateState.RED
-
-
-def holds(state: GateState, since_ns: int, mono_ns: int) -> bool:
-    """Whether a change that is certain since `since_ns` still has to wait."""
-    return state is GateState.RED and mono_ns - since_ns < HOLD_NS

@@ -10,18 +10,16 @@ Rules:
 4. A router that calls the destination unreachable was not asked for itself: its answers to one trace may come for one ttl, to the next
    for another. It is the hop that was asked only right behind a hop that answered, and if it is none of the nearer ones.
 5. Cleaning takes answers away and puts no silence in their place: silence would be evidence that a hop is quiet.
-6. A loop is the same address at two ttls at least two apart, both times alone, on one flow, and seen twice. Once may be a route that
-   grew while it was traced, and where several share a hop, branches of unequal length look alike.
+6. A loop is the same address at two ttls of a confirmed route at least two apart, both times alone: where several share a hop, branches
+   of unequal length look alike. One trace alone may have seen a route that grew meanwhile.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Answer, Hop, Trace
 
-SIGHTINGS = 2
 LEAST_APART = 2
 
 
@@ -72,22 +70,6 @@ def _suspicious(trace: Trace, end: int | None) -> bool:
     return False
 
 
-def loops(*traces: Trace) -> tuple[Loop, ...]:
-    """The loops that traces of one flow saw at least twice, taken together; traces of another flow than the first's are passed over.
-
-    Each probe that was answered at both ttls is one sighting.
-    """
-    seen: Counter[Loop] = Counter()
-    for trace in traces:
-        if trace.flow != traces[0].flow:
-            continue
-        alone = [(hop.ttl, *only) for hop in clean(trace) if (only := _alone(hop)) is not None]
-        times = {(who, ttl): count for ttl, who, count in alone}
-        for loop in _pairs([(ttl, who) for ttl, who, _ in alone], trace.address):
-            seen[loop] += min(times[loop.responder, loop.first_ttl], times[loop.responder, loop.again_ttl])
-    return tuple(sorted(loop for loop, count in seen.items() if count >= SIGHTINGS))
-
-
 def circles(hops: Sequence[tuple[str, ...]], address: str) -> tuple[Loop, ...]:
     """The loops of a confirmed route to an address: its hops were seen by several traces already."""
     return tuple(sorted(_pairs([(ttl, hop[0]) for ttl, hop in enumerate(hops, start=1) if len(hop) == 1], address)))
@@ -102,11 +84,6 @@ def _pairs(alone: Sequence[tuple[int, str]], address: str) -> list[Loop]:
         if who != address and who not in found and ttl - start >= LEAST_APART:
             found[who] = Loop(who, start, ttl)
     return list(found.values())
-
-
-def _alone(hop: Hop) -> tuple[str, int] | None:
-    who = hop.responders
-    return (who[0], len(hop.rtts_ns)) if len(who) == 1 else None
 
 
 def _elsewhere(answer: Answer, ttl: int, end: int | None, address: str) -> bool:

@@ -43,8 +43,3 @@ def accept(route: Route, others: Iterable[Route]) -> Accepted:
     """Make a route the usual one among all of its target."""
     most_s = max((other.held_s for other in others), default=0)
     return Accepted(route.route_id, max(most_s - route.held_s, 0) + LEAD_S)
-
-
-def usual_of(routes: Iterable[Route], accepted: Accepted = NOT_ACCEPTED) -> Route | None:
-    """The usual one of these routes; None if there is none."""
-    return max(routes, key=accepted.weight, default=None)

@@ -39,21 +39,6 @@ _SENTENCES = {
     "part": "The fault {is} {place}.",
     "unknown": "Where the fault lies cannot be told from here.",
 }
-_REASONS = {
-    Evidence.NO_CARRIER: "the uplink has no carrier",
-    Evidence.NO_ADDRESS: "the uplink has no address",
-    Evidence.NO_DEFAULT_ROUTE: "there is no default route",
-    Evidence.GATEWAY_SILENT: "the gateway used to answer and does not",
-    Evidence.LAST_ANSWER: "the hop before it still answers, and none behind it does",
-    Evidence.SEVERAL_FAIL: "several targets fail at the same link",
-    Evidence.OTHERS_FINE: "other targets' answers still come through the hop before it",
-    Evidence.NEXT_SILENT: "the hops behind it do not answer direct probes either",
-    Evidence.REFUSED: "the hop before it says that the destination cannot be reached",
-    Evidence.ROUTE_LEFT: "the new route does not have the link any more",
-    Evidence.EXCHANGE: "the address behind it belongs to an Internet exchange",
-    Evidence.HIDDEN_HOPS: "hops that never answer lie there, so the place is not exact",
-    Evidence.BY_ADDRESS: "no AS numbers are known, so the network was guessed from addresses",
-}
 _HERE = "this router"
 
 
@@ -82,11 +67,6 @@ def describe(location: Location, address: str = "") -> Description:
     place, sureness = _place(location, address), _sureness(location.confidence)
     words = {"place": _PLACES[place], "is": _IS[sureness], "near": near or _HERE, "far": far}
     return Description(_SENTENCES[key].format(**words), key, {"place": place.value, "sureness": sureness, "near": near, "far": far})
-
-
-def reasons(location: Location) -> tuple[str, ...]:
-    """Why the location is what it is, in English; the page finds its words by the evidence's own name."""
-    return tuple(_REASONS[Evidence(each)] for each in location.evidence)
 
 
 _IS = {"sure": "is", "probable": "is probably", "possible": "may be"}

@@ -110,11 +110,6 @@ class Watcher:
             self._siblings(watch, change, mono_ns)
         watch.traced(trace)
 
-    def alert(self, tids: Iterable[str], mono_ns: int) -> None:
-        """Something happened on our side: verify these targets' routes."""
-        for tid in tids:
-            self._queue(self.targets[tid].verify_burst(mono_ns))
-
     def export(self, tid: str) -> dict[str, object]:
         """What must survive a restart of one target's watch, JSON-ready; {} if it is not watched."""
         return self.targets[tid].export() if tid in self.targets else {}
