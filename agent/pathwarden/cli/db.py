@@ -9,6 +9,7 @@ from typing import Any
 from pathwarden.cli.terminal import counted, local, say, say_json
 from pathwarden.config.load import load_here
 from pathwarden.errors import OperatorError
+from pathwarden.present.instants import rfc3339
 from pathwarden.store import pack as store
 from pathwarden.store.lock import hold
 from pathwarden.store.opening import archive_of
@@ -24,7 +25,12 @@ _PACK = (
 
 # Verb, help, description, and its file if it takes one.
 VERBS = (
-    ("stats", "what the history takes and holds", "Sizes and counts, what waits in memory or in the samples file, and the room on the disk.", None),
+    (
+        "stats",
+        "what the history takes and holds",
+        "Sizes and counts, what waits in memory or in the samples file, and the room on the disk.",
+        None,
+    ),
     (
         "check",
         "read every page and look for damage",
@@ -70,7 +76,10 @@ def _stats(args: argparse.Namespace, db: Path) -> int:
         stats = reader.stats()
     free = shutil.disk_usage(db.parent).free
     if args.json:
-        say_json({**stats._asdict(), "free_bytes": free})
+        instants = {
+            name: None if at is None else rfc3339(at) for name, at in (("oldest_at", stats.oldest_at), ("newest_at", stats.newest_at))
+        }
+        say_json({**stats._asdict(), **instants, "free_bytes": free})
         return 0
     when = "none yet" if stats.oldest_at is None or stats.newest_at is None else f"{local(stats.oldest_at)} to {local(stats.newest_at)}"
     rows: tuple[tuple[str, Any], ...] = (
