@@ -76,7 +76,8 @@ def _stats(args: argparse.Namespace, db: Path) -> int:
         stats = reader.stats()
     free = shutil.disk_usage(db.parent).free
     if args.json:
-        instants = {
+        span = (("oldest_at", stats.oldest_at), ("newest_at", stats.newest_at))
+        instants = {name: None if at is None else rfc3339(at) for name, at in span}
             name: None if at is None else rfc3339(at) for name, at in (("oldest_at", stats.oldest_at), ("newest_at", stats.newest_at))
         }
         say_json({**stats._asdict(), **instants, "free_bytes": free})
