@@ -15,7 +15,7 @@ from pathwarden.api.app import make_app
 from pathwarden.api.guard import HostRule
 from pathwarden.api.passwords import PasswordFile
 from pathwarden.api.server import Server
-from pathwarden.cli.page import daemon_info
+from pathwarden.cli.page import NotLetIn, daemon_info
 from pathwarden.daemon.page import Page, make_gate
 from pathwarden.errors import OperatorError, ProbeError
 from pathwarden.model.access import KEY_FILE, Right
@@ -130,7 +130,8 @@ def test_local_programs_get_in_by_a_key_that_only_the_daemons_user_reads(tmp_pat
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
         old = key.read_text()
         key.unlink()
-        assert daemon_info(asked) is None
+        with pytest.raises(NotLetIn, match=f"page at {listen} wants a sign-in; run this as root or the daemon's user"):
+            daemon_info(asked)
         make_gate(settings, FakeClock(), None)
         assert key.read_text() != old, "each start has a key of its own"
 
