@@ -78,8 +78,6 @@ def _stats(args: argparse.Namespace, db: Path) -> int:
     if args.json:
         span = (("oldest_at", stats.oldest_at), ("newest_at", stats.newest_at))
         instants = {name: None if at is None else rfc3339(at) for name, at in span}
-            name: None if at is None else rfc3339(at) for name, at in (("oldest_at", stats.oldest_at), ("newest_at", stats.newest_at))
-        }
         say_json({**stats._asdict(), **instants, "free_bytes": free})
         return 0
     when = "none yet" if stats.oldest_at is None or stats.newest_at is None else f"{local(stats.oldest_at)} to {local(stats.newest_at)}"

@@ -62,10 +62,11 @@ class Announcement(NamedTuple):
 def agent_event(head: AgentHead, news: Announcement) -> Event:
     """The event that announces something."""
     key = f"title.{news.kind.value}"
-    if news.kind in _OF_UPLINK and not news.device:
+    uplink = news.source or news.device
+    if news.kind in _OF_UPLINK and not uplink:
         key += _UNNAMED
     clauses = (say("said", detail=news.detail),) if news.detail else ()
-    return _event(head, news, SEVERITY[news.kind], Words(say(key, version=news.code, device=news.device), clauses), None)
+    return _event(head, news, SEVERITY[news.kind], Words(say(key, version=news.code, device=uplink), clauses), None)
 
 
 def incident_event(head: AgentHead, incident: Incident, names: Mapping[str, str]) -> tuple[Event, StoredIncident]:
