@@ -286,6 +286,13 @@ def test_an_uplink_that_has_no_device_is_called_by_no_name() -> None:
     assert [str(incident["sentence"]).partition(";")[0].rstrip(".") for incident in world.stored.values()] == ["The uplink is down"]
 
 
+def test_the_uplink_of_a_source_is_called_by_its_name() -> None:
+    world = World()
+    down = Notice(NoticeKind.UPLINK_DOWN, START_AT, START_AT + SECOND, "lte", "", "its device does not exist", 60)
+    world.keep(world.teller.notice(down, True))
+    assert [event.body["title"] for event in world.agent if event.event_type == "uplink_down"] == ["The uplink lte is down"]
+
+
 def test_what_was_told_of_uplinks_survives_a_restart_and_the_kernels_choice_may_come_back_by_another_device() -> None:
     world = World()
     down = Notice(NoticeKind.UPLINK_DOWN, START_AT, START_AT + SECOND, "", "wan", "wan lost its carrier", 60)
