@@ -141,7 +141,10 @@ def test_the_agents_object_takes_a_request_for_a_trace(ubusd, client):
     awaited(ubusd.paths, lambda paths: "pathwarden" in paths, "the object")
     assert ubusd.signature("pathwarden")["trace_now"] == {"target": 3}  # a string, in blobmsg's numbers
     # rpcd adds the session of who asks.
-    assert ubusd.invoke("pathwarden", "trace_now", {"target": "near", "ubus_rpc_session": "0" * 32}) == (Status.OK, {"target": "near"})
+    assert ubusd.invoke("pathwarden", "trace_now", {"target": "near", "ubus_rpc_session": "0" * 32}) == (
+        Status.OK,
+        {"target": "near", "asked": "of-near"},
+    )
     assert agent.asked == ["near"]
     for wrong, status in (({"target": "other"}, Status.NOT_FOUND), ({"target": 5}, Status.INVALID_ARGUMENT), ({}, Status.INVALID_ARGUMENT)):
         assert ubusd.invoke("pathwarden", "trace_now", wrong) == (status, None)
