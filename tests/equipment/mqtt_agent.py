@@ -7,7 +7,7 @@ from typing import Any, Self
 from equipment.fakes import FakeClock
 from equipment.waiting import until
 from pathwarden.daemon.publishing import read_secret
-from pathwarden.model.history import DbStats, OutboxRow
+from pathwarden.model.history import OutboxRow
 from pathwarden.model.protocols import AsResult
 from pathwarden.model.settings import MqttSettings
 from pathwarden.mqtt.announcing import Announcer, birth_topic
@@ -105,12 +105,9 @@ class MemoryOutbox:
             self.failed.append((seq, reason))
             self._rows.pop(seq, None)
 
-    def stats(self) -> DbStats:
-        with self._lock:
-            return DbStats("", 0, 0, 1, 0, 0, self._last, len(self._rows), None, None)
-
     def __len__(self) -> int:
-        return self.stats().outbox
+        with self._lock:
+            return len(self._rows)
 
 
 class MemoryLedger:
