@@ -9,9 +9,9 @@ from equipment.cli import SECOND_PATH, Past
 from equipment.fakes import make_info, make_settings, make_state
 from pathwarden.cli import page, status
 from pathwarden.cli import past as past_module
-from pathwarden.cli.terminal import width
+from pathwarden.cli.terminal import local, width
 from pathwarden.model.history import Record, StoredIncident
-from pathwarden.present.instants import rfc3339
+from pathwarden.present.instants import parse_instant, rfc3339
 from pathwarden.store.lock import hold
 from pathwarden.store.writer import Writer
 
@@ -111,7 +111,8 @@ def test_a_daemon_that_answers_is_believed(two, capsys, monkeypatch):
         "transport": {"name": "raw", "detail": "raw sockets"},
     }
     info["notices"] = [{"level": "warning", "text": "mqtt.port: nothing listens"}, {"level": "info", "text": "not for here"}]
-    states = [make_state("web") | {"name": HOSTILE, "error_detail": None}]
+    muted = {"muted_until": "2026-11-21T08:45:00Z", "muted_pairs": [["A", "B"]]}
+    states = [make_state("web") | {"name": HOSTILE, "error_detail": None} | muted]
     monkeypatch.setattr(status, "daemon_info", lambda _settings: ("127.0.0.1:8866", info))
     monkeypatch.setattr(status, "get", lambda _listen, _path: {"targets": states, "incidents": []})
     with hold(two.db):
@@ -123,6 +124,8 @@ def test_a_daemon_that_answers_is_believed(two, capsys, monkeypatch):
     assert "MQTT      connected to broker.lan:1883, 1 event waiting\n" in result.out
     assert "warning   mqtt.port: nothing listens\n" in result.out
     assert "not for here" not in result.out
+    assert f": muted until {local(parse_instant('2026-11-21T08:45:00Z'))}\n" in result.out
+    assert ": going between A and B notifies nobody\n" in result.out
     assert all(c.isprintable() or c == "\n" for c in result.out)
     assert found["targets"] == states
     assert found["daemon"] == {"running": True, "pid": os.getpid()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from pathwarden.cli.page import NotLetIn, daemon_info, get
 from pathwarden.cli.past import open_history, with_targets_of
-from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, remark, rows, say, say_json, span
+from pathwarden.cli.terminal import Screen, clean, counted, figure, line_of, local, remark, rows, say, say_json, span
 from pathwarden.config.load import load_here
 from pathwarden.errors import DaemonError, OperatorError
 from pathwarden.model.settings import Settings
@@ -227,8 +227,11 @@ def _print_targets(screen: Screen, states: list[Json]) -> None:
         name = clean(state["name"] if names[state["name"]] == 1 else state["target"])
         if state["error_detail"]:
             say(screen.wrapped(f"{name}: {clean(state['error_detail'])}", LABEL, 0))
-        if state["added_by"]:
-            say(screen.wrapped(f"{name}: added over MQTT", LABEL, 0))
+        remarks = ["added over MQTT"] if state["added_by"] else []
+        remarks += [f"muted until {local(parse_instant(state['muted_until']))}"] if state["muted_until"] else []
+        remarks += [f"going between {one} and {other} notifies nobody" for one, other in state["muted_pairs"]]
+        for text in remarks:
+            say(screen.wrapped(f"{name}: {text}", LABEL, 0))
 
 
 def _row(state: Mapping[str, Any]) -> tuple[str, ...]:
