@@ -22,9 +22,9 @@ from pathwarden.daemon.keeper import GATHER_S
 from pathwarden.model.history import Record
 from pathwarden.sim.network import SimNetwork
 from pathwarden.store import budget, writer
-from pathwarden.store.writer import FLUSH_S, Writer
+from pathwarden.store.writer import Writer
 
-TARGETS, NETWORKS, INTERVAL_S, WATCH_PPS, MAX_MB = 20, 4, 300, 1.0, 16  # the defaults
+TARGETS, NETWORKS, INTERVAL_S, FLUSH_S, WATCH_PPS, MAX_MB = 20, 4, 300, 900, 1.0, 16  # the defaults
 DISK_BYTES = 64_000_000
 SECTOR = 512  # of /sys/block/*/stat, whatever the device's own are
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")

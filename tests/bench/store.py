@@ -32,9 +32,9 @@ from pathwarden.present.instants import rfc3339
 from pathwarden.store import budget, writer
 from pathwarden.store.reader import Reader
 from pathwarden.store.retention import RAW_DAYS
-from pathwarden.store.writer import FLUSH_S, Writer
+from pathwarden.store.writer import Writer
 
-TARGETS, QUERIES, MAX_MB = 20, 3, 16  # the defaults; written out, so that a change of them changes no figure
+TARGETS, QUERIES, MAX_MB, FLUSH_S = 20, 3, 16, 900  # the defaults; written out, so that a change of them changes no figure
 ROOMY_MB = 4000  # no ceiling
 MOST_BYTES = 60.0  # a trace, with one answer a hop
 MOST_YEAR_MB = 15.0

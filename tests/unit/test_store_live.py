@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_used_is_told_and_nothing_waits(path: Path, tmp_
     file.touch()
     with opened(path, file) as writer:
         assert writer.notice.startswith(f"samples are written to {path.parent} at once, not every few minutes: cannot use {file}: ")
-        assert writer.live_path is None
+        assert writer.place()["live_path"] is None
         first(writer)
         writer.save([record(number=1)])
         with after_power_cut(path, tmp_path) as left:
@@ -239,7 +239,7 @@ def test_memory_that_fails_while_running_is_told_and_nothing_waits(path: Path, m
         writer._live.db.execute("PRAGMA max_page_count = 1")
         writer.save([Record(trace(number=2), route(), "x" * 100_000)])
         assert "no room to write" in writer.notice
-        assert writer.live_path is None
+        assert writer.place()["live_path"] is None
         with after_power_cut(path, tmp_path) as left:
             assert numbers(left) == [2, 1, 0]
 
@@ -247,7 +247,7 @@ def test_memory_that_fails_while_running_is_told_and_nothing_waits(path: Path, m
 def test_memory_that_is_damaged_is_begun_anew(path: Path, memory: Path) -> None:
     writer = opened(path, memory)
     first(writer)
-    file = writer.live_path
+    file = Path(str(writer.place()["live_path"]))
     killed(writer)
     for each in memory.iterdir():
         each.unlink()

@@ -18,7 +18,6 @@ from pathwarden.store.lasting import Lasting
 from pathwarden.store.live import Live, Numbered, last_number, put_record
 from pathwarden.store.opening import LIVE_KEY, live_of
 
-FLUSH_S = 900  # how long samples stay off the flash
 STATES_S = 12 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
 
 
@@ -71,11 +70,6 @@ class Writer:
     def notice(self) -> str:
         """What the operator must be told about the opening, '' if nothing."""
         return self._lasting.notice
-
-    @property
-    def live_path(self) -> Path | None:
-        """Where samples wait; None if they are written through."""
-        return None if self._live is None else self._live.path
 
     @property
     def dropped(self) -> int:
