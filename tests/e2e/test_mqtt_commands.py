@@ -125,7 +125,7 @@ def test_an_old_broker_brings_commands_too() -> None:
 @pytest.mark.parametrize("level", [4, 5])
 def test_a_huge_command_is_refused_without_ever_being_in_memory(level: int) -> None:
     """With MQTT 3.1.1 nobody keeps it from us; a broker that minds our limit under MQTT 5 as little is treated alike."""
-    huge, piece = 48 * 2**20, bytes(2**16)
+    huge, piece = 16 * 2**20, bytes(2**16)
     connack = ACCEPT.__getitem__ if level == 5 else lambda asked: bytes([0, 1]) if asked == 5 else ACCEPT[4]
     with ScriptedBroker(connack) as broker, Rig(mqtt_settings(broker.port), "dns") as rig:
         rig.await_connected()
