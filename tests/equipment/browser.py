@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import axe_core_python
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -62,8 +63,11 @@ class Page:
         self.find(".cbi-map")
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait until a condition holds and give its value."""
-        return self.wait.until(lambda _: condition(), f"{condition} never held")
+        """Wait until a condition holds and give its value; what the page shows instead is told."""
+        try:
+            return self.wait.until(lambda _: condition())
+        except TimeoutException as error:
+            raise TimeoutException(f"never held; {self.js('return location.href')} shows {self.text('body')[:2000]!r}") from error
 
     def find(self, selector: str) -> WebElement:
         """The first element, once it is there."""
@@ -142,6 +146,8 @@ class Page:
     def watched(self) -> Iterator[Self]:
         """Whatever is done in the block, the console stays clean and nothing is asked of another origin."""
         self.driver.get("about:blank")
+        # The kernel gives a port again, so what another test left at this origin, its language for one, would still be there.
+        self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": "all"})
         self.driver.get_log("browser")
         self.driver.get_log("performance")
         yield self
