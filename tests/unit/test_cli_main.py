@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,20 @@ def test_a_word_too_much_is_told_with_the_commands_own_usage(capsys):
     assert caught.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith("usage: pathwarden status ") and said.endswith("pathwarden status: error: unrecognized arguments: foo\n")
+
+
+@pytest.mark.parametrize(("given", "kept"), [(0o000, 0o022), (0o022, 0o022), (0o077, 0o077)])
+def test_what_the_agent_writes_is_never_everybodys_to_write(monkeypatch, given, kept):
+    masks = []
+
+    def live(*_):
+        masks.append(os.umask(0o022))
+        return 0
+
+    monkeypatch.setattr("pathwarden.daemon.run.run", live)
+    before = os.umask(given)
+    try:
+        assert main(["run"]) == 0
+    finally:
+        os.umask(before)
+    assert masks == [kept]

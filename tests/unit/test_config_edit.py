@@ -120,6 +120,9 @@ def test_what_is_right_is_written_and_told(book):
     assert [each.name for each in book.path.parent.iterdir()] == ["pathwarden"]
 
 
+HALF = "holds half of a surrogate pair, which no file can; leave it out"
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "options", "problems"),
     [
@@ -127,6 +130,8 @@ def test_what_is_right_is_written_and_told(book):
         ("targets", "new", {"label": "x"}, [("host", "is missing; say what to trace")]),
         ("targets", "new", {"host": "1.1.1.1", "port": "x"}, [("port", "x is not a whole number; write 0..65535")]),
         ("targets", "new", {"program": "/bin/sh"}, [("program", "is no option here")]),
+        ("targets", "new", {"host": "\ud800"}, [("host", HALF)]),
+        ("sources", "up", {"device": "wwan0", "address": "1\udfff"}, [("address", HALF)]),
         ("sources", "up", {}, [("", "says no way out; set interface, device, address, table or fwmark")]),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from equipment.fakes import FakeClock
 from equipment.mqtt_agent import MemoryAgent
 from pathwarden.mqtt.commands import _BURST, CODES, Commands, Reply
 from pathwarden.mqtt.connection import Heard
+from pathwarden.mqtt.payload import encode
 from pathwarden.mqtt.topics import topics
 
 S = 1_000_000_000
@@ -154,13 +155,36 @@ def test_the_asker_may_say_where(desk: Desk, asked: str, used: str) -> None:
     assert (reply.topic, reply.correlation) == (used, b"\x00\xff")
 
 
-@given(st.text(max_size=20), st.binary(max_size=200), st.booleans())
+# Half a surrogate pair is what JSON can say and UTF-8 cannot carry: its answer once ended the agent.
+HALF = st.builds(
+    lambda name, text: json.dumps({name: text}).encode(),
+    st.sampled_from(["id", "target", "for_s", "\ud800"]),
+    st.text(st.characters(categories=["Cs", "L"]), max_size=8),
+)
+
+
+@given(st.text(max_size=20) | st.sampled_from(["ping", "mute/dns", "add/x"]), st.binary(max_size=200) | HALF, st.booleans())
 def test_whatever_comes_gives_an_answer_or_silence(topic: str, payload: bytes, retain: bool) -> None:
     reply = Desk().hear(topic, payload, retain=retain)
     assert (reply is None) == retain
     if reply:
         assert reply.body["code"] in CODES
-        json.dumps(reply.body).encode()
+        assert json.loads(encode(reply.body)) == reply.body
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"id": "\\ud800"}',
+        b'{"target": "\\udfff", "for_s": 1}',
+        b'{"\\ud83d": 1}',
+    ],
+)
+@pytest.mark.parametrize("verb", ["ping", "mute", "trace", "add", "remove"])
+def test_half_a_surrogate_pair_gets_an_answer(desk: Desk, verb: str, payload: bytes) -> None:
+    reply = desk.hear(verb, payload)
+    assert reply is not None
+    assert json.loads(encode(reply.body)) == reply.body
 
 
 class Adding:

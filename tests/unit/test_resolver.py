@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from pathwarden.net.names import ReverseNames
 from pathwarden.net.resolver import NameServers, ThreadResolver, resolve_now
 
 S = 1_000_000_000
@@ -266,3 +267,19 @@ def test_without_names_nobody_is_asked(world):
     world.resolver.check()
     assert world.resolver._thread is None
     assert world.resolver.silent_since_ns is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda _: ("evil\udcff.example", [], []),
+        lambda _: ("<script>alert(1)</script>", [], []),
+        lambda _: b"\xff.example".decode(),  # so Python fails over what musl hands over as an alias
+    ],
+)
+def test_what_is_no_host_name_is_not_shown(monkeypatch, told):
+    monkeypatch.setattr(socket, "gethostbyaddr", told)
+    names = ReverseNames()
+    names.ask("192.0.2.1")
+    assert names.get(("192.0.2.1",), 30) == {"192.0.2.1": ""}
+    assert not names.pending(("192.0.2.1",))

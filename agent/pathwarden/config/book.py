@@ -15,6 +15,7 @@ from pathwarden.model.access import Outdated, Wrong
 from pathwarden.model.settings import Settings
 
 KINDS = {"targets": "target", "sources": "source", "defaults": "defaults"}
+_HALF = "holds half of a surrogate pair, which no file can; leave it out"
 _TRIES = 5  # whoever saves the file by hand at the same instant does not do so again at once
 
 
@@ -57,13 +58,14 @@ class Book:
         """
         type_ = KINDS[kind]
         known = {option.name for option in SECTIONS[type_]}
-        unknown = [Wrong(name, option, "unknown_option", "", "is no option here") for option in options if option not in known]
+        refused = [Wrong(name, option, "unknown_option", "", "is no option here") for option in options if option not in known]
+        refused += [Wrong(name, option, "bad_value", "", _HALF) for option, text in options.items() if not _is_writable(text)]
 
         def made(text: str) -> str:
             there = _name(text, type_, name)
             return edit.put(_seen(text, type_, there, tag), type_, there, options)
 
-        return unknown or self._change(made, name)
+        return refused or self._change(made, name)
 
     def remove(self, kind: str, name: str, tag: str | None = None) -> list[Wrong]:
         """Take a section out; what would be wrong then. Raises `KeyError` if there is none, and what `put` does."""
@@ -139,6 +141,15 @@ class Book:
         if (about.st_uid, about.st_gid) != (os.geteuid(), os.getegid()):
             os.chown(new, about.st_uid, about.st_gid)
         new.chmod(stat.S_IMODE(about.st_mode))
+
+
+def _is_writable(text: str) -> bool:
+    """JSON can bring what UTF-8 cannot write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _settle(folder: Path) -> None:

@@ -14,8 +14,8 @@ class TooLong(ValueError):
 
 
 def encode(payload: object) -> bytes:
-    """UTF-8 JSON without spaces."""
-    return _ENCODER.encode(payload).encode()
+    """UTF-8 JSON without spaces. Half a surrogate pair, which UTF-8 cannot carry, leaves as the JSON escape that brought it."""
+    return _ENCODER.encode(payload).encode("utf-8", "backslashreplace")
 
 
 def fit(payload: Mapping[str, Any], limit: int) -> bytes:

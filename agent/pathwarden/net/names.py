@@ -21,6 +21,6 @@ class ReverseNames(Lookups):
     def _found(self, address: str) -> str:
         try:
             name = socket.gethostbyaddr(address)[0]  # Python's getnameinfo keeps all other threads waiting for a dead name server
-        except OSError:
+        except (OSError, ValueError):  # ValueError: musl hands over any bytes, also such as are no UTF-8
             return _ABSENT
         return name if _HOST_NAME.fullmatch(name) else _ABSENT
