@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipment.changes import HOUR, MINUTE, SECOND, START_AT, attribute, back, change, lost, moved, route
-from pathwarden.detect.incident import GATHER_NS, LONGEST_NS, SAME_TARGET_NS, Incident, News, line_mark, marks_of, source_of, uplink_part
+from pathwarden.detect.incident import GATHER_NS, LONGEST_NS, SAME_TARGET_NS, Incident, News, line_marks, marks_of, source_of, uplink_part
 from pathwarden.detect.incidents import MOST, MOST_IDS, MOST_MARKS, SAME_MARK_NS, Incidents
 from pathwarden.model.change import AgentKind, Cause, CauseKind, Change, ChangeKind, Location, Segment
 from pathwarden.model.instants import ClockShift
@@ -103,11 +103,11 @@ def test_marks_name_who_came_who_went_and_who_stayed() -> None:
 
 def test_one_line_is_one_cause_whatever_tells_of_it() -> None:
     uplink = Cause(CauseKind.UPLINK, "wan lost its carrier 1.8 s earlier")
-    assert marks_of(lost(cause=uplink)) == marks_of(moved(cause=Cause(CauseKind.ROUTE, "x"))) == (line_mark("wan"),)
+    assert marks_of(lost(cause=uplink)) == marks_of(moved(cause=Cause(CauseKind.ROUTE, "x"))) == line_marks("wan")
     assert marks_of(lost(cause=Cause(CauseKind.LOAD))) == ("load wan",)
     assert marks_of(lost(cause=Cause(CauseKind.REMOTE, "x"))) == ("after isp", "gone a")
     world = World()
-    down = News("U1", "@wan", AgentKind.UPLINK_DOWN, "critical", START_AT, START_AT, (line_mark("wan"),), cause=uplink)
+    down = News("U1", "@wan", AgentKind.UPLINK_DOWN, "critical", START_AT, START_AT, line_marks("wan"), cause=uplink)
     assert world.fold(down) == "U1"
     assert world.news(lost(START_AT + 20 * SECOND, cause=uplink)) == "U1"
     assert world.news(lost(START_AT + 30 * SECOND, way=route("C", ("gw", "q", "r")), cause=uplink), "other") == "U1"
@@ -116,7 +116,7 @@ def test_one_line_is_one_cause_whatever_tells_of_it() -> None:
     world.news(back(START_AT + 5 * MINUTE), "other")
     assert world.notified == ["U1"]  # the uplink itself is not back yet
     at = START_AT + 6 * MINUTE
-    world.fold(News("U2", "@wan", AgentKind.UPLINK_UP, "notice", at, at, (line_mark("wan"),)))
+    world.fold(News("U2", "@wan", AgentKind.UPLINK_UP, "notice", at, at, line_marks("wan")))
     assert world.notified == ["U1", "U2"]
     world.run(at + HOUR)
     assert [(incident.incident_id, incident.closed_at) for incident in world.closed] == [("U1", at)]
@@ -278,7 +278,7 @@ def test_uplinks_of_sources_that_are_not_in_use_any_more_hold_nothing_open() -> 
     world = World()
     for n, (source, device) in enumerate((("lte", ""), ("dsl", "dsl0"), ("", "wan"))):
         at = START_AT + n * HOUR
-        marks = (line_mark(f"line{n}"),)
+        marks = line_marks(f"line{n}")
         world.fold(News(f"U{n}", uplink_part(source, device), AgentKind.UPLINK_DOWN, "critical", at, at, marks))
     assert sorted(map(source_of, world.incidents.lost_uplinks)) == ["", "dsl", "lte"]
     world.incidents.keep_only([], ["", "dsl"])

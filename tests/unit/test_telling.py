@@ -293,6 +293,18 @@ def test_the_uplink_of_a_source_is_called_by_its_name() -> None:
     assert [event.body["title"] for event in world.agent if event.event_type == "uplink_down"] == ["The uplink lte is down"]
 
 
+@pytest.mark.parametrize(("devices", "incidents"), [(("", ""), 2), (("lte0", "dsl0"), 2), (("", "dsl0"), 2), (("wan", "wan"), 1)])
+def test_two_sources_are_two_incidents_unless_they_have_one_line(devices: tuple[str, str], incidents: int) -> None:
+    world = World()
+    for n, (source, device) in enumerate(zip(("lte", "dsl"), devices, strict=True)):
+        at = START_AT + n * 20 * SECOND
+        world.keep(world.teller.notice(Notice(NoticeKind.UPLINK_DOWN, at, at, source, device, "there is no route", 60), True))
+    downs = [event for event in world.agent if event.event_type == "uplink_down"]
+    assert len({event.body["group_id"] for event in downs}) == incidents
+    assert [event.notify for event in downs] == [True, incidents == 2]
+    assert downs[0].body["title"] != downs[1].body["title"] or incidents == 1
+
+
 def test_what_was_told_of_uplinks_survives_a_restart_and_the_kernels_choice_may_come_back_by_another_device() -> None:
     world = World()
     down = Notice(NoticeKind.UPLINK_DOWN, START_AT, START_AT + SECOND, "", "wan", "wan lost its carrier", 60)

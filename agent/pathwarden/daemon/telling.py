@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from pathwarden.detect.damping import Damper, Turn
-from pathwarden.detect.incident import MOVES, Incident, News, line_mark, marks_of, source_of, uplink_part
+from pathwarden.detect.incident import MOVES, Incident, News, line_marks, marks_of, source_of, uplink_part
 from pathwarden.detect.incidents import Incidents
 from pathwarden.detect.quota import NOTHING_HELD, Held, Mute, Quota
 from pathwarden.model.change import SEVERITIES, AgentKind, Cause, CauseKind, Change, ChangeKind
@@ -243,7 +243,7 @@ class Teller:
         part = uplink_part(news.source, news.device)
         if not news.source:  # the device may be another one, or not be known, since it was told
             part = next((lost for lost in self._incidents.lost_uplinks if not source_of(lost)), part)
-        return News(event_id, part, news.kind, severity, min(news.first_seen_at, at), at, (line_mark(news.device),), cause=news.cause)
+        return News(event_id, part, news.kind, severity, min(news.first_seen_at, at), at, line_marks(news.device), cause=news.cause)
 
     def _change(self, tid: str, change: Change, at: int, synced: bool) -> None:
         of = self._of[tid]

@@ -135,9 +135,12 @@ def source_of(part: str) -> str:
     return part[2:] if part.startswith("@@") else ""
 
 
-def line_mark(device: str) -> str:
-    """The mark of whatever befalls one line: kernel, netifd and the loss of targets tell of it in their own ways."""
-    return f"line {device}"
+def line_marks(device: str) -> tuple[str, ...]:
+    """The mark of whatever befalls one line: kernel, netifd and the loss of targets tell of it in their own ways.
+
+    None without a device: two sources that have none are two lines all the same.
+    """
+    return (f"line {device}",) if device else ()
 
 
 def marks_of(change: Change) -> tuple[str, ...]:
@@ -149,7 +152,7 @@ def marks_of(change: Change) -> tuple[str, ...]:
     if change.cause.kind in OF_THE_LINE or change.cause.kind is CauseKind.LOAD:
         route = change.old or change.new
         device = route.epoch.partition("|")[0] if route else ""
-        return (line_mark(device) if change.cause.kind in OF_THE_LINE else f"load {device}",)
+        return line_marks(device) if change.cause.kind in OF_THE_LINE else (f"load {device}",)
     old = change.old.hops if change.old else ()
     if change.lost_after_ttl is not None:
         stays, gone = hop_at(old, change.lost_after_ttl), next((hop for hop in old[change.lost_after_ttl :] if hop), ())
