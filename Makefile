@@ -5,6 +5,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver e2fsprogs strace iproute2 nftables traceroute scamper \
 	shellcheck fonts-noto-cjk procps iputils-ping tcpdump tshark busybox-static signify-openbsd openssl curl jq graphviz librsvg2-bin
+# Where Python may keep no bytecode, each of hundreds of commands and daemons would compile the whole agent anew.
+export PYTHONDONTWRITEBYTECODE :=
 # More than there are processors: most tests wait for a network most of the time.
 WORKERS ?= 4
 parallel = -n $(WORKERS) --dist loadfile

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from packager.tree import Node
 
 TOP = Path(__file__).resolve().parents[2]
 FEED = TOP / "openwrt/pathwarden"
+HOME = "usr/lib/pathwarden"  # where the program lies on a router
 MTIME = 1700000000
 _SEED = bytes(range(32))  # a key for tests: everyone knows it
 
@@ -74,9 +76,23 @@ def built() -> Built:
     return Built(*packages, tuple(theirs), everything([*packages, *theirs], MTIME, feed_key()))
 
 
+@cache
+def bytecode() -> dict[str, bytes]:
+    """What a router makes of the main package at its first start, by path: one that has it has nothing to compile."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        for node in built().files:
+            if node.content and node.path.startswith(f"{HOME}/"):
+                file = home / node.path.removeprefix(f"{HOME}/")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(node.content)
+        subprocess.run([sys.executable, "-I", "-S", "-X", "no_debug_ranges", home / "compile.py"], check=True)
+        return {f"{HOME}/bytecode/{path.name}": path.read_bytes() for path in (home / "bytecode").iterdir()}
+
+
 def is_archive(path: str) -> bool:
     """Whether this is the source of modules in a package."""
-    return path.startswith("usr/lib/pathwarden/source/")
+    return path.startswith(f"{HOME}/source/")
 
 
 def modules(files: Iterable[Node]) -> dict[str, bytes]:

@@ -261,6 +261,7 @@ def test_scripts_do_nothing_where_openwrts_functions_are_missing(manager: Manage
 @pytest.fixture
 def installed(router: Router) -> Router:
     """A router with the package, its service stopped."""
+    router.bring_bytecode()
     Manager(router, "ipk").install()
     router.init("stop")
     return router

@@ -53,6 +53,7 @@ def new_router(folder: Path, busybox: str, shell: str | None = None) -> Router:
         shutil.copy2(shell, folder / "bin/sh")
     router.write("sbin/sysupgrade", SYSUPGRADE, 0o755)
     router.write("sbin/uci", UCI, 0o755)
+    router.bring_bytecode()
     router.unpack_ipk(built().ipk)
     router.run("/bin/sh", "-c", "/usr/lib/opkg/info/pathwarden.postinst configure")
     router.init("stop")
