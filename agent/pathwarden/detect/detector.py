@@ -61,7 +61,9 @@ class Detector:
         self.alone = True
         self.whose: Whose = nobody
         self.state = state or State()
-        self.routes = {route.route_id: route for route in routes[:MOST_ROUTES]}
+        newest = sorted(routes, key=lambda route: route.last_at, reverse=True)[:MOST_ROUTES]
+        # In the order in which they were learned, as ever: of two routes that fit equally well, the same one is taken after a restart.
+        self.routes = {route.route_id: route for route in sorted(newest, key=lambda route: number_of(route.label))}
         self._target = target
         self._learn_s = learn_s
         self._last_mono_ns: int | None = None
@@ -183,8 +185,7 @@ class Detector:
     @classmethod
     def restore(cls, target: str, learn_s: int, text: str, routes: tuple[Route, ...]) -> "Detector":
         """A detector as it was when `export` wrote this text; raises ValueError, TypeError or KeyError on anything else."""
-        newest_first = sorted(routes, key=lambda route: route.last_at, reverse=True)
-        return cls(target, learn_s, decode(text), tuple(newest_first))
+        return cls(target, learn_s, decode(text), routes)
 
     def _pass_time(self, trace: Trace) -> None:
         """Credit the time since the last trace to the route and to learning."""
