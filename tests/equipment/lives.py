@@ -66,8 +66,9 @@ class Lives:
     def _begin(self) -> Prober:
         settings, network, dice = self._settings, self.network, self._dice
         with Reader(self._path) as reader:
-            judges = restore_judges(settings, reader)
-            teller = restore_teller(settings, judges, reader, dice.randbytes)
+            kept = reader.tellings()
+            judges = restore_judges(settings, reader, kept)
+            teller = restore_teller(settings, judges, reader, kept, dice.randbytes)
         driver = Driver(network, network, Correlator(dice.randint(1, LAST_IDENT)), TokenBucket(CEILING_PPS))
         reporter = Reporter(judges, teller, network, self._keep)
         return Prober(settings, network, network, network, DeviceNames(), LITERAL, driver, judges, reporter, dice)

@@ -135,8 +135,9 @@ def _from_history(settings: Settings, reader: Reader, running: bool | None) -> J
         "ubus": {"connected": None, "detail": None},
     }
     board = Board(settings, SystemClock(), reader, lambda _tid: "", lambda: parts)
-    judges = restore_judges(settings, reader)
-    teller = restore_teller(settings, judges, reader)
+    kept = reader.tellings()
+    judges = restore_judges(settings, reader, kept)
+    teller = restore_teller(settings, judges, reader, kept)
     for tid, judge in judges.items():
         board.restored(tid, remembered(judge, latest[tid], teller.heard(tid, time.time_ns())))
     info = board.info() | dict.fromkeys(ONLY_THE_DAEMON_KNOWS)

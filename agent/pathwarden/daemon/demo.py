@@ -115,10 +115,11 @@ def run(scenario: Scenario, folder: Path, seed: int, web_root: str, say: Callabl
     path = Path(settings.agent.db)
     writer = Writer(path, max_mb=DB_MB, boot_id="demo")
     with Reader(path) as reader:
-        judges = restore_judges(settings, reader)
+        kept = reader.tellings()
+        judges = restore_judges(settings, reader, kept)
         waiting: list[Record] = []
         sink = _Sink(waiting.append)
-        teller = restore_teller(settings, judges, reader, Random(seed).randbytes)  # noqa: S311 - ids of a simulation
+        teller = restore_teller(settings, judges, reader, kept, Random(seed).randbytes)  # noqa: S311 - ids of a simulation
         reporter = Reporter(judges, teller, network, sink)
         prober = Prober(settings, network, network, network, DeviceNames(), _Names(), driver, judges, reporter, random)
         try:

@@ -3,7 +3,7 @@
 import json
 import logging
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -55,13 +55,19 @@ def _topics_in(text: str | None) -> list[str]:
 
 
 def make_publisher(
-    settings: Settings, board: Board, reader: HistoryReader, keeper: Keeper, clock: Clock, additions: Additions
+    settings: Settings,
+    board: Board,
+    reader: HistoryReader,
+    kept: Mapping[str, str],
+    keeper: Keeper,
+    clock: Clock,
+    additions: Additions,
 ) -> MqttPublisher:
-    """The publisher for these settings, which name a broker; it does nothing before `start`."""
+    """The publisher for these settings, which name a broker; it does nothing before `start`. `kept` are the reader's `tellings`."""
     mqtt, named = settings.mqtt, topics(settings.mqtt.prefix, settings.agent.name)
     prefix = "" if mqtt.discovery == DISCOVERY_OFF else mqtt.discovery
     ours = retained(named, prefix, [target.tid for target in settings.targets])
-    ledger = TopicLedger(reader.tellings().get(TOPICS), ours, noting(keeper, clock, TOPICS))
+    ledger = TopicLedger(kept.get(TOPICS), ours, noting(keeper, clock, TOPICS))
     hears = [f"{named.commands}#", *([birth_topic(prefix)] if prefix else [])]
     return MqttPublisher(
         lambda wake: MqttClient(mqtt, named, read_secret, wake, clock_synced=clock.synced, hears=hears),

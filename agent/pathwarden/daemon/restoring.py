@@ -1,4 +1,7 @@
-"""What the history remembers of targets, of what was told, and of the lines: as it was when it was last written."""
+"""What the history remembers of targets, of what was told, and of the lines: as it was when it was last written.
+
+`kept` are the reader's `tellings`, which who starts reads once.
+"""
 
 import json
 import logging
@@ -33,9 +36,8 @@ def restore_detectors(settings: Settings, reader: HistoryReader) -> dict[str, De
     return detectors
 
 
-def restore_judges(settings: Settings, reader: HistoryReader) -> dict[str, Judge]:
+def restore_judges(settings: Settings, reader: HistoryReader, kept: Mapping[str, str]) -> dict[str, Judge]:
     """One judge per target, as it was when the history was last written."""
-    kept = reader.tellings()
     judges = {tid: Judge(detector) for tid, detector in restore_detectors(settings, reader).items()}
     for tid, judge in judges.items():
         text = kept.get(f"{tid}{REST}")
@@ -47,16 +49,18 @@ def restore_judges(settings: Settings, reader: HistoryReader) -> dict[str, Judge
     return judges
 
 
-def restore_teller(settings: Settings, judges: Mapping[str, Judge], reader: HistoryReader, entropy: Entropy = os.urandom) -> Teller:
+def restore_teller(
+    settings: Settings, judges: Mapping[str, Judge], reader: HistoryReader, kept: Mapping[str, str], entropy: Entropy = os.urandom
+) -> Teller:
     """The teller, as it was when the history was last written; `entropy` gives the events' ids."""
     teller = Teller(settings.agent.name, settings.targets, entropy, lambda tid: judges[tid].detector.route)
-    teller.restore(reader.tellings(), reader.change_numbers())
+    teller.restore(kept, reader.change_numbers())
     return teller
 
 
-def restore_load(reader: HistoryReader, clock: Clock) -> Load:
+def restore_load(kept: Mapping[str, str], clock: Clock) -> Load:
     """What is known of the lines' speeds."""
-    text = reader.tellings().get(LOAD)
+    text = kept.get(LOAD)
     try:
         return Load() if text is None else Load.restore(json.loads(text), clock.mono_ns())
     except (ValueError, TypeError, KeyError):

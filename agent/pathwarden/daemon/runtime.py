@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -112,7 +112,8 @@ class Runtime:
         self._undo.append(("netlink", oracle.close))
         if self.settings.default_targets:
             self.settings = _with_default_targets(self.settings, oracle)
-        added = read_added(reader.tellings().get(ADDED) if self.settings.mqtt.allow_add else None)
+        kept = reader.tellings()
+        added = read_added(kept.get(ADDED) if self.settings.mqtt.allow_add else None)
         self.settings = with_all(self.settings, added)
         bus = open_bus(oracle)
         self._undo.append(("ubus", bus.close))
@@ -122,7 +123,7 @@ class Runtime:
         random = Random()  # noqa: S311 - jitter and order, no secret
         correlator = Correlator(random.randint(1, LAST_IDENT))
         driver = Driver(transport, clock, correlator, thrifty(self.settings.agent.max_pps))
-        judges = restore_judges(self.settings, reader)
+        judges = restore_judges(self.settings, reader, kept)
         keeper = Keeper(writer, self.settings.agent.flush_s)
         if clock.synced():
             keeper.correct(since_boot(clock.wall_ns() - clock.mono_ns()))
@@ -130,8 +131,8 @@ class Runtime:
         self._undo.append(("networks", networks.close))
         for judge in judges.values():
             judge.detector.whose = networks.of
-        teller = restore_teller(self.settings, judges, reader)
-        load = restore_load(reader, clock)
+        teller = restore_teller(self.settings, judges, reader, kept)
+        load = restore_load(kept, clock)
         surroundings = Surroundings(clock, oracle, bus.sources, self.settings.sources, Counters(), resolver, load, teller.down)
         reporter = Reporter(judges, teller, clock, keeper.put, surroundings)
         prober = Prober(self.settings, transport, clock, oracle, bus.sources, resolver, driver, judges, reporter, random, surroundings)
@@ -146,9 +147,9 @@ class Runtime:
         board.once = partial(trace_draft, self.settings, prober.trace_once)
         board.whose, reporter.whose = networks.now, networks.of
         board.resolver_silent = lambda: surroundings.resolver_silent
-        parts.hooks = hooks = self._make_hooks(reader, keeper, clock)
+        parts.hooks = hooks = self._make_hooks(reader, kept, keeper, clock)
         additions = Additions(self.settings, added, noting(keeper, clock, ADDED), self.renew)
-        parts.publisher = publisher = self._make_publisher(board, reader, keeper, clock, additions)
+        parts.publisher = publisher = self._make_publisher(board, reader, kept, keeper, clock, additions)
         self.gate = self._make_gate(bus, clock, self._before)
         pictures = partial(drawer, reader, board.whose)
         bus.start(board, reader, self.settings, clock, self.gate.code if self.gate and self.gate.signs_in else None, pictures)
@@ -176,23 +177,23 @@ class Runtime:
         self._undo.append(("reader", reader.close))
         return writer, reader
 
-    def _make_hooks(self, reader: Reader, keeper: Keeper, clock: SystemClock) -> "Hooks | None":
+    def _make_hooks(self, reader: Reader, kept: Mapping[str, str], keeper: Keeper, clock: SystemClock) -> "Hooks | None":
         """What runs programs on events; None if there are none."""
         if not self.settings.hooks:
             return None
         from pathwarden.daemon.hooks import MARK, Hooks
 
-        return Hooks(self.settings.hooks, reader, clock, reader.tellings().get(MARK), noting(keeper, clock, MARK))
+        return Hooks(self.settings.hooks, reader, clock, kept.get(MARK), noting(keeper, clock, MARK))
 
     def _make_publisher(
-        self, board: Board, reader: Reader, keeper: Keeper, clock: SystemClock, additions: Additions
+        self, board: Board, reader: Reader, kept: Mapping[str, str], keeper: Keeper, clock: SystemClock, additions: Additions
     ) -> "MqttPublisher | None":
         """What tells a broker; None without one."""
         if not self.settings.mqtt.host:
             return None
         from pathwarden.daemon.publishing import make_publisher
 
-        return make_publisher(self.settings, board, reader, keeper, clock, additions)
+        return make_publisher(self.settings, board, reader, kept, keeper, clock, additions)
 
     def _open_transport(self, writer: Writer) -> "tuple[RawTransport | RootlessTransport, str]":
         """The transport, with the source port that this history's flows have had so far."""
