@@ -129,6 +129,12 @@ def started(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keepe
     assert store.closed
 
 
+@pytest.fixture
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for that might be written together."""
+    monkeypatch.setattr(module, "GATHER_S", 0.0)
+
+
 def written(store: FakeStore, count: int) -> Callable[[], bool]:
     return lambda: len(store.all_saved()) >= count
 
@@ -185,6 +191,7 @@ def test_what_the_owner_wished_is_told_of_its_target_alone(store: FakeStore) -> 
     assert told(keeper) == [("site", 1)]
 
 
+@pytest.mark.usefixtures("prompt")
 def test_what_time_brings_under_a_wrong_clock_is_corrected_too(store: FakeStore) -> None:
     keeper = Keeper(store)
     keeper.put(Record(None, None, "wrong", clock_synced=False))
@@ -196,6 +203,7 @@ def test_what_time_brings_under_a_wrong_clock_is_corrected_too(store: FakeStore)
     assert store.all_saved() == ["wrong", "corrected by 5", "right"]
 
 
+@pytest.mark.usefixtures("prompt")
 def test_a_clock_that_becomes_right_twice_corrects_what_came_in_between(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper = Keeper(store)
 
@@ -317,6 +325,7 @@ def test_with_a_broker_the_outbox_is_bounded_and_what_went_is_counted(started: K
     assert started.sendings_dropped == 3
 
 
+@pytest.mark.usefixtures("prompt")
 def test_what_the_disk_does_not_bear_is_noted_and_logged_once(store: FakeStore, caplog: pytest.LogCaptureFixture) -> None:
     keeper = Keeper(store, 0.0)
     keeper.publisher = publisher = FakePublisher(store)
