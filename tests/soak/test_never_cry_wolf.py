@@ -3,6 +3,7 @@ hops that go silent, rate limits, loss in bursts; all with noise. 10,000 simulat
 
 Each campaign runs a scenario file's world with ten times its targets, with the watch and a trace an hour, under a seed of its own.
 PATHWARDEN_SOAK_SHARE is the share to run, 1 for the whole; of a part a tenth is run, since these days are dearer than other campaigns.
+A part is always the same days, so that only a change of the code can fail it; the whole draws new ones.
 """
 
 import os
@@ -54,6 +55,7 @@ def campaign_of(name: str, seed: int) -> tuple[list[Told], float]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_notifies(name: str, seed: int) -> None:
+    seed = seed if SHARE >= 1 else 0
     dice = random.Random(f"{seed} {name}")
     days, campaigns = 0.0, 0
     while days < DAYS:

@@ -4,7 +4,8 @@ In virtual time, over a real history. A world has a few targets with a trace eve
 paths, of one target or of all behind a router, and outages, one after another. Half of the kills fall into the two minutes after a
 change, when suspicions, inquiries and vigils are under way. Instants may differ, so only kinds, targets and their order are compared.
 
-PATHWARDEN_SOAK_SHARE is the share of the full count to run: 0.05 unless given, 1 for the whole campaign.
+PATHWARDEN_SOAK_SHARE is the share of the full count to run: 0.05 unless given, 1 for the whole campaign. A part is always the same worlds
+and kills, so that only a change of the code can fail it; the whole draws new ones.
 """
 
 import os
@@ -19,7 +20,8 @@ from pathwarden.sim.network import SimNetwork
 from pathwarden.sim.scenario import Change, Destination, Router, Scenario
 
 FULL_COUNT = 200
-COUNT = max(1, round(FULL_COUNT * float(os.environ.get("PATHWARDEN_SOAK_SHARE") or 0.05)))
+SHARE = float(os.environ.get("PATHWARDEN_SOAK_SHARE") or 0.05)
+COUNT = max(1, round(FULL_COUNT * SHARE))
 KILLS_A_WORLD = 10
 INTERVAL_S = 600
 APART_S = 1500.0  # of two changes: whoever was killed in the middle of the first has found it by the next
@@ -80,6 +82,7 @@ def by_target(events: list[StoredEvent]) -> dict[str, list[str]]:
 
 
 def test_kills_lose_double_and_turn_round_no_change(tmp_path: Path, seed: int) -> None:
+    seed = seed if SHARE >= 1 else 0
     dice = random.Random(seed)
     events, lost, kills_done = 0, 0, 0
     while kills_done < COUNT:
