@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Extra, Flow, Method, Reply, ReplyKind
 from pathwarden.wire import checksum, dccp, ipv4, tcp, udp, udplite
@@ -64,7 +65,7 @@ def reset(segment):
 @BOTH
 @given(idents)
 def test_an_open_port(af, ident):
-    options = tcp.padded(tcp.build_option(tcp.MAXIMUM_SEGMENT_SIZE, b"\x05\xb4") + tcp.build_option(tcp.SACK_PERMITTED))
+    options = messages.tcp_options((tcp.MAXIMUM_SEGMENT_SIZE, b"\x05\xb4"), (tcp.SACK_PERMITTED, b""))
     syn = tcp.parse(sent(af, Method.TCP, ident))
     answer = tcp.build(DPORT, SPORT, 0xDEADBEEF, syn.sequence + 1, tcp.SYN | tcp.ACK, 0, window=29200, options=options)
     assert heard(af, Method.TCP, answer) == expected(af, ReplyKind.OPEN, Method.TCP, ident, answer)

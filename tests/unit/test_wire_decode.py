@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Extra, Flow, Method, MplsLabel, MplsStack, Reply, ReplyKind
-from pathwarden.wire import decoders, extensions, icmp4, icmp6, ipv4, ipv6, udp
+from pathwarden.wire import decoders, icmp4, icmp6, ipv4, ipv6, udp
 from pathwarden.wire.probe_codec import decode4, decode6, default_size, encoder, min_size
 
 SRC = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -16,7 +17,7 @@ DST = {4: "198.51.100.7", 6: "2001:db8:7::7"}
 ROUTER = {4: "203.0.113.9", 6: "2001:db8:9::9"}
 SPORT, DPORT, TOS, AT_NS = 61001, 33434, 0x28, 123
 STACK = (MplsLabel(100, 5, False, 1), MplsLabel(524288, 0, True, 255))
-STRUCTURE = extensions.build([extensions.mpls_object(STACK)])
+STRUCTURE = messages.structure([messages.mpls_object(STACK)])
 BOTH = pytest.mark.parametrize("af", [4, 6])
 METHODS = pytest.mark.parametrize("method", [Method.UDP, Method.ICMP])
 idents = st.integers(1, 0xFFFE)
@@ -41,9 +42,9 @@ def carried(message):
 def answered(af, quote, kind=None, code=0, word=0, structure=b""):
     """What the decoder reads of an error; by default time exceeded."""
     if af == 4:
-        message = icmp4.build_error(kind or icmp4.TIME_EXCEEDED, code, quote, pointer=word >> 24, mtu=word & 0xFFFF, structure=structure)
+        message = messages.error4(kind or icmp4.TIME_EXCEEDED, code, quote, pointer=word >> 24, mtu=word & 0xFFFF, extensions=structure)
         return decode4(carried(message), AT_NS)
-    message = icmp6.build_error(ROUTER[6], SRC[6], kind or icmp6.TIME_EXCEEDED, code, quote, word=word, structure=structure)
+    message = messages.error6(ROUTER[6], SRC[6], kind or icmp6.TIME_EXCEEDED, code, quote, word=word, extensions=structure)
     return decode6(message, ROUTER[6], 250, AT_NS)
 
 
@@ -129,7 +130,7 @@ def test_flags_in_the_wrong_byte_order_are_no_fragment():
 
 
 def test_ip_options_before_and_padding_after_the_answer():
-    message = icmp4.build_error(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP), structure=STRUCTURE)
+    message = messages.error4(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP), extensions=STRUCTURE)
     packet = ipv4.build(ROUTER[4], SRC[4], ipv4.ICMP, message, ttl=250, options=b"\1\1\1\0")
     assert decode4(packet + b"\x01" * 18, AT_NS) == time_exceeded(4, Method.UDP)._replace(extensions=(MplsStack(STACK),))
 
@@ -163,9 +164,9 @@ def test_kinds(af, kind, code, word, read, mtu):
 @BOTH
 def test_echo_reply(af):
     if af == 4:
-        reply = decode4(carried(icmp4.build_echo(icmp4.ECHO_REPLY, SPORT, 0x1234, b"x")), AT_NS)
+        reply = decode4(carried(messages.echo4(icmp4.ECHO_REPLY, SPORT, 0x1234, b"x")), AT_NS)
     else:
-        reply = decode6(icmp6.build_echo(DST[6], SRC[6], icmp6.ECHO_REPLY, SPORT, 0x1234, b"x"), ROUTER[6], 250, AT_NS)
+        reply = decode6(messages.echo6(DST[6], SRC[6], icmp6.ECHO_REPLY, SPORT, 0x1234, b"x"), ROUTER[6], 250, AT_NS)
     icmp_type = icmp4.ECHO_REPLY if af == 4 else icmp6.ECHO_REPLY
     assert reply == Reply(
         ReplyKind.ECHO_REPLY, ROUTER[af], AT_NS, Method.ICMP, ROUTER[af], SPORT, 0, 0x1234, 0, icmp_type, 0, ttl=250
@@ -173,8 +174,8 @@ def test_echo_reply(af):
 
 
 def test_the_pointer_of_a_parameter_problem():
-    assert icmp4.parse_error(icmp4.build_error(12, 0, b"", pointer=20)).pointer == 20
-    assert icmp6.parse_error(icmp6.build_error(ROUTER[6], SRC[6], 4, 0, b"", word=40)).pointer == 40
+    assert icmp4.parse_error(messages.error4(12, 0, b"", pointer=20)).pointer == 20
+    assert icmp6.parse_error(messages.error6(ROUTER[6], SRC[6], 4, 0, b"", word=40)).pointer == 40
 
 
 # -- MPLS
@@ -225,7 +226,7 @@ def test_lengths_of_zero_in_a_quote_are_not_taken_for_lengths(method):
 
 
 def test_an_answer_whose_length_an_offload_left_out():
-    packet = bytearray(carried(icmp4.build_error(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP))))
+    packet = bytearray(carried(messages.error4(icmp4.TIME_EXCEEDED, 0, probe(4, Method.UDP))))
     packet[2:4] = b"\0\0"
     assert decode4(bytes(packet), AT_NS) == time_exceeded(4, Method.UDP)
 
@@ -265,11 +266,11 @@ PORTS = udp.build(SPORT, DPORT, b"", 0)
         ("source quench", 4, probe(4, Method.UDP), 4, 0),
         ("fragments timed out", 4, probe(4, Method.UDP), 11, 1),
         ("later fragment quoted", 4, quoting4(17, PORTS, fragment=0x2001), 11, 0),
-        ("echo reply quoted", 4, quoting4(1, icmp4.build_echo(0, 1, 2, b"")), 11, 0),
+        ("echo reply quoted", 4, quoting4(1, messages.echo4(0, 1, 2, b"")), 11, 0),
         ("echo request itself", 4, b"", 8, 0),
         ("fragments timed out", 6, probe(6, Method.UDP), 3, 1),
         ("later fragment quoted", 6, quoting6(44, b"\x11\0\0\x08\0\0\0\1" + PORTS), 3, 0),
-        ("echo reply quoted", 6, quoting6(58, icmp4.build_echo(129, 1, 2, b"")), 3, 0),
+        ("echo reply quoted", 6, quoting6(58, messages.echo4(129, 1, 2, b"")), 3, 0),
         ("neighbour solicitation", 6, bytes(16), 135, 0),
     ],
 )
@@ -338,7 +339,7 @@ def test_usual_answers_are_read_alike(case):
     af, method, size, ident, quoted, kind = case
     quote = probe(af, method, ident, size)[: quoted and quoted + (20 if af == 4 else 40)]
     kind, code = kind or (11 if af == 4 else 3, 0)
-    message = icmp4.build_error(kind, code, quote) if af == 4 else icmp6.build_error(ROUTER[6], SRC[6], kind, code, quote)
+    message = messages.error4(kind, code, quote) if af == 4 else messages.error6(ROUTER[6], SRC[6], kind, code, quote)
     assert decoded(af, carried(message) if af == 4 else message) == "reply"
 
 
@@ -350,10 +351,10 @@ def test_any_damage_to_real_answers(af, seed):
     """
     rng = random.Random(seed)
     whole = [
-        carried(icmp4.build_error(kind, code, probe(4, method, size=size, gateways=gateways), structure=structure))
+        carried(messages.error4(kind, code, probe(4, method, size=size, gateways=gateways), extensions=structure))
         if af == 4
-        else icmp6.build_error(
-            ROUTER[6], SRC[6], {11: 3, 3: 1, 12: 4}[kind], code, probe(6, method, size=size, gateways=gateways), structure=structure
+        else messages.error6(
+            ROUTER[6], SRC[6], {11: 3, 3: 1, 12: 4}[kind], code, probe(6, method, size=size, gateways=gateways), extensions=structure
         )
         for kind, code, structure in ((11, 0, b""), (11, 0, STRUCTURE), (3, 3, b""), (12, 0, b""))
         for method in (Method.UDP, Method.ICMP, Method.TCP, Method.UDPLITE, Method.DCCP, Method.RAW)

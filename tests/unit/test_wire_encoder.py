@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.model.probe import Flow, Method
 from pathwarden.wire import checksum, icmp4, icmp6, ipv4, ipv6, udp
 from pathwarden.wire.address import pack4, pack6, unpack4, unpack6
@@ -129,9 +130,9 @@ def test_without_raw_rights_the_datagram_is_the_same(flow, ident):
     if flow.method is Method.UDP:
         assert udp.build(flow.sport, flow.dport, sent, pseudo(flow, transport)) == transport
     elif flow.af == 4:
-        assert icmp4.build_echo(icmp4.ECHO_REQUEST, flow.sport, ident, sent[8:]) == transport
+        assert messages.echo4(icmp4.ECHO_REQUEST, flow.sport, ident, sent[8:]) == transport
     else:
-        assert icmp6.build_echo(flow.src, flow.dst, icmp6.ECHO_REQUEST, flow.sport, ident, sent[8:]) == transport
+        assert messages.echo6(flow.src, flow.dst, icmp6.ECHO_REQUEST, flow.sport, ident, sent[8:]) == transport
     if flow.method is Method.ICMP:
         assert sent[6:8] == ident.to_bytes(2, "big")
 
@@ -157,7 +158,7 @@ def test_a_name_is_no_address_to_encode():
 
 @pytest.mark.parametrize("kind", [0, 8, 128, 129])
 def test_a_ping_socket_gives_the_sequence(kind):
-    assert decode_icmp_dgram(icmp4.build_echo(kind, 1, 0x1234, b"")) == 0x1234
+    assert decode_icmp_dgram(messages.echo4(kind, 1, 0x1234, b"")) == 0x1234
 
 
 @given(st.binary(max_size=40).filter(lambda data: len(data) < 8 or data[0] not in (0, 8, 128, 129)))

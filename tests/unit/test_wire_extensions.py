@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.model.probe import InterfaceInfo, MplsLabel, MplsStack, OtherObject, mpls_of
 from pathwarden.wire import checksum, extensions
 from pathwarden.wire.address import unpack4, unpack6
@@ -30,17 +31,17 @@ def mpls_read(structure):
 
 def test_mpls_stack_of_hand_made_bytes():
     assert mpls_read(STRUCTURE) == STACK_READ
-    assert extensions.build([extensions.mpls_object(STACK_READ)]) == with_checksum(STRUCTURE)
+    assert messages.structure([messages.mpls_object(STACK_READ)]) == with_checksum(STRUCTURE)
 
 
 @given(labels)
 def test_mpls_stack_there_and_back(stack):
-    assert mpls_read(extensions.build([extensions.mpls_object(stack)])) == tuple(stack)
+    assert mpls_read(messages.structure([messages.mpls_object(stack)])) == tuple(stack)
 
 
 @given(st.lists(st.builds(OtherObject, octet, octet, payload), max_size=5))
 def test_objects_there_and_back(objects):
-    structure = extensions.build(objects)
+    structure = messages.structure(objects)
     assert checksum.valid(structure)
     assert extensions.parse(structure) == tuple(objects)
 
@@ -48,9 +49,9 @@ def test_objects_there_and_back(objects):
 def test_objects_of_other_classes_are_passed_over():
     interface = OtherObject(2, 0x08, b"\0\0\0\5")  # RFC 5837
     other_type = OtherObject(extensions.MPLS_CLASS, 9, b"\0\0\0\5")
-    stack = extensions.mpls_object(STACK_READ)
-    assert mpls_read(extensions.build([interface, other_type, stack])) == STACK_READ
-    assert mpls_read(extensions.build([interface])) == ()
+    stack = messages.mpls_object(STACK_READ)
+    assert mpls_read(messages.structure([interface, other_type, stack])) == STACK_READ
+    assert mpls_read(messages.structure([interface])) == ()
 
 
 @pytest.mark.parametrize("length", ["0000", "0003", "000d", "ffff"])
@@ -60,7 +61,7 @@ def test_an_object_whose_length_cannot_be_ends_the_list(length):
 
 def test_a_stack_has_at_most_sixteen_labels():
     stack = [MplsLabel(n, 0, False, 1) for n in range(300)]
-    assert mpls_read(extensions.build([extensions.mpls_object(stack)])) == tuple(stack[:16])
+    assert mpls_read(messages.structure([messages.mpls_object(stack)])) == tuple(stack[:16])
 
 
 @given(st.binary(max_size=400), st.integers(0, 2040), st.integers(0, 400))
@@ -178,7 +179,7 @@ NAME = "ge-0/0/1.100"  # twelve bytes: with its length, sixteen
 )
 def test_interface_information_of_hand_made_bytes(c_type, data, read):
     other = OtherObject(extensions.INTERFACE_CLASS, c_type, bytes.fromhex(data))
-    assert extensions.read(extensions.build([other])) == (read or other,)
+    assert extensions.read(messages.structure([other])) == (read or other,)
 
 
 names = st.text(st.characters(categories=("L", "N", "P")), max_size=15)
@@ -188,23 +189,23 @@ names = st.text(st.characters(categories=("L", "N", "P")), max_size=15)
 def test_interface_information_there_and_back(info):
     written = extensions.interface_object(info)
     assert len(written.payload) % 4 == 0
-    assert extensions.read(extensions.build([written])) == (info,)
+    assert extensions.read(messages.structure([written])) == (info,)
 
 
 def test_a_name_longer_than_the_rfc_allows_is_cut():
     written = extensions.interface_object(InterfaceInfo("INC", name="n" * 100))
     assert written.payload[0] == len(written.payload) == 64
-    assert extensions.read(extensions.build([written])) == (InterfaceInfo("INC", name="n" * 63),)
+    assert extensions.read(messages.structure([written])) == (InterfaceInfo("INC", name="n" * 63),)
 
 
 def test_objects_keep_their_order_and_unknown_ones_their_bytes():
     info, other = InterfaceInfo("INC", 5), OtherObject(3, 1, b"rest")
-    structure = extensions.build([extensions.interface_object(info), other, extensions.mpls_object(STACK_READ)])
+    structure = messages.structure([extensions.interface_object(info), other, messages.mpls_object(STACK_READ)])
     assert extensions.read(structure) == (info, other, MplsStack(STACK_READ))
 
 
 def test_at_most_sixteen_objects_are_read():
-    assert len(extensions.read(extensions.build([OtherObject(9, n, b"") for n in range(100)]))) == 16
+    assert len(extensions.read(messages.structure([OtherObject(9, n, b"") for n in range(100)]))) == 16
 
 
 @given(st.binary(max_size=400))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.model.probe import Extra, Flow, Method
-from pathwarden.wire import checksum, icmp4, icmp6, ipv4, ipv6
+from pathwarden.wire import checksum, ipv4, ipv6
 from pathwarden.wire.probe_codec import decode4, decode6, default_size, encoder, fragments, min_size
 
 SRC = {4: "192.0.2.1", 6: "2001:db8::1"}
@@ -108,9 +109,9 @@ def test_a_link_without_room_for_eight_bytes(af, mtu):
 def test_a_router_that_quotes_the_first_piece_names_the_probe(af, method):
     first = fragments(datagram(af, method, 2000), 600)[0]
     if af == 4:
-        reply = decode4(ipv4.build(GATEWAY[4], SRC[4], 1, icmp4.build_error(11, 0, first), ttl=9), 7)
+        reply = decode4(ipv4.build(GATEWAY[4], SRC[4], 1, messages.error4(11, 0, first), ttl=9), 7)
     else:
-        reply = decode6(icmp6.build_error(GATEWAY[6], SRC[6], 3, 0, first), GATEWAY[6], 9, 7)
+        reply = decode6(messages.error6(GATEWAY[6], SRC[6], 3, 0, first), GATEWAY[6], 9, 7)
     assert (reply.method, reply.dst) == (method, DST[af])
     assert {reply.ident, reply.ident_checksum} - {0} == {0x1234}
     assert reply.quoted_length == 0  # the piece's length says nothing about the datagram's

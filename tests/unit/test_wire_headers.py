@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.errors import MalformedPacket
-from pathwarden.wire import checksum, dccp, extensions, icmp4, icmp6, ipv4, ipv6, tcp, udp, udplite
+from pathwarden.wire import checksum, dccp, icmp4, icmp6, ipv4, ipv6, tcp, udp, udplite
 from pathwarden.wire.address import af_of, pack4, pack6, unpack4, unpack6
 
 octet = st.integers(0, 0xFF)
@@ -86,7 +87,7 @@ def test_checksum_makes_data_valid(data, initial):
 
 
 def test_echo_reply_of_nothing_but_zeros_has_the_other_zero_as_checksum():
-    assert icmp4.build_echo(icmp4.ECHO_REPLY, 0, 0, b"")[2:4] == b"\xff\xff"
+    assert messages.echo4(icmp4.ECHO_REPLY, 0, 0, b"")[2:4] == b"\xff\xff"
 
 
 # -- headers
@@ -133,7 +134,7 @@ def test_a_udp_checksum_of_zero_leaves_as_the_other_zero():
 
 @given(st.sampled_from([icmp4.ECHO_REQUEST, icmp4.ECHO_REPLY]), word, word, payload)
 def test_icmp_echo_there_and_back(kind, identifier, sequence, data):
-    message = icmp4.build_echo(kind, identifier, sequence, data)
+    message = messages.echo4(kind, identifier, sequence, data)
     echo = icmp4.parse_echo(message)
     assert echo == icmp4.Echo(kind, 0, echo.checksum, identifier, sequence)
     assert checksum.valid(message)
@@ -142,9 +143,9 @@ def test_icmp_echo_there_and_back(kind, identifier, sequence, data):
 @given(ip6, ip6, word, word, payload)
 def test_icmp6_messages_are_valid_with_the_pseudo_header(src, dst, identifier, sequence, data):
     for message in (
-        icmp6.build_echo(src, dst, icmp6.ECHO_REPLY, identifier, sequence, data),
-        icmp6.build_error(src, dst, icmp6.PACKET_TOO_BIG, 0, data, word=1280),
-        icmp6.build_error(src, dst, icmp6.TIME_EXCEEDED, 0, data, structure=extensions.build([])),
+        messages.echo6(src, dst, icmp6.ECHO_REPLY, identifier, sequence, data),
+        messages.error6(src, dst, icmp6.PACKET_TOO_BIG, 0, data, word=1280),
+        messages.error6(src, dst, icmp6.TIME_EXCEEDED, 0, data, extensions=messages.structure([])),
     ):
         assert checksum.valid(message, checksum.pseudo6(pack6(src), pack6(dst), ipv6.ICMP6, len(message)))
 
@@ -159,9 +160,9 @@ def test_icmp6_messages_are_valid_with_the_pseudo_header(src, dst, identifier, s
         (tcp.parse, tcp.build(1, 2, 3, 4, 5, 0, options=b"\1\1\1\1")),
         (dccp.parse, dccp.build(1, 2, dccp.REQUEST, 3, 4, 0)),
         (dccp.parse, dccp.build(1, 2, dccp.RESET, 3, 4, 0)),
-        (icmp4.parse_echo, icmp4.build_echo(8, 1, 2, b"")),
-        (icmp4.parse_error, icmp4.build_error(11, 0, b"")),
-        (icmp6.parse_error, icmp6.build_error("::1", "::1", 3, 0, b"")),
+        (icmp4.parse_echo, messages.echo4(8, 1, 2, b"")),
+        (icmp4.parse_error, messages.error4(11, 0, b"")),
+        (icmp6.parse_error, messages.error6("::1", "::1", 3, 0, b"")),
     ],
 )
 def test_a_header_cut_anywhere_is_malformed(parse, whole):
@@ -252,7 +253,7 @@ def test_tcp_of_hand_made_bytes():
 
 @given(st.lists(st.tuples(st.integers(2, 255), st.binary(max_size=8)), max_size=5))
 def test_tcp_options_there_and_back(listed):
-    written = tcp.padded(b"".join(tcp.build_option(kind, value) for kind, value in listed))
+    written = messages.tcp_options(*listed)
     assert len(written) % 4 == 0
     assert list(tcp.read_options(written)) == listed
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipment import messages
 from pathwarden.model.probe import Extra, Flow, Method, ReplyKind
-from pathwarden.wire import dccp, icmp4, icmp6, ipv4, ipv6, tcp, udplite
+from pathwarden.wire import dccp, icmp6, ipv4, ipv6, tcp, udplite
 from pathwarden.wire.address import pack4, pack6, unpack4, unpack6
 from pathwarden.wire.probe_codec import (
     NUMBERS,
@@ -147,8 +148,8 @@ def test_what_routers_hash_is_the_same_in_all_probes_of_a_flow(flow, ident, ttl,
 def quoted(flow, quote):
     """What is read of a time exceeded that quotes so much."""
     if flow.af == 4:
-        return decode4(ipv4.build(ROUTER[4], SRC[4], ipv4.ICMP, icmp4.build_error(11, 0, quote), ttl=250), 7)
-    return decode6(icmp6.build_error(ROUTER[6], SRC[6], icmp6.TIME_EXCEEDED, 0, quote), ROUTER[6], 250, 7)
+        return decode4(ipv4.build(ROUTER[4], SRC[4], ipv4.ICMP, messages.error4(11, 0, quote), ttl=250), 7)
+    return decode6(messages.error6(ROUTER[6], SRC[6], icmp6.TIME_EXCEEDED, 0, quote), ROUTER[6], 250, 7)
 
 
 def names(reply):
@@ -219,7 +220,7 @@ def test_tcp_says_what_the_flow_says(flow, ident):
 
 @BOTH
 def test_a_quoted_maximum_segment_size(af):
-    options = tcp.padded(tcp.build_option(tcp.SACK_PERMITTED) + tcp.build_option(tcp.MAXIMUM_SEGMENT_SIZE, b"\x05\xac"))
+    options = messages.tcp_options((tcp.SACK_PERMITTED, b""), (tcp.MAXIMUM_SEGMENT_SIZE, b"\x05\xac"))
     flow = flow_of(af, Method.TCP, Extra(tcp_options=options))
     packet = encoder(flow)(1, 1)
     assert quoted(flow, packet).quoted_mss == 1452

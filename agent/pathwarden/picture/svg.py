@@ -16,7 +16,6 @@ from pathwarden.picture.words import Words
 
 LETTER, LINE = 6.7, 14.0  # px: a column of an 11 px monospaced face, and a line of it
 FONT = 'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11"'
-_BOLD = ' font-weight="bold"'
 _PAD, _MARGIN = 7.0, 16.0
 _BETWEEN, _APART = 44.0, 12.0
 _DOT = 7.0  # across an unknown hop

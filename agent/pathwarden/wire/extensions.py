@@ -28,13 +28,13 @@ Address: family (2 bytes: 1 IPv4, 2 IPv6), 2 reserved, 4 or 16 bytes.
 Name: 1 byte length (counts itself, a multiple of 4, at most 64), UTF-8 filled with zeros.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from struct import Struct
 
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Extension, InterfaceInfo, MplsLabel, MplsStack, OtherObject
 from pathwarden.wire.address import af_of, pack4, pack6, unpack4, unpack6
-from pathwarden.wire.checksum import checksum, valid
+from pathwarden.wire.checksum import valid
 
 QUOTE_FLOOR = 128  # RFC 4884: with extensions the quote is at least this long, and exactly this long from old routers
 MPLS_CLASS = 1
@@ -160,18 +160,6 @@ def _text(name: bytes) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in name.rstrip(b"\0").decode("utf-8", "replace"))
 
 
-def build(objects: Iterable[OtherObject]) -> bytes:
-    """A structure with a valid checksum."""
-    body = b"".join(_OBJECT.pack(_OBJECT.size + len(each.payload), each.class_num, each.c_type) + each.payload for each in objects)
-    return _HEADER.pack(_VERSION << 12, checksum(_HEADER.pack(_VERSION << 12, 0) + body)) + body
-
-
-def mpls_object(labels: Iterable[MplsLabel]) -> OtherObject:
-    """The object for a label stack."""
-    words = (each.label << 12 | each.traffic_class << 9 | each.bottom << 8 | each.ttl for each in labels)
-    return OtherObject(MPLS_CLASS, MPLS_INCOMING, b"".join(word.to_bytes(4, "big") for word in words))
-
-
 def interface_object(info: InterfaceInfo) -> OtherObject:
     """The object for an interface; a name of more than 63 bytes is cut."""
     parts = {
@@ -193,9 +181,3 @@ def _name(text: str) -> bytes:
     name = text.encode()[: _LONGEST_NAME - 1]
     whole = name + bytes(-(len(name) + 1) % 4)
     return bytes((len(whole) + 1,)) + whole
-
-
-def padded(quote: bytes, unit: int) -> bytes:
-    """A quote as it stands before a structure: filled with zeros to 128 bytes and to whole units of the length field."""
-    short = max(QUOTE_FLOOR - len(quote), -len(quote) % unit)
-    return quote + bytes(short)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from pathwarden.errors import MalformedPacket
 from pathwarden.model.probe import Extension
 from pathwarden.wire import extensions
-from pathwarden.wire.checksum import checksum
 
 ECHO_REPLY = 0
 UNREACHABLE = 3
@@ -77,20 +76,3 @@ def parse_error(message: bytes) -> IcmpError:
         quote,
         extensions.read(structure) if structure else (),
     )
-
-
-def build_echo(kind: int, identifier: int, sequence: int, payload: bytes) -> bytes:
-    """An echo request or reply with a valid checksum."""
-    check = checksum(_ECHO.pack(kind, 0, 0, identifier, sequence) + payload)
-    return _ECHO.pack(kind, 0, check, identifier, sequence) + payload
-
-
-def build_error(kind: int, code: int, quote: bytes, *, pointer: int = 0, mtu: int = 0, structure: bytes = b"") -> bytes:
-    """An error with a valid checksum; `structure` are its extensions."""
-    length = 0
-    if structure:
-        quote = extensions.padded(quote, _UNIT)
-        length = len(quote) // _UNIT
-    body = quote + structure
-    check = checksum(_ERROR.pack(kind, code, 0, pointer, length, mtu) + body)
-    return _ERROR.pack(kind, code, check, pointer, length, mtu) + body

@@ -15,11 +15,8 @@ from struct import Struct
 
 from pathwarden.errors import MalformedPacket
 from pathwarden.wire import extensions
-from pathwarden.wire.address import pack6
-from pathwarden.wire.checksum import checksum, pseudo6
 from pathwarden.wire.icmp4 import IcmpError
 from pathwarden.wire.ipv6 import HEADER as IPV6_HEADER
-from pathwarden.wire.ipv6 import ICMP6
 
 UNREACHABLE = 1
 PACKET_TOO_BIG = 2
@@ -30,7 +27,6 @@ ECHO_REPLY = 129
 PORT = 4  # code of UNREACHABLE
 HEADER = 8  # bytes before data or quote
 
-_ECHO = Struct(">BBHHH")
 _ERROR = Struct(">BBHI")
 _UNIT = 8  # bytes that the length field counts
 _SHORTEST = 48  # bytes of a quote that can name a probe: the IPv6 header and 8 of the transport's
@@ -54,21 +50,3 @@ def parse_error(message: bytes) -> IcmpError:
         quote,
         extensions.read(structure) if structure else (),
     )
-
-
-def build_echo(src: str, dst: str, kind: int, identifier: int, sequence: int, payload: bytes) -> bytes:
-    """An echo request or reply with a valid checksum."""
-    return _checked(src, dst, _ECHO.pack(kind, 0, 0, identifier, sequence) + payload)
-
-
-def build_error(src: str, dst: str, kind: int, code: int, quote: bytes, *, word: int = 0, structure: bytes = b"") -> bytes:
-    """An error with a valid checksum; `word` is the MTU or the pointer, `structure` (types 1 and 3 only) the extensions."""
-    if structure:
-        quote = extensions.padded(quote, _UNIT)
-        word = len(quote) // _UNIT << 24
-    return _checked(src, dst, _ERROR.pack(kind, code, 0, word) + quote + structure)
-
-
-def _checked(src: str, dst: str, message: bytes) -> bytes:
-    check = checksum(message, pseudo6(pack6(src), pack6(dst), ICMP6, len(message)))
-    return message[:2] + check.to_bytes(2, "big") + message[4:]

@@ -92,16 +92,6 @@ def mss_of(options: bytes) -> int:
     return next(sizes, 0)
 
 
-def build_option(kind: int, value: bytes = b"") -> bytes:
-    """One option with kind and length; padding to whole words is the caller's."""
-    return bytes((kind, 2 + len(value))) + value
-
-
-def padded(options: bytes) -> bytes:
-    """Options filled to whole words with the option that says nothing."""
-    return options + bytes((_NOTHING,)) * (-len(options) % 4)
-
-
 def build(
     sport: int,
     dport: int,
