@@ -7,6 +7,7 @@ from typing import Any
 
 from equipment.fakes import make_settings, make_target
 from equipment.measuring import measuring
+from equipment.sim_names import SimNames
 from pathwarden.daemon.drive import Driver
 from pathwarden.detect.detector import Detector
 from pathwarden.engine.correlator import Correlator
@@ -14,7 +15,6 @@ from pathwarden.engine.pacing import thrifty
 from pathwarden.model.history import Event, Record
 from pathwarden.model.network import Whose, nobody
 from pathwarden.model.settings import Target
-from pathwarden.sim.names import SimNames
 from pathwarden.sim.network import SimNetwork
 
 SECOND = 1_000_000_000

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pathwarden.config.schema import markdown
+from packager.option_table import markdown
 
 TOP = Path(__file__).resolve().parents[2]
 MAX_LINES = 420  # "about 400": beyond it a file has two subjects

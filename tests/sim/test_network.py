@@ -4,10 +4,10 @@ import tomllib
 
 import pytest
 
+from equipment.sim_names import SimNames
 from pathwarden.engine.marks import marks_of
 from pathwarden.errors import ConfigError
 from pathwarden.model.probe import Binding, Flow, Method, Probe, Reply, ReplyKind
-from pathwarden.sim.names import SimNames
 from pathwarden.sim.network import FORGER, SimNetwork
 from pathwarden.sim.scenario import load, parse
 

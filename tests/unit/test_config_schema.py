@@ -5,7 +5,8 @@ from dataclasses import fields
 
 import pytest
 
-from pathwarden.config.schema import SECTIONS, Kind, describe, markdown
+from packager.option_table import markdown
+from pathwarden.config.schema import SECTIONS, Kind, describe
 from pathwarden.config.values import default
 from pathwarden.model.settings import AgentSettings, Hook, MqttSettings, Target, WebSettings
 

@@ -168,7 +168,7 @@ class MtuSession:
     def outcome(self) -> Outcome:
         """What the trace found, as any trace's."""
         hops = tuple(Hop(ttl, tuple(answers)) for ttl, answers in self._cells.items() if answers)
-        return Outcome(self._ending(), self._error, self._reached, hops, self.probes, self.late, self.duplicates, self._limit)
+        return Outcome(self._ending(), self._error, self._reached, hops, self.probes, self.late, self.duplicates)
 
     def _ending(self) -> Ending:
         if self._reached is not None:

@@ -212,7 +212,7 @@ class TraceSession:
         reached = self._reached
         if reached is not None:
             hops, reached = pull_back(hops, reached)
-        return Outcome(self._ending(), self._error, reached, hops, self.probes, self.late, self.duplicates, self._limit)
+        return Outcome(self._ending(), self._error, reached, hops, self.probes, self.late, self.duplicates)
 
     def _ending(self) -> Ending:
         if self._reached is not None:

@@ -46,7 +46,7 @@ class TraceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a session found. `prohibited_ttl` is the lowest ttl at which somebody said "administratively prohibited"."""
+    """What a session found."""
 
     ending: Ending
     error: str
@@ -55,4 +55,3 @@ class Outcome:
     probes: int
     late: int
     duplicates: int
-    prohibited_ttl: int | None = None
