@@ -1,6 +1,7 @@
 """What goes wrong while the daemon runs, or when it starts: where it can go on it does, and says what is wrong."""
 
 import os
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -149,7 +150,7 @@ def tear(agent: Agent) -> bytes:
     await_traces(agent)
     agent.kill()
     content = agent.db.read_bytes()
-    torn = content[:1024] + os.urandom(len(content) - 1024)
+    torn = content[:1024] + random.Random(1).randbytes(len(content) - 1024)
     agent.db.write_bytes(torn)
     return torn
 

@@ -1,7 +1,6 @@
 """The history packed for an upgrade and read back: what goes along, what is left out, and what is no archive."""
 
 import gzip
-import os
 import random
 import sqlite3
 from collections.abc import Callable
@@ -205,7 +204,7 @@ def test_without_a_history_or_with_a_damaged_one_nothing_is_packed(path: Path, s
         pack(path, archive(path), MOST_BYTES, scratch)
     fill(path)
     size = path.stat().st_size
-    path.write_bytes(path.read_bytes()[: size // 2] + os.urandom(size - size // 2))
+    path.write_bytes(path.read_bytes()[: size // 2] + random.Random(1).randbytes(size - size // 2))
     with pytest.raises(OperatorError, match="is damaged; restart the daemon"):
         pack(path, archive(path), MOST_BYTES, scratch)
     assert (names(scratch), names(path.parent)) == ([], ["history.db"])
@@ -233,7 +232,7 @@ def test_a_file_that_was_only_begun_is_no_history(path: Path, scratch: Path) -> 
 
 def test_the_journal_of_a_history_that_is_gone_is_not_played_in(path: Path, scratch: Path) -> None:
     packed(path, scratch)
-    opening.journal(path).write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + os.urandom(4000))
+    opening.journal(path).write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + random.Random(1).randbytes(4000))
     assert unpack(path).remark
     assert names(path.parent) == ["history.db"]
 
@@ -256,7 +255,7 @@ def zipped(change: Change) -> Callable[[Path], bytes]:
 
 def torn(path: Path) -> bytes:
     whole = gzip.decompress(archive(path).read_bytes())
-    return gzip.compress(whole[:2048] + random.Random(SEED).randbytes(len(whole) - 2048))
+    return gzip.compress(whole[:2048] + random.Random(1).randbytes(len(whole) - 2048))
 
 
 BAD = {
