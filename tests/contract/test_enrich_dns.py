@@ -65,7 +65,7 @@ def lookup(tmp_path):
 
     def run(*addresses):
         script = (
-            "set -e; ip link set lo up; mount --bind resolv.conf /etc/resolv.conf; "
+            "set -e; ip link set lo up; mount --bind resolv.conf /etc/resolv.conf; : >ready; "
             '"$1" server.py >ready & server=$!; trap "kill $server" EXIT; '
             "i=0; until grep -q ready ready || [ $i -ge 600 ]; do i=$((i+1)); sleep 0.05; done; "
             'shift; "$@"'
