@@ -66,7 +66,7 @@ def test_update_makes_a_database_that_is_found_at_once(tmp_path, run):
     made = json.loads(out)
     assert (made["path"], made["prefixes"], made["networks"], made["exchanges"]) == (f"{tmp_path}/other", 2, 1, 1)
     code, _, err = run("update", str(tmp_path / "none"))
-    assert (code, err) == (1, f"pathwarden: cannot read {tmp_path}/none: No such file or directory; name a table of prefixes\n")
+    assert (code, err) == (2, f"pathwarden: cannot read {tmp_path}/none: No such file or directory; name a table of prefixes\n")
 
 
 def test_status_lists_databases_and_what_is_wrong_with_others(tmp_path, run):

@@ -9,7 +9,7 @@ import pytest
 
 from pathwarden.enrich.databases import Databases
 from pathwarden.enrich.table import make
-from pathwarden.errors import OperatorError
+from pathwarden.errors import ConfigError, OperatorError
 
 MADE_S = 1_760_000_000
 
@@ -78,22 +78,23 @@ def test_a_packed_table(tmp_path):
      "5.1.0.0/16\tA\x1b[2J", "5.1.0.0/16\t" + "x" * 65, "\x00" * 2000],
 )  # fmt: skip
 def test_the_line_that_is_wrong_is_named_and_nothing_is_written(tmp_path, line):
-    with pytest.raises(OperatorError, match=r"table.dat:2: this is no prefix with an AS number or an exchange's name; write lines like"):
+    with pytest.raises(ConfigError, match=r"table.dat:2: this is no prefix with an AS number or an exchange's name; write lines like"):
         made(tmp_path, f"5.0.0.0/16\t1\n{line}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table.dat"]
 
 
 def test_what_cannot_be_read_or_written_is_said(tmp_path):
-    with pytest.raises(OperatorError, match=r"cannot read .*none: No such file or directory; name a table of prefixes"):
+    with pytest.raises(ConfigError, match=r"cannot read .*none: No such file or directory; name a table of prefixes"):
         make(tmp_path / "none", tmp_path / "a.mmdb")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"5.1.0.0/16\t64500\n" * 99)[:-20])
-    with pytest.raises(OperatorError, match=r"cannot read .*cut.gz: "):
+    with pytest.raises(ConfigError, match=r"cannot read .*cut.gz: "):
         make(tmp_path / "cut.gz", tmp_path / "a.mmdb")
-    with pytest.raises(OperatorError, match="holds no prefix"):
+    with pytest.raises(ConfigError, match="holds no prefix"):
         made(tmp_path, "; nothing\n")
     (tmp_path / "table.dat").write_text("5.1.0.0/16\t64500\n")
-    with pytest.raises(OperatorError, match=r"cannot write .*nowhere/a.mmdb: No such file or directory"):
+    with pytest.raises(OperatorError, match=r"cannot write .*nowhere/a.mmdb: No such file or directory") as failed:
         make(tmp_path / "table.dat", tmp_path / "nowhere" / "a.mmdb")
+    assert failed.value.exit_code == 1, "the command was right"
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(OperatorError, match=r"cannot read .*binary"):
+    with pytest.raises(ConfigError, match=r"cannot read .*binary"):
         make(tmp_path / "binary", tmp_path / "a.mmdb")

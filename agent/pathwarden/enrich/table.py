@@ -18,7 +18,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from pathwarden.errors import OperatorError
+from pathwarden.errors import ConfigError, OperatorError
 
 KIND = "Pathwarden-Prefixes"
 _LAST_ASN = 2**32 - 1
@@ -134,7 +134,10 @@ class _Leaves:
 
 
 def make(source: Path, to: Path) -> Made:
-    """Convert a table, packed by gzip or not. Raises `OperatorError` with the line that is wrong; then nothing was written."""
+    """Convert a table, packed by gzip or not.
+
+    Raises `ConfigError` with the line that is wrong, `OperatorError` if `to` cannot be written; then nothing was.
+    """
     prefixes, leaves = _Prefixes(), _Leaves()
     count = 0
     for number, line in enumerate(_lines(source), 1):
@@ -145,12 +148,12 @@ def make(source: Path, to: Path) -> Made:
         try:
             prefixes.add(prefix, leaves.of(said.strip()))
         except ValueError:
-            raise OperatorError(
+            raise ConfigError(
                 f"{source}:{number}: this is no prefix with an AS number or an exchange's name", "write lines like 192.0.2.0/24<TAB>64496"
             ) from None
         count += 1
     if not count:
-        raise OperatorError(f"{source} holds no prefix", "name a table of prefixes and AS numbers, such as pyasn makes")
+        raise ConfigError(f"{source} holds no prefix", "name a table of prefixes and AS numbers, such as pyasn makes")
     tree = _Tree()
     for address, length, leaf in prefixes:
         tree.put(address, length, leaf)
@@ -184,7 +187,7 @@ def _lines(source: Path) -> Iterator[str]:
             while line := file.readline(_LONGEST_LINE):
                 yield line
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise OperatorError(f"cannot read {source}: {getattr(error, 'strerror', None) or error}", "name a table of prefixes") from error
+        raise ConfigError(f"cannot read {source}: {getattr(error, 'strerror', None) or error}", "name a table of prefixes") from error
 
 
 def _write(to: Path, tree: _Tree, leaves: _Leaves, source: Path) -> None:
