@@ -8,11 +8,11 @@ The end of the input ends the program.
 import json
 import socket
 import sys
-from random import Random
 from resource import RUSAGE_SELF, getrusage
 from time import monotonic
 
 from bench.lab import FIRST
+from pathwarden.daemon.dice import Dice
 from pathwarden.daemon.drive import Driver
 from pathwarden.engine.correlator import Correlator
 from pathwarden.engine.pacing import TokenBucket
@@ -48,7 +48,7 @@ def trace_all(transport: Transport, correlator: Correlator, targets: list[str], 
     """Trace all targets side by side, once."""
     cpu_s, wall_s = _cpu_s(), monotonic()
     driver = Driver(transport, SystemClock(), correlator, TokenBucket(rate_pps, round(rate_pps * BURST_S)))
-    random = Random(1)
+    random = Dice(1)
     done: list[TraceSession] = []
     for target in targets:
         flow = transport.flow(target, Method.UDP, 0, Binding(), 0, 0)

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING
 
 from pathwarden.config.targets import default_target
 from pathwarden.daemon.adding import ADDED, Additions, read_added, with_all
 from pathwarden.daemon.board import Board
+from pathwarden.daemon.dice import Dice
 from pathwarden.daemon.drive import Driver
 from pathwarden.daemon.eventlog import EventLog
 from pathwarden.daemon.keeper import Keeper, noting
@@ -120,7 +120,7 @@ class Runtime:
         transport, how = self._open_transport(writer)
         resolver = ThreadResolver(lambda _host: transport.wake())
         self._undo.append(("resolver", resolver.close))
-        random = Random()  # noqa: S311 - jitter and order, no secret
+        random = Dice()
         correlator = Correlator(random.randint(1, LAST_IDENT))
         driver = Driver(transport, clock, correlator, thrifty(self.settings.agent.max_pps))
         judges = restore_judges(self.settings, reader, kept)
