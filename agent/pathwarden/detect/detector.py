@@ -223,12 +223,11 @@ class Detector:
             self._adopt(trace, sight.hops, sight.length)
             self._count(sight)
             return None
-        known = Known(route.hops, route.length, self.state.steady, self.state.reach.rate)
-        if too_far(known, sight):
-            route = route._replace(length=sight.length, hops=fill(route.hops, sight.hops)[: sight.length])
-            self._put(route)
-            known = known._replace(hops=route.hops, length=route.length)
         suspicion = self.state.suspicion
+        if suspicion is None and (sight.hops, sight.length) == (route.hops, route.length):  # as nearly always
+            self._count(sight)
+            return None
+        route, known = self._corrected(route, sight)
         if suspicion is None:
             suspicion = suspect(known, sight, trace.at)
             if suspicion is None:
@@ -247,6 +246,15 @@ class Detector:
         if finding is not Finding.UNDECIDED:
             self._dismiss(route, finding, suspicion, sight, trace.at)
         return None
+
+    def _corrected(self, route: Route, sight: Sight) -> tuple[Route, Known]:
+        """The route, nearer if its length was only a silence, and what is known of it."""
+        known = Known(route.hops, route.length, self.state.steady, self.state.reach.rate)
+        if too_far(known, sight):
+            route = route._replace(length=sight.length, hops=fill(route.hops, sight.hops)[: sight.length])
+            self._put(route)
+            known = known._replace(hops=route.hops, length=route.length)
+        return route, known
 
     def _dismiss(self, route: Route, finding: Finding, suspicion: Suspicion, sight: Sight, at: int) -> None:
         """End a suspicion that was none: where strangers were, known responders count from nought again."""

@@ -21,6 +21,8 @@ from pathwarden.model.probe import ReplyKind
 from pathwarden.model.trace import Answer, Hop, Trace
 
 LEAST_APART = 2
+_EXCEEDED = ReplyKind.TIME_EXCEEDED
+_NO_HOP = (ReplyKind.PACKET_TOO_BIG, ReplyKind.UNREACHABLE)  # who answers so may be none (rules 3 and 4)
 
 
 class Loop(NamedTuple):
@@ -62,10 +64,8 @@ def _suspicious(trace: Trace, end: int | None) -> bool:
     if trace.reached_ttl is not None and hops and hops[-1].ttl > trace.reached_ttl:
         return True
     for ttl, answers in hops:
-        for each in answers:
-            if (each.responder == address and ttl != end) or (not each.quoted_ttl and each.kind is ReplyKind.TIME_EXCEEDED):
-                return True
-            if each.kind is ReplyKind.PACKET_TOO_BIG or each.kind is ReplyKind.UNREACHABLE:
+        for _, responder, _, kind, _, _, _, quoted_ttl, _ in answers:  # taken apart at once: this looks at every answer of every trace
+            if kind in _NO_HOP or (kind is _EXCEEDED and not quoted_ttl) or (responder == address and ttl != end):
                 return True
     return False
 
