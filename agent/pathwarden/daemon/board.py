@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from pathwarden import __version__
@@ -26,6 +27,7 @@ STABILITY_EVERY_NS = 600_000_000_000  # a weekly share does not move faster than
 WEEK_HOURS = 168
 PLAN_NS = 1_000_000_000
 REMEMBERED_EVENTS = 200
+_SHOWN = attrgetter(*hops.NETWORK)
 
 
 class Fact(NamedTuple):
@@ -113,6 +115,7 @@ class Board:
         self._notices = notices
         self._lock = threading.Lock()
         self._rows = {target.tid: _Row(target) for target in settings.targets}
+        self._enabled = frozenset(target.tid for target in settings.targets if target.enabled)
         self._added = frozenset(settings.added)
         self._tally = Tally(self._rows, hops=settings.agent.hop_metrics)
         self._started_mono_ns = clock.mono_ns()
@@ -233,8 +236,9 @@ class Board:
         fact = row.fact if row else Fact()
         if fact.route is None or fact.on_route is None:
             return (None,)
-        told = {hop: tuple(hops.network(hop, self.whose).values()) for hop in (*fact.on_route.path.hops, *fact.route.hops)}
-        return (fact.route.route_id, fact.route_since, *told.items())
+        rows = dict.fromkeys((*fact.on_route.path.hops, *fact.route.hops))  # in order, and nearly all of them twice
+        told = [(hop, *[_SHOWN(self.whose(responder)) for responder in hop]) for hop in rows]
+        return (fact.route.route_id, fact.route_since, *told)
 
     def target_path(self, tid: str) -> dict[str, object] | None:
         """The `path` object of one target."""
@@ -352,13 +356,13 @@ class Board:
         if tid not in self._round:
             self._round.add(tid)
             self._round_reached += trace.ending is Ending.REACHED
-        enabled = sum(row.target.enabled and not row.fact.paused for row in self._rows.values())
-        if len(self._round) >= enabled:
-            result = "ok" if self._round_reached == enabled else "partial" if self._round_reached else "failed"
-            self._rounds[result] += 1
-            self._tally.round_over()
-            self._round.clear()
-            self._round_reached = 0
+        if any(not self._rows[missing].fact.paused for missing in self._enabled - self._round):
+            return
+        result = "ok" if self._round_reached == len(self._round) else "partial" if self._round_reached else "failed"
+        self._rounds[result] += 1
+        self._tally.round_over()
+        self._round.clear()
+        self._round_reached = 0
 
 
 def _shifted(trace: Trace | None, shift: ClockShift) -> Trace | None:

@@ -335,7 +335,8 @@ class Prober:
         af = 6 if ":" in address else 4
         binding = self._oracle.effective(self._sources.binding(source, af), af)
         # First, since a socket that cannot be bound tells more than the kernel's routes, which only know that there is no way.
-        tos, extra = target.dscp << 2 | target.ecn, PLAIN._replace(protocol=target.protocol)
+        tos = target.dscp << 2 | target.ecn
+        extra = PLAIN if target.protocol == PLAIN.protocol else PLAIN._replace(protocol=target.protocol)
         flow = self._transport.flow(address, target.method, target.port, binding, tos, target.size, target.flow_label, extra)
         return WayOut(binding, self._oracle.lookup(address, binding), flow)
 

@@ -184,6 +184,8 @@ class Reporter:
 
     def _own(self, tid: str, told: Told) -> tuple[Event, ...]:
         """The target's own events; time may have brought about some of others meanwhile, which the board is told as well."""
+        if not told.events:
+            return ()
         self._tell_board(tuple(event for event in told.events if event.target != tid))
         return tuple(event for event in told.events if event.target == tid)
 

@@ -144,9 +144,8 @@ class Trace:
     @property
     def path(self) -> Path:
         """The responders by ttl, without trailing silence."""
-        by_ttl = {hop.ttl: tuple(sorted(hop.responders)) for hop in self.hops}
-        last = max((ttl for ttl, responders in by_ttl.items() if responders), default=0)
-        return Path(tuple(by_ttl.get(ttl, ()) for ttl in range(1, last + 1)))
+        by_ttl = {hop.ttl: tuple(sorted(responders)) for hop in self.hops if (responders := hop.responders)}
+        return Path(tuple([by_ttl.get(ttl, ()) for ttl in range(1, max(by_ttl, default=0) + 1)]))
 
     @property
     def destination_rtts_ns(self) -> tuple[int, ...]:

@@ -269,4 +269,5 @@ def _jitter_ms(rtts_ns: Sequence[int]) -> float | None:
 
 def _silent_hops(trace: Trace) -> int:
     """Silent hops before the last one that answered."""
-    return sum(not hop for hop in trace.path.hops)
+    answering = [hop.ttl for hop in trace.hops if hop.responders]
+    return max(answering, default=0) - len(answering)
