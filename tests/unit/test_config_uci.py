@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pathwarden.config.uci import Document, Option, Section, UciError, export, parse
@@ -99,9 +99,12 @@ def test_what_is_exported_reads_back(document):
     st.text()
     | st.lists(st.sampled_from(["config t", "option x", "list", " ", "\n", "'", '"', "\\", ";", "#", "a", "\r", "\t", "é"])).map("".join)
 )
+@example("config \\'")
 def test_any_text_gives_a_document_or_the_one_error(text):
     try:
         document = parse(text)
     except UciError:
         return
-    assert parse(export(document, "x")) == document or any(set(s.type) & set("'\"\\;#") for s in document.sections)
+    # `uci export` writes a type as it is, so one of such characters is not read again as it was, or not at all.
+    odd = any(set(s.type) & set("'\"\\;#") for s in document.sections)
+    assert odd or parse(export(document, "x")) == document
