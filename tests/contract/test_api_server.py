@@ -19,7 +19,8 @@ from pathwarden.api.app import make_app
 from pathwarden.api.server import CONNECTIONS, Server
 from pathwarden.errors import OperatorError
 
-DEADLINE_S = 10  # how long a condition may take on a busy machine
+DEADLINE_S = 30  # how long a condition may take on a busy machine
+SOON_S = 10  # what waits for a client, or for a request that never ends, takes 30
 
 
 def until(condition):
@@ -161,7 +162,7 @@ def test_a_stop_frees_port_threads_and_files_and_it_can_start_again():
         assert ask(server)[0].status == 200
         began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SOON_S
         assert server.addresses == ()
         assert read_all(idle) == b""
         idle.close()
@@ -192,7 +193,7 @@ def test_a_request_that_never_ends_does_not_hold_up_the_stop():
         assert begun.wait(DEADLINE_S)
         began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SOON_S
         release.set()
         until(lambda: threads() == set())
 
@@ -280,7 +281,7 @@ def test_a_slow_client_keeps_nobody_waiting():
             each.sendall(b"GET /healthz HTTP/1.1\r\nHost: local")
         began = time.monotonic()
         assert ask(server)[0].status == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < SOON_S
         for each in slow:
             each.sendall(b"host\r\nConnection: close\r\n\r\n")
             assert read_all(each).startswith(b"HTTP/1.1 200")

@@ -26,7 +26,7 @@ from pathwarden.net.clock import SystemClock
 from pathwarden.net.events import _GROUPS
 from pathwarden.net.netlink import KernelRoutes
 
-SOON_S = 5.0  # it takes milliseconds; a machine that is busy with other tests takes longer
+SOON_S = 30.0  # it takes milliseconds; a machine that is busy with other tests takes longer
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ class Watch:
         with lab.enter("agent"):
             self.routes.watch(self.kinds.put, self.told.put)
         memory = self.routes._events._memory
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + SOON_S
         while len(memory._learned) < 2:  # both dumps: only then is everything known that was there before
             assert time.monotonic() < deadline
             os.sched_yield()
@@ -88,7 +88,7 @@ def watch(lab):
 
 def test_what_was_there_before_is_no_happening(lab, watch):
     lab.ip("agent", "link set wan txqueuelen 900", "link set wan txqueuelen 1000")
-    assert watch.kinds.get(timeout=5) == "link"
+    assert watch.kinds.get(timeout=SOON_S) == "link"
     assert watch.told.empty()
 
 
@@ -199,7 +199,7 @@ def test_the_uplink_goes_down(lab, watch, who):
         lab.ip("agent", f"route del default via {lab.gateway_wanb4} metric 50", family=4)
         lab.settle()
     # A carrier is noticed up to a second late, by the kernel itself.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + SOON_S
     while not any((one.kind, one.device, one.what) == ("link", "wan", "up") for one in watch.all):
         watch.next(max(deadline - time.monotonic(), 0.001))
 
@@ -338,7 +338,7 @@ def test_the_surroundings_tell_of_an_uplink_that_went(lab, watch):
         lab.up("r1", "agent")
         lab.ip("agent", f"route del default via {lab.gateway_wanb4} metric 50", family=4)
         lab.settle()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + SOON_S
     while not any((one.kind, one.device, one.what) == ("link", "wan", "up") for one in watch.all):
         watch.next(max(deadline - time.monotonic(), 0.001))
     for one in watch.all:

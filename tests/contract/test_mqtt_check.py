@@ -64,7 +64,7 @@ def test_silence_ends_in_time() -> None:
         port = server.getsockname()[1]
         begun = time.monotonic()
         protocol, problem = sign_in(mqtt_settings(port), None, "id", 0.2)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20  # a client of its own would wait for a minute
     assert (protocol, problem) == ("", f"mqtt.host: 127.0.0.1:{port} is out of reach (timed out); check mqtt.host and the network")
 
 

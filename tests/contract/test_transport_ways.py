@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from equipment.captures import capture, captured
 from netlab import standard_lab
 from pathwarden.errors import ProbeError
 from pathwarden.model.probe import PLAIN, Binding, Extra, Method, Probe, Reply, ReplyKind
@@ -48,7 +49,7 @@ def rootless(lab):
         yield made
 
 
-def collect(transport, wanted=1, limit_s=2.0):
+def collect(transport, wanted=1, limit_s=30.0):
     deadline = time.monotonic() + limit_s
     replies = []
     while len(replies) < wanted and time.monotonic() < deadline:
@@ -105,7 +106,7 @@ def test_a_next_hop_that_is_not_there_is_told_soon(lab, raw, nobody):
     started = time.monotonic()
     with pytest.raises(ProbeError) as caught:
         raw.send(Probe(1, flow, 1, 0), binding)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2.5  # the kernel itself gives up after three seconds
     assert caught.value.code == f"no_route: next hop {nobody} does not answer on wanb"
 
 
@@ -191,28 +192,6 @@ def test_an_ipv6_source_route_stands_in_a_routing_header(lab, raw, kind):
 
 
 # -- fragments
-
-
-def capture(lab, node, af):
-    with lab.enter(node):
-        return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800 if af == 4 else 0x86DD))
-
-
-def solicits(packet):
-    """Whether it is IPv6's own question about a neighbour, or the answer."""
-    return packet[0] >> 4 == 6 and packet[6] == 58 and packet[40] in (135, 136)
-
-
-def captured(sniffer, wanted, source):
-    """IP datagrams from `source`, as they come in at a node."""
-    packed = socket.inet_pton(socket.AF_INET6 if ":" in source else socket.AF_INET, source)
-    packets = []
-    sniffer.settimeout(2)
-    while len(packets) < wanted:
-        packet, address = sniffer.recvfrom(65535)
-        if address[2] != socket.PACKET_OUTGOING and packed in (packet[12:16], packet[8:24]) and not solicits(packet):
-            packets.append(packet)
-    return packets
 
 
 @pytest.mark.parametrize("kind", [RawTransport, RootlessTransport])

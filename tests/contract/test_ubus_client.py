@@ -76,14 +76,14 @@ def test_a_silent_service_costs_the_time_that_was_given_and_holds_up_nobody(ubus
     ubusd.offer("fast", go=lambda _data: {"ok": True})
     started(client)
     outcomes = []
-    waiting = threading.Thread(target=lambda: outcomes.append(refused(client, "slow", "wait", {}, timeout_s=1.0)))
+    waiting = threading.Thread(target=lambda: outcomes.append(refused(client, "slow", "wait", {}, timeout_s=2.0)))
     begun = time.monotonic()
     waiting.start()
     assert client.call("fast", "go", {}) == {"ok": True}
-    assert time.monotonic() - begun < 0.9
+    assert outcomes == [], "it was held up"
     waiting.join()
     assert outcomes == [Status.TIMEOUT]
-    assert time.monotonic() - begun > 0.9
+    assert time.monotonic() - begun > 1.9
     assert client.counts["timeouts"] == 1
     assert client.call("fast", "go", {}) == {"ok": True}
 

@@ -232,7 +232,7 @@ def test_a_broker_that_stands_still_does_not_hold_up_the_end(broker: Broker) -> 
         broker.pause()
         began = time.monotonic()
         rig.publisher.stop()
-        assert 1.9 < time.monotonic() - began < 3.0
+        assert 1.9 < time.monotonic() - began < 15  # not the keepalive's minute
         broker.resume()
         with broker.subscribe("pw/box/status", "late") as late:
             until(lambda: late.payloads("/status")[-1:] == ["offline"], "offline")

@@ -15,7 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts"
 AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
-WAIT_S = 15  # a slow machine under load; nothing waits this long when all is well
+WAIT_S = 30  # a slow machine under load; nothing waits this long when all is well
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",

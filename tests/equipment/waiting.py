@@ -7,7 +7,7 @@ from collections.abc import Callable
 _PAUSE_S = 0.005
 
 
-def until(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
+def until(condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
     """Return as soon as the condition holds; raise `TimeoutError` naming `what` at the deadline."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
