@@ -31,3 +31,25 @@ def test_a_steady_overview_is_sent_once():
     for _ in range(100):
         again = web.get("/api/v1/summary", IF_NONE_MATCH=tag)
         assert (again.status, again.raw) == (304, b"")
+
+
+def test_a_round_is_over_when_all_were_traced_but_those_that_are_paused():
+    settings, clock = make_settings(("cloudflare", "quad9")), FakeClock()
+    board = Board(settings, clock, FakeReader(), lambda _tid: "asked", dict)
+    reached, missed = make_trace(hop(1, "10.0.0.1", 1.0)), make_trace(hop(1, "10.0.0.1", 1.0), reached=False)
+
+    def rounds() -> object:
+        return board.info()["rounds"]
+
+    board.finished("cloudflare", Fact(reached), None, ())
+    board.finished("cloudflare", Fact(reached), None, ())
+    assert rounds() == {"ok": 0, "partial": 0, "failed": 0}
+    board.finished("quad9", Fact(missed), None, ())
+    assert rounds() == {"ok": 0, "partial": 1, "failed": 0}
+    board.finished("quad9", Fact(reached), None, ())
+    board.changed("quad9", Fact(paused=True), ())
+    assert rounds() == {"ok": 0, "partial": 1, "failed": 0}
+    board.finished("cloudflare", Fact(reached), None, ())
+    assert rounds() == {"ok": 1, "partial": 1, "failed": 0}
+    board.finished("cloudflare", Fact(missed), None, ())
+    assert rounds() == {"ok": 1, "partial": 1, "failed": 1}
