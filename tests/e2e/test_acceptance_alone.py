@@ -1,14 +1,16 @@
 """A start without targets, and without Internet: a result, not an error, in one sentence and within ten seconds."""
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from equipment.agent import Agent, Runner
 from netlab import Lab
 
-FIRST_RESULT_WITHIN_S = 10
+FIRST_RESULT_WITHIN_S = 10  # without the time in which a busy machine let daemon or test wait for a processor
 ISP_DOWN = ("isp", "Home: ok, ISP: no answer.")
 # For each host the states of the targets that the agent chooses itself, the verdict, and how the sentence begins.
 NODES = {
@@ -39,6 +41,11 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
+def kept_waiting_s(pid: int) -> float:
+    """How long the threads of a process were ready to run and had no processor (proc_pid_schedstat(5), the second number)."""
+    return sum(int(file.read_text().split()[1]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
 @pytest.fixture(scope="module")
 def agents(lab: Lab, both: tuple[Runner, Runner]) -> list[Agent]:
     """Daemons of both users without targets, on every host; each has shown a first result in time, and now has one of every target."""
@@ -46,12 +53,13 @@ def agents(lab: Lab, both: tuple[Runner, Runner]) -> list[Agent]:
     begun = {}
     for agent in agents:
         agent.configure(max_pps=10)  # the default
-        begun[agent] = time.monotonic()
+        begun[agent] = time.monotonic() - kept_waiting_s(os.getpid())
         agent.launch()
     for agent in agents:
         agent.await_page()
         agent.awaits(lambda agent=agent: measured(agent), any, "a first result")
-        assert time.monotonic() - begun[agent] < FIRST_RESULT_WITHIN_S
+        took_s = time.monotonic() - begun[agent] - kept_waiting_s(os.getpid()) - kept_waiting_s(agent.pid)
+        assert took_s < FIRST_RESULT_WITHIN_S
     for agent in agents:
         agent.awaits(lambda agent=agent: measured(agent), all, "a result of every target")
     return agents
