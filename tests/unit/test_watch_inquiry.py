@@ -79,6 +79,27 @@ def test_a_changed_hop_is_mapped_cleared_and_insisted_on() -> None:
     assert inquiry.wants_trace, "the detector was never sure"
 
 
+def test_only_a_router_that_was_asked_just_now_is_given_time() -> None:
+    silent_once = {6}
+
+    def world(look: Look) -> str | None:
+        if look.ttl in silent_once:
+            return silent_once.discard(look.ttl)
+        return ("a", "b", "X", "d", "e", "f", "g", "D")[look.ttl - 1]
+
+    route = known("a", "b", "c", "d", "e", "f", "g", "D").route
+    assert route is not None
+    taken = of(Stage.REMAP, steps(Inquiry(route, 3, can_vary=True, first_flow=FRESH_FLOW), world))
+    asked: set[int] = set()
+    for looks, after_ns in taken:
+        ttls = {look.ttl for look in looks}
+        assert after_ns == (REMAP_NS if ttls & asked else 0)
+        asked |= ttls
+    assert {after_ns for _, after_ns in taken} == {0}, "farther hops are asked once"
+    again = of(Stage.REMAP, steps(begun(), way("a", "b", "X", None, "e", "D")))
+    assert REMAP_NS in {after_ns for _, after_ns in again}, "one that was silent is asked again"
+
+
 def test_eleven_flows_rule_out_a_second_member() -> None:
     assert [_flows_needed(members) for members in (1, 2, 3)] == [11, 20, 29]
     assert _flows_needed(16) <= MOST_FLOWS < _flows_needed(17)

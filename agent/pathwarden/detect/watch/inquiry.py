@@ -76,7 +76,7 @@ class Inquiry:
         if self.stage is Stage.REMAP:
             found = remap(self.route.hops, self.route.length, self.route.address, self._rows)
             if not isinstance(found, Whole) and found:
-                return tuple(map(Look, found)), REMAP_NS
+                return tuple(map(Look, found)), REMAP_NS if any(ttl in self._rows for ttl in found) else 0
             self._mapped(found if isinstance(found, Whole) else None)
         if self.stage is Stage.BALANCE:
             flows = range(self._next_flow, self._next_flow + (FLOWS_AT_ONCE if self._hasty else 1))
