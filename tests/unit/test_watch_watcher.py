@@ -91,6 +91,23 @@ def test_a_flood_of_strangers_costs_no_more_than_the_debt() -> None:
     assert {change.kind for _, change in desk.changes} <= {ChangeKind.TARGET_UNREACHABLE}
 
 
+@pytest.mark.parametrize(
+    ("debt_s", "leave"),
+    [
+        (50, {Kind.VERIFY, Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP}),
+        (100, {Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP}),
+        (150, {Kind.SWEEP}),
+        (200, set()),
+    ],
+)
+def test_who_may_owe_how_much(debt_s: int, leave: set[Kind]) -> None:
+    """When several targets fail together, their vigils alone may owe two minutes; what tells the losses does not wait for that."""
+    watcher = Watcher(town(4), 1.0, green, SECOND)
+    watcher._queue(Errand(f"t{number}", kind, (Look(5),), SECOND) for number, kind in enumerate((Kind.VERIFY, *sorted(FOLLOWING))))
+    watcher._next_ns = SECOND * (1 + debt_s)
+    assert {errand.kind for errand in watcher.due(SECOND, lambda _tid: True) if errand.kind in {Kind.VERIFY, *FOLLOWING}} == leave
+
+
 def test_traces_that_the_watch_wanted_are_paid_for() -> None:
     watcher = Watcher(town(2), 1.0, green, SECOND)
     for reason, paid in ((Reason.SCHEDULE, False), (Reason.COMMAND, False), (Reason.CONFIRM, True), (Reason.WATCH, True)):
@@ -255,6 +272,41 @@ def test_a_lost_target_makes_others_prove_that_they_answer() -> None:
     told_s = next(at_s for at_s, errand in desk.log if errand.kind is Kind.SWEEP)
     proving = {errand.tid for at_s, errand in desk.log if errand.kind is Kind.SENTINEL and told_s < at_s < told_s + 3}
     assert len(proving - {"t3"}) >= MOST_PROVING
+
+
+def broken(at_s: float) -> World:
+    """From then on nothing comes through to those behind `x0`."""
+
+    def world(tid: str, look: Look, now_s: float) -> str | None:
+        gone = int(tid[1:]) % 3 == 0 and now_s > at_s and (look.sentinel or look.ttl >= 4)
+        return None if gone else as_known(tid, look, now_s)
+
+    return world
+
+
+def test_who_fails_for_the_same_reason_is_told_at_once() -> None:
+    """The others are asked while the first is still in doubt, and not only when it has been told."""
+    desk = Desk(town(12, traces=40), broken(300))
+    desk.run(360)
+    assert {(tid, change.kind) for tid, change in desk.changes} == {
+        (tid, ChangeKind.TARGET_UNREACHABLE) for tid in ("t0", "t3", "t6", "t9")
+    }
+    told_s = sorted(change.at / SECOND for _, change in desk.changes)
+    assert told_s[-1] - told_s[0] < 6
+    begun_s = next(at_s for at_s, errand in desk.log if errand.kind is Kind.VIGIL)
+    asked = Counter(errand.tid for at_s, errand in desk.log if errand.kind is Kind.SENTINEL and begun_s < at_s < begun_s + 3)
+    assert len(asked) >= MOST_PROVING
+    assert max(asked.values()) <= 2, "once for all that fail together, and when it is its turn"
+
+
+def test_our_own_silent_line_makes_nobody_prove_anything() -> None:
+    desk = Desk(
+        town(12, traces=40), lambda tid, look, now_s: as_known(tid, look, now_s) if now_s < 300 else None, gate=lambda _t, _n: False
+    )
+    desk.run(420)
+    assert any(len(errand.looks) > 1 for _, errand in desk.log if errand.kind is Kind.VIGIL), "some were in doubt"
+    assert not desk.watcher._proved_ns
+    assert not desk.changes
 
 
 def test_a_router_that_is_known_counts_as_a_glimpse_of_it_would() -> None:

@@ -22,11 +22,12 @@ MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
 # After the last one's time-out of at least 0.8 s: so a second lies between two, and so many silences fit into ten seconds.
 AGAIN_NS = 200_000_000
+DOUBTED = 2  # silences in a row after which others that may have the same trouble are asked: lost packets seldom are neighbours
 LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
 LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
 SWEEP_TRIES = 2  # a router that limits its answers may be silent once
 SWEEP_BEYOND = 3  # hops behind the last that answered are asked again
-SWEEP_EVERY_NS = 1_200_000_000  # most limits are one answer a second
+SWEEP_EVERY_NS = AGAIN_NS  # likewise: most limits are one answer a second
 SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follows silences of the past
 
 
@@ -63,6 +64,11 @@ class Vigil:
         """Whether a silence would be worth a sentinel: the destination is thought to answer, and none is being followed up."""
         reach = self._detector.state.reach
         return not self._silent and reach.answered and not reach.lost
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the silence is just now worth asking others that may be silent for the same reason."""
+        return self._row == self._silent == DOUBTED
 
     def reset(self) -> None:
         """The way out or the address moved: what was under way is void."""

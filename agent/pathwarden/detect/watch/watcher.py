@@ -5,11 +5,13 @@ Rules:
    often it changes, 0.3 to 4 times the mean: who changes often is looked at more often. Up to `together` of them leave in one breath,
    to different targets and different responders, and then nobody for as many intervals; nobody waits for their answers either.
 2. What follows up a finding goes at once, and the steady watch waits until it is paid for. A debt of `DEBT_S` seconds' worth stops all
-   but inquiries, twice as much stops those too. Siblings never wait for that: they are few, and spare whole inquiries.
+   but inquiries and vigils, twice as much stops those too, but for the sweeps that end a vigil, and thrice as much those. Siblings never
+   wait for that: they are few, and spare whole inquiries.
 3. What is urgent asks no responder that was asked within `SPACING_NS`. While it waits for one, the steady watch leaves its responders
    alone: with many probes a second some of them would always have been asked just now, and a sweep would never begin.
-4. After a confirmed change every target whose route leads through a lost responder is asked there once (see `siblings`), and a target
-   that was lost makes the others prove that they still answer: so one incident is seen as one.
+4. After a confirmed change every target whose route leads through a lost responder is asked there once (see `siblings`). A target that
+   stays silent, and once more when it was lost, makes those that share most with it prove that they still answer: so one incident is
+   seen as one, and soon.
 5. An answer of a known responder within the first `SHARED_TTLS` hops counts for every target that it serves; such a hop is asked the
    more often the more targets it serves. Each target asks it by itself as well, only more seldom (see `worths`).
 """
@@ -38,7 +40,14 @@ SPACING_NS = 250_000_000
 MOST_SPACED = 128  # responders remembered before those that may be asked again are forgotten
 MOST_URGENT = 512
 FOLLOWING = frozenset({Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP})  # what takes steps that follow each other
+DEBTS = {
+    Kind.INQUIRY: 2,
+    Kind.VIGIL: 2,
+    Kind.SWEEP: 3,
+}  # how many `DEBT_S` may be owed before these wait; a sweep is all that a loss waits for
 MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
+PROVEN_NS = 3_000_000_000  # for so long it need not be asked once more for another one: those that fail together are told together
+DOUBTED_NS = 30_000_000_000  # a vigil that began with being asked so is over by then
 LOOK_NS = 1_000_000_000  # after so long what could not be done is tried again
 TIME_NS = 3_000_000_000  # how often time alone is looked at, at most: a lost target is asked every 15 s
 LATE_NS = 1_500_000_000  # so much longer it waits for steady probes, each of which wakes us anyway
@@ -57,6 +66,7 @@ class Watcher:
         self._seen: dict[tuple[int, str], int] = {}
         for watch in self.targets.values():
             watch.seen = self._seen
+        self._gate = gate
         self._interval_ns = round(1e9 / pps) if pps and detectors else 0
         self._together = min(together, len(detectors))
         self._next_ns = mono_ns
@@ -68,6 +78,7 @@ class Watcher:
         self._spaced: dict[str, int] = {}
         self._kept: dict[str, int] = {}  # until when the steady watch leaves a responder alone
         self._served: Mapping[tuple[int, str], int] = {}
+        self._proved_ns: dict[str, int] = {}  # when a target was asked because another was silent
 
     def next_ns(self) -> int | None:
         """When to look again."""
@@ -93,6 +104,8 @@ class Watcher:
         out = watch.done(errand, answers, glimpse, mono_ns)
         self._queue(out.errands)
         self._note_shared(errand, answers, mono_ns)
+        if errand.kind is Kind.VIGIL and watch.vigil.doubted and self._gate(errand.tid, mono_ns):
+            self._doubt(watch, mono_ns)
         if errand.kind is not Kind.SIBLING:
             for change in out.changes:
                 self._siblings(watch, change, mono_ns)
@@ -152,7 +165,7 @@ class Watcher:
 
     def _wait_ns(self, errand: Errand, mono_ns: int) -> int:
         """How long an urgent errand must wait, for its debt or for a responder."""
-        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * (2 if errand.kind in FOLLOWING else 1)
+        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * DEBTS.get(errand.kind, 1)
         if self._interval_ns and debt_ns > 0 and errand.kind is not Kind.SIBLING:
             return debt_ns
         responders = [who for look in errand.looks if (who := self._expected(errand.tid, look))]
@@ -238,19 +251,30 @@ class Watcher:
     def _siblings(self, changed: TargetWatch, change: Change, mono_ns: int) -> None:
         """Ask the targets that the same cause may have touched."""
         if change.kind is ChangeKind.TARGET_UNREACHABLE:
-            behind = self._behind(changed, change.lost_after_ttl or 0)
-            self._queue(Errand(watch.tid, Kind.SENTINEL, (watch.vigil.sentinel(),), mono_ns) for watch in behind)
+            self._prove(changed, change.lost_after_ttl or 0, mono_ns)
             return
         for number, (tid, watch) in enumerate(self.targets.items()):
             if watch is not changed and (errand := sibling(tid, watch.detector.route, change, number, mono_ns)):
                 self._queue([errand])
+
+    def _doubt(self, silent: TargetWatch, mono_ns: int) -> None:
+        """Ask others early; who is silent as one of those is not in doubt by itself, and asks nobody."""
+        if mono_ns - self._proved_ns.get(silent.tid, -DOUBTED_NS) >= DOUBTED_NS:
+            self._prove(silent, 0, mono_ns)
+
+    def _prove(self, silent: TargetWatch, last_ttl: int, mono_ns: int) -> None:
+        """Ask others whether they answer, when a target does not behind this hop."""
+        for watch in self._behind(silent, last_ttl):
+            if mono_ns - self._proved_ns.get(watch.tid, -PROVEN_NS) >= PROVEN_NS:
+                self._proved_ns[watch.tid] = mono_ns
+                self._queue([Errand(watch.tid, Kind.SENTINEL, (watch.vigil.sentinel(),), mono_ns)])
 
     def _behind(self, lost: TargetWatch, last_ttl: int) -> list[TargetWatch]:
         """The targets that share most with a lost one's route behind the last hop that answers, most first."""
         hops = lost.detector.route.hops[last_ttl:] if lost.detector.route else ()
         shared: list[tuple[int, TargetWatch]] = []
         for watch in self.targets.values():
-            route, reach = watch.detector.route, watch.detector.state.reach
-            if watch is not lost and route is not None and reach.answered and not reach.lost:
+            route = watch.detector.route
+            if watch is not lost and route is not None and watch.vigil.idle:
                 shared.append((sum(bool(set(a) & set(b)) for a, b in zip(hops, route.hops[last_ttl:], strict=False)), watch))
         return [watch for _, watch in sorted(shared, key=lambda each: -each[0])[:MOST_PROVING]]
