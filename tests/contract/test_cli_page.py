@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from equipment.broker import closed_port
 from pathwarden.cli import page
 from pathwarden.cli.bounded import bounded
 
@@ -74,9 +75,8 @@ def test_an_answer_that_drips_is_given_up(serve):
 
 
 def test_nobody_there():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        place = f"127.0.0.1:{server.getsockname()[1]}"
-    assert get(place, "/") is None
+    with closed_port() as port:
+        assert get(f"127.0.0.1:{port}", "/") is None
 
 
 def test_a_deadline_for_calls_that_have_none():

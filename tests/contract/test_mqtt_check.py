@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from equipment.broker import closed_port
 from equipment.mqtt_agent import mqtt_settings
 from equipment.scripted_broker import ACCEPT, ScriptedBroker
 from pathwarden.mqtt.check import sign_in
@@ -69,10 +70,9 @@ def test_silence_ends_in_time() -> None:
 
 
 def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    problem = f"mqtt.port: nothing listens on 127.0.0.1:{port}; check mqtt.host and mqtt.port, and that the broker runs"
-    assert sign_in(mqtt_settings(port), None, "id", 5) == ("", problem)
+    with closed_port() as port:
+        problem = f"mqtt.port: nothing listens on 127.0.0.1:{port}; check mqtt.host and mqtt.port, and that the broker runs"
+        assert sign_in(mqtt_settings(port), None, "id", 5) == ("", problem)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".lan"])

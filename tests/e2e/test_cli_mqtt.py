@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from equipment.broker import Broker, free_port
+from equipment.broker import Broker, closed_port
 from equipment.certificates import Authority
 from equipment.scripted_broker import ACCEPT, ScriptedBroker
 from equipment.waiting import until
@@ -103,7 +103,8 @@ def test_a_wrong_password(tmp_path: Path, walked: Any) -> None:
 
 
 def test_nothing_listens(walked: Any) -> None:
-    code, steps = walked(port=free_port())
+    with closed_port() as port:
+        code, steps = walked(port=port)
     assert code == 1
     assert [(step["what"], step["status"]) for step in steps] == [("name", "ok"), ("tcp", "FAIL")]
     assert steps[1]["detail"].startswith("mqtt.port: nothing listens on 127.0.0.1:")
@@ -150,7 +151,7 @@ def test_lines_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     file.write_text("config mqtt 'mqtt'\n\toption host ''\n")
     assert main(["--config", str(file), "mqtt", "test"]) == 2
     assert capsys.readouterr().err == "pathwarden: mqtt.host: is empty, so MQTT is off; set it to the broker's name or address\n"
-    port = free_port()
-    file.write_text(f"config mqtt 'mqtt'\n\toption host '127.0.0.1'\n\toption port '{port}'\n")
-    assert main(["--config", str(file), "mqtt", "test"]) == 1
+    with closed_port() as port:
+        file.write_text(f"config mqtt 'mqtt'\n\toption host '127.0.0.1'\n\toption port '{port}'\n")
+        assert main(["--config", str(file), "mqtt", "test"]) == 1
     assert capsys.readouterr().out.splitlines()[0] == "ok    name: 127.0.0.1 is an address"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from equipment.broker import free_port
+from equipment.broker import closed_port
 from equipment.mqtt_agent import Rig, mqtt_settings
 from equipment.scripted_broker import ACCEPT, Published, ScriptedBroker
 from equipment.waiting import until
@@ -104,8 +104,7 @@ def test_a_farewell_by_the_broker_is_named() -> None:
 
 
 def test_nothing_listens() -> None:
-    port = free_port()
-    with Rig(mqtt_settings(port)) as rig:
+    with closed_port() as port, Rig(mqtt_settings(port)) as rig:
         rig.await_detail(f"mqtt.port: nothing listens on 127.0.0.1:{port}; check mqtt.host and mqtt.port, and that the broker runs")
 
 
@@ -188,7 +187,7 @@ def test_a_fault_while_nothing_listens(monkeypatch: pytest.MonkeyPatch, caplog: 
         return real(self, *arguments)
 
     monkeypatch.setattr(Connection, "_on_connect_fail", faulty)
-    with Rig(mqtt_settings(free_port())) as rig:
+    with closed_port() as port, Rig(mqtt_settings(port)) as rig:
         until(lambda: TOLD in caplog.messages, "it is told", 30)
         rig.await_detail("nothing listens")
         assert rig.publisher.snapshot()["faults"] == 1

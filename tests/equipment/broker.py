@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -43,7 +44,8 @@ class Broker:
         self.folder = folder
         self.ns = ns
         self.bind = bind
-        self.port = port or (_NS_PORT if ns else free_port(bind))
+        self._kept = None if port or ns else keep_port(bind)
+        self.port = self._kept.getsockname()[1] if self._kept else port or _NS_PORT
         self.password_file = folder / "broker.passwords" if users is not None else None
         self._program = _program("mosquitto")
         self._log = folder / "broker.log"
@@ -142,6 +144,8 @@ class Broker:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
         self.stop()
+        if self._kept:
+            self._kept.close()
 
     def _inside(self) -> list[str]:
         return ["ip", "netns", "exec", self.ns] if self.ns else []
@@ -218,11 +222,22 @@ class Subscriber:
                 self._process = self._started()
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A TCP port of a loopback address that nothing uses now."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+def keep_port(address: str = "127.0.0.1") -> socket.socket:
+    """A TCP port of a loopback address on which nothing listens: while this socket is open, the kernel gives it to nobody else.
+
+    Who asks for this very port with SO_REUSEADDR, as servers do, can listen there.
+    """
+    kept = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind((address, 0))
+    return kept
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port on which nothing listens."""
+    with keep_port() as kept:
+        yield int(kept.getsockname()[1])
 
 
 def _program(name: str) -> str:
