@@ -26,6 +26,7 @@ class Ledger:
         self._saving = (first + 1, first)
         self._waiting: set[int] = set()
         self._promised: set[int] = set()
+        self._ended: set[int] = set()
         self._told: dict[int, int] = {}
         self._sent: set[int] = set()
 
@@ -51,7 +52,8 @@ class Ledger:
                     raise AssertionError(f"no report: {line!r}")
 
     def resume(self, path: Path) -> None:
-        """The next life goes on from what is there."""
+        """The next life goes on from what is there; what was being saved may be on the disk and not in memory, from where it comes then."""
+        self._ended.update(range(self._saving[0], self._saving[1] + 1))
         self._saved = newest(path)
         self._saving = self._saved + 1, self._saved
         self._waiting.clear()
@@ -106,7 +108,7 @@ class Ledger:
         assert len(set(there)) == len(there), "a trace is doubled"
         lost = {number for number in self._promised if number >= since} - set(there)
         assert not lost, f"traces are lost: {sorted(lost)}"
-        known = self._promised | self._waiting | set(range(self._saving[0], self._saving[1] + 1))
+        known = self._promised | self._waiting | self._ended | set(range(self._saving[0], self._saving[1] + 1))
         assert all(number in known for number in there if number > self._first), "there is a trace that nobody wrote"
         self._promised.update(number for number in there if number > self._first)
 

@@ -89,7 +89,7 @@ def test_stats_tell_what_lies_where(config: Path, waiting: Writer, capsys: pytes
     span = {"oldest_at": "2025-10-09T08:53:20.000Z", "newest_at": "2025-10-09T09:17:20.000Z"}
     with Reader(waiting.path) as reader:
         assert told == {**reader.stats()._asdict(), **span, "free_bytes": told["free_bytes"]}
-    assert (told["traces"], told["live"], told["schema"], told["free_bytes"] > 0) == (25, 5, 6, True)
+    assert (told["traces"], told["live"], told["schema"], told["free_bytes"] > 0) == (25, 5, 7, True)
     assert main(["--config", str(config), "db", "stats"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"file     {waiting.path}"

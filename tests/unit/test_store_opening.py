@@ -93,7 +93,7 @@ def test_odd_names_are_names(tmp_path: Path, name: str) -> None:
 
 def test_each_migration_leaves_its_record(path: Path) -> None:
     open_and_close(path)
-    assert pragma(path, "user_version") == migrate.newest() == 6
+    assert pragma(path, "user_version") == migrate.newest() == 7
     assert pragma(path, "application_id") == migrate.APPLICATION_ID
 
 
@@ -101,15 +101,15 @@ def test_migrations_run_once_each_and_in_order(path: Path, tmp_path: Path, monke
     open_and_close(path)
     schema = tmp_path / "schema"
     shutil.copytree(migrate._FOLDER, schema)
-    (schema / "0007_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
-    (schema / "0008_paint.sql").write_text("UPDATE targets SET colour = 'green';")
+    (schema / "0008_colour.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT;")
+    (schema / "0009_paint.sql").write_text("UPDATE targets SET colour = 'green';")
     monkeypatch.setattr(migrate, "_FOLDER", schema)
     with pytest.raises(OperatorError) as caught:
         Reader(path)
     assert str(caught.value) == f"the history {path} is of an older Pathwarden; start the daemon, it brings it up to date"
     for _ in range(2):
         open_and_close(path)
-        assert pragma(path, "user_version") == 8
+        assert pragma(path, "user_version") == 9
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT colour FROM targets").fetchall() == [("green",)]
 
@@ -140,11 +140,11 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, tmp_path: Path, monke
     open_and_close(path)
     schema = tmp_path / "schema"
     shutil.copytree(migrate._FOLDER, schema)
-    (schema / "0007_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
+    (schema / "0008_half.sql").write_text("ALTER TABLE targets ADD COLUMN colour TEXT; SELECT no_such_column FROM targets;")
     monkeypatch.setattr(migrate, "_FOLDER", schema)
     with pytest.raises(sqlite3.OperationalError, match="no_such_column"):
         open_and_close(path)
-    assert pragma(path, "user_version") == 6
+    assert pragma(path, "user_version") == 7
     with closing(sqlite3.connect(path)) as db, pytest.raises(sqlite3.OperationalError):
         db.execute("SELECT colour FROM targets")
 
@@ -153,12 +153,12 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, tmp_path: Path, monke
 def test_a_newer_schema_is_refused(path: Path, opener) -> None:
     open_and_close(path)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 7")
+        db.execute("PRAGMA user_version = 8")
     before = path.read_bytes()
     with pytest.raises(OperatorError) as caught:
         opener(path)
     remedy = "update Pathwarden, or choose another place with option db"
-    assert str(caught.value) == f"{path} has schema 7, but this Pathwarden knows only 6; {remedy}"
+    assert str(caught.value) == f"{path} has schema 8, but this Pathwarden knows only 7; {remedy}"
     assert path.read_bytes() == before
 
 

@@ -230,7 +230,7 @@ def test_sizes_and_counts(writer: Writer, reader: Reader, path: Path) -> None:
         path=str(path),
         size_bytes=path.stat().st_size,
         limit_bytes=16_000_000,
-        schema=6,
+        schema=7,
         traces=6,
         paths=1,
         events=6,

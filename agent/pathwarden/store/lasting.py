@@ -12,7 +12,7 @@ from pathwarden.store.budget import Budget
 from pathwarden.store.faults import StoreError, is_damage, refused, told
 from pathwarden.store.opening import LIMIT_KEY, PAGE_SIZE, close_after_writing, open_again, open_for_writing, read_back
 from pathwarden.store.room import Room
-from pathwarden.store.spool import Spool, take_in
+from pathwarden.store.spool import Proof, Spool, Text, take_in
 from pathwarden.store.spool import read as read_spool
 from pathwarden.store.tables import Tables
 
@@ -137,9 +137,22 @@ class Lasting:
     def write_down(self, rows: Sequence[tuple[str, Head]]) -> bool:
         """Add traces, each with its target, to the samples file; False if there is no room for them beside the lasting one."""
         try:
-            written = self.spool.add(rows, min(self.disk.left(), self.limit * PAGE_SIZE // _SPOOL_PART))
+            written = self.spool.add(rows, self._spool_room())
         except OSError as error:
             raise refused(self.spool.path, error) from error
+        return self._written_down(written)
+
+    def write_down_with(self, event: Proof, rows: Sequence[tuple[str, Head]], texts: Sequence[Text]) -> bool:
+        """Add what counts only with an event to the samples file, in the transaction of that event; False if it cannot be written there."""
+        try:
+            return self._written_down(self.spool.add_with(event, rows, texts, self._spool_room()))
+        except OSError:
+            return False
+
+    def _spool_room(self) -> int:
+        return min(self.disk.left(), self.limit * PAGE_SIZE // _SPOOL_PART)
+
+    def _written_down(self, written: int) -> bool:
         self.budget.add(written)
         self._bound()
         return written > 0

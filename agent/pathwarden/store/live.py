@@ -6,7 +6,8 @@ Rules:
 2. `copy` puts into the lasting database what is newer there, within one transaction of the lasting one. The lasting one knows by each
    target's `latest` how far that went. Rows it has already are never copied again, so an end between any two steps loses and doubles
    nothing.
-3. What the last `copy` took leaves with the next `drop`. Until then traces are written down in the samples file, too (`spool`).
+3. What the last `copy` took leaves with the next `drop`. Until then traces are written down in the samples file, too (`spool`), and so is
+   what goes with an event: there first, then here. An end between the two leaves the older here, until a start takes in the newer.
 4. Of a route, a state and what is told the version with the greater stamp counts, wherever it lies.
 5. It belongs to one history, and to its last life: a history that went on without it has given its numbers to other traces, and names
    another one or none. What does not belong is not used, unless the lasting one is new: then it was set aside as damaged, or its stick
@@ -30,12 +31,17 @@ from pathwarden.store.opening import PAGE_SIZE, connect, live_name, uri_of
 from pathwarden.store.past import FIRST
 from pathwarden.store.retention import sweep_traces
 from pathwarden.store.rows import ROUTE, Meanings, to_routes
+from pathwarden.store.spool import Text
 from pathwarden.store.tables import Tables
 from pathwarden.store.texts import unpack
 
 MOST = 20_000  # traces, some 3 MB of memory: days of five targets while the lasting database cannot be written
 ENOUGH = 5_000  # traces: with so many nobody waits for the clock any more
 _WAL_PAGES = 256  # a quarter of a megabyte of memory, not SQLite's four
+_TEXTS = """
+    SELECT 'states', targets.target, state, stamp FROM states JOIN targets ON targets.id = states.target
+    UNION ALL SELECT 'telling', target, state, stamp FROM telling
+"""
 _OF = "of_database"  # key in meta: the history that it belongs to
 
 Numbered = tuple[int, Record]
@@ -87,13 +93,22 @@ class Live:
         """As the function of this name; nobody waits for the clock any more when ENOUGH are here."""
         return copy(self.db, to, tids, states=states, unsynced=unsynced or self.is_full())
 
-    def copy_states(self, to: Tables) -> None:
-        """As the function of this name, of all targets."""
-        copy_states(self.db, to, None)
+    def copy_states(self, to: Tables, tids: Collection[str] | None) -> None:
+        """As the function of this name."""
+        copy_states(self.db, to, tids)
 
     def newer(self, to: Tables, after: Mapping[str, int]) -> list[tuple[str, Head]]:
-        """As the function of this name, of traces whose clock was known to be right."""
+        """As the function of this name, of all targets' traces whose clock was known to be right."""
         return list(newer(self.db, to, None, after, unsynced=False))
+
+    def newer_of(self, to: Tables, tids: Collection[str], after: Mapping[str, int]) -> list[tuple[str, Head]]:
+        """As `newer`, of some targets and with any clock."""
+        return list(newer(self.db, to, tids, after, unsynced=True))
+
+    def texts(self, tids: Collection[str]) -> list[Text]:
+        """States of these targets, and what is told of them."""
+        rows = self.db.execute(_TEXTS).fetchall()
+        return [Text(table, name, unpack(text), stamp) for table, name, text, stamp in rows if name.partition("/")[0] in tids]
 
     def drop(self, copied: Mapping[str, int]) -> None:
         """Take out each target's traces up to the last that the lasting database has, and what nothing refers to any more."""

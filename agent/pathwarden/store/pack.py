@@ -225,14 +225,14 @@ def _copy(db: Path, target: sqlite3.Connection) -> None:
         source.execute("SELECT 1 FROM sqlite_schema").fetchone()
         source.backup(target)
     _check_whole(target)
+    if spooled:
+        with _transaction(target):
+            take_in(Tables(target), spooled)
     live = live_of(target, db)
     if live is not None and Path(live).exists():
         with closing(connect(uri_of(Path(live), "ro"))) as memory, _transaction(target):
             memory.execute("BEGIN")
             copy_live(memory, Tables(target), None, states=True, unsynced=True)
-    elif spooled:
-        with _transaction(target):
-            take_in(Tables(target), spooled)
     # So that whoever reads it back checks all of it, and looks for nothing in memory.
     target.execute("DELETE FROM meta WHERE key IN (?, ?)", (CLEAN, LIVE_KEY))
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pathwarden.model.history import StoredTrace
 from pathwarden.store.blocks import COLUMNS, MIXED, SPREAD, Head, decode, holds, samples
 from pathwarden.store.rows import Content, Meanings
-from pathwarden.store.spool import Block
+from pathwarden.store.spool import Block, Spooled
 
 # SQLite's integers end here: bounds for "no bound".
 FIRST = -(2**63)
@@ -51,13 +51,15 @@ class Past:
     """One snapshot of the lasting database and of a live one beside it.
 
     Of each target's traces in the live one only those count that are newer than the last that the lasting one has: both hold a trace
-    between two flushes. Where the live one is gone, `spooled` stands for it: what was read of the samples file before the snapshot. That
-    file may have a trace twice: when it was begun anew, and a power cut brought the end of what was there before back.
+    between two flushes. Where the live one is gone, `spooled` stands for it: what was read of the samples file before the snapshot; `texts`
+    are those in it. That file may have a trace twice: when it was begun anew, and a power cut brought the end of what was there before
+    back.
     """
 
-    def __init__(self, db: sqlite3.Connection, spooled: Sequence[Block] = ()) -> None:
+    def __init__(self, db: sqlite3.Connection, spooled: Spooled | None = None) -> None:
         self.db = db
-        self._spooled = spooled
+        self.texts = [] if spooled is None else spooled.texts
+        self._spooled: Sequence[Block] = () if spooled is None else spooled.blocks
         self._unpacked: dict[bytes, dict[int, list[tuple[int, ...]]]] = {}
         self.main = Meanings(db)
         self.live = Meanings(db, "live") if has_live(db) else None

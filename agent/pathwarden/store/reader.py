@@ -271,11 +271,11 @@ class Reader(Snapshots):
 
     def states(self) -> dict[str, str]:
         """Each target's state machine as JSON text."""
-        return self._newest("SELECT targets.target, state, stamp FROM {0}.states JOIN {0}.targets ON targets.id = states.target")
+        return self._newest("states", "SELECT targets.target, state, stamp FROM {0}.states JOIN {0}.targets ON targets.id = states.target")
 
     def tellings(self) -> dict[str, str]:
         """What is told of each target, as it stands, as JSON text; '' is the agent's own."""
-        return self._newest("SELECT target, state, stamp FROM {0}.telling")
+        return self._newest("telling", "SELECT target, state, stamp FROM {0}.telling")
 
     def stats(self) -> DbStats:
         """Sizes and counts; `outbox` without failed ones, oldest and newest by order of writing."""
@@ -291,10 +291,11 @@ class Reader(Snapshots):
         newest = newest if last is None else last
         return DbStats(str(self.path), size, int(limit), schema, traces + live, paths, events, outbox, oldest, newest, live, days)
 
-    def _newest(self, statement: str) -> dict[str, str]:
-        """Names and texts, of both databases the one with the greater stamp."""
+    def _newest(self, table: str, statement: str) -> dict[str, str]:
+        """Names and texts, of all places the one with the greatest stamp."""
         with self._past() as past:
             rows = [row for schema in past.schemas() for row in past.db.execute(statement.format(schema))]
+            rows += [text[1:] for text in past.texts if text.table == table]
         return {name: unpack(text) for name, text, _ in sorted(rows, key=lambda row: row[2])}
 
     def _routes(self, past: Past, column: str, value: str) -> list[Route]:

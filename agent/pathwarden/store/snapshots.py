@@ -56,7 +56,7 @@ class Snapshots:
     @contextmanager
     def _past(self) -> Iterator[Past]:
         with self._snapshot() as db:
-            spooled = [] if id(db) in self._attached else read_spool(self.path, db)
+            spooled = None if id(db) in self._attached else read_spool(self.path, db)
             if spooled:  # the snapshot must be younger
                 db.execute("ROLLBACK")
                 self._begin(db)

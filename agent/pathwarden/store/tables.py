@@ -127,17 +127,18 @@ class Tables:
         """Leave the newest so many."""
         self.db.execute("DELETE FROM incidents WHERE id <= (SELECT max(id) FROM incidents) - ?", (kept,))
 
-    def put_event(self, event: Event, *, to_send: bool) -> None:
-        """An event that is not there yet, and its place in the outbox if it is to be sent."""
+    def put_event(self, event: Event, *, to_send: bool) -> bool:
+        """An event, and its place in the outbox if it is to be sent; False if it is there already."""
         target = self.target(event.target)
         # Not "OR IGNORE": an ignored row uses up a number of the sequence.
         known = "SELECT 1 FROM events WHERE target = ? AND change_no = ?"
         if self.db.execute(known, (target, event.change_no)).fetchone():
-            return
+            return False
         head = (event.event_id, target, event.change_no, event.event_type, event.severity, event.notify)
         seq = self._insert(_PUT_EVENT, (*head, event.at, event.clock_synced, self._text(_json(event.body))))
         if to_send:
             self.db.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+        return True
 
     def put_notes(self, notes: Mapping[str, str]) -> None:
         """What somebody wrote about events; '' takes it away. One that is gone has none."""
@@ -159,8 +160,19 @@ class Tables:
             number = self._known[key] = int(self.db.execute(_ROUTE, (route.route_id,)).fetchone()[0])
         return number
 
+    def known_route(self, route: Route, stamp: int) -> int:
+        """A route's number; only one that is not there is written."""
+        row = self.db.execute(_ROUTE, (route.route_id,)).fetchone()
+        return int(row[0]) if row else self.put_route(route, stamp)
+
     def put_trace(self, number: int, trace: Trace, route: int | None, boot: int) -> None:
         """A finished trace under its number, and since when its route is followed."""
+        target, head = self.target(trace.target), self.head(number, trace, route, boot)
+        self.db.execute(_PUT_TRACE, (target, *head))
+        self.note(target, head)
+
+    def head(self, number: int, trace: Trace, route: int | None, boot: int) -> Head:
+        """A finished trace as a row with the numbers of this database; where it goes is the caller's concern."""
         target, path = self.target(trace.target), trace.path
         kernel_route, flow = trace.kernel_route, (trace.address, trace.source, trace.transport)
         form, detail = encode_trace(trace, path)
@@ -171,9 +183,7 @@ class Tables:
             route,
             boot,
         )
-        head = Head(number, trace.at, *refs, *_destination(trace), detail)
-        self.db.execute(_PUT_TRACE, (target, *head))
-        self.note(target, head)
+        return Head(number, trace.at, *refs, *_destination(trace), detail)
 
     def translate(self, head: Head, content: Content, route: int | None) -> Head:
         """A trace from another database with the numbers of this one; where it goes, and that it did (`note`), is the caller's concern."""
@@ -194,6 +204,10 @@ class Tables:
     def note(self, target: int, head: Head) -> None:
         """This is the target's last trace; and if its route is another than before, since when it is followed."""
         self.db.execute("UPDATE targets SET latest = ? WHERE id = ?", (head.id, target))
+        self.note_route(target, head)
+
+    def note_route(self, target: int, head: Head) -> None:
+        """If the trace's route is another than before: since when it is followed."""
         if head.route is not None:
             followed = self.db.execute(_SPAN, (target, head.at)).fetchone()
             if followed is None or followed[0] != head.route:

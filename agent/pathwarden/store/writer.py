@@ -1,5 +1,6 @@
 """Writes the history: the only writing connections, used by one thread."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
@@ -13,21 +14,23 @@ from pathwarden.model.instants import ClockShift
 from pathwarden.store import blocks, clock, retention
 from pathwarden.store.blocks import DAY_NS
 from pathwarden.store.budget import A_DAY, Budget
+from pathwarden.store.codec import started
 from pathwarden.store.faults import StoreError, told
 from pathwarden.store.lasting import Lasting
 from pathwarden.store.live import Live, Numbered, last_number, put_record
 from pathwarden.store.opening import LIVE_KEY, live_of
+from pathwarden.store.spool import Proof, Text, newer_texts
 
-STATES_S = 12 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's go at once
+STATES_S = 24 * 3600  # states weigh more than samples, and what they learn is slow; with an event its target's are written down at once
 
 
 class Writer:
     """The history open for writing; a context manager. Implements `protocols.HistoryWriter`.
 
     `max_mb` bounds the file in millions of bytes, `boot_id` names this run of the machine, from which `mono_ns` counts. With `live_dir`,
-    a folder that is memory, samples wait there for `flush`; events, changes of path and the outbox go to the lasting file at once, with
-    all of their target. Without it, or if it cannot be used, everything goes to the lasting file at once. Without `aging` traces stay
-    traces however old they are.
+    a folder that is memory, samples wait there for `flush`; events, changes of path and the outbox go to the lasting file at once, and all
+    of their target to it or to the samples file beside it (`spool`). Without it, or if it cannot be used, everything goes to the lasting
+    file at once. Without `aging` traces stay traces however old they are.
 
     `budget` has counted what this process wrote to the same file before, so that a reload forgets none of it.
 
@@ -55,7 +58,7 @@ class Writer:
         self._written_down: dict[str, int] = {}  # each target's last trace in the samples file
         self._lasting = Lasting(path, max_mb, budget)
         self.budget, self.remark = self._lasting.budget, self._lasting.remark
-        self._lasting.on_another = self._name_live
+        self._lasting.on_another = self._on_another
         try:
             if live_dir is not None:
                 self._open_live(live_dir)
@@ -94,7 +97,7 @@ class Writer:
         return self._lasting.disk.missing()
 
     def save(self, records: Sequence[Record]) -> None:
-        """Write finished traces, routes, states, events and incidents: those with events, and what goes with them, in one transaction.
+        """Write finished traces, routes, states, events and incidents: those with events, and what goes with them, all or nothing.
 
         An event that is there already stays as it is.
         """
@@ -104,8 +107,8 @@ class Writer:
             urgent = {tid for record in records if self._is_urgent(record) for tid in touched(record)}
             at_once = {number: self._is_urgent(record) or record.tid in urgent for number, record in numbered}
             if any(at_once.values()):
-                self._save_at_once([each for each in numbered if at_once[each[0]]], urgent)
-            numbered = [each for each in numbered if not at_once[each[0]]]
+                written_down = self._save_at_once([each for each in numbered if at_once[each[0]]], urgent)
+                numbered = [each for each in numbered if written_down or not at_once[each[0]]]
         if numbered:
             self._save_rest(numbered)
         rights = [record.trace.at for record in records if record.trace is not None and record.trace.clock_synced]
@@ -130,6 +133,7 @@ class Writer:
             enough = self._live.is_full() or blocks.enough(self._lasting.db, self._live.count())
         if not self._lasting.spool.whole():
             self._lasting.clear_spool()
+            self._states_at = -math.inf  # it held newer ones than the lasting file
         states = everything or time.monotonic() >= self._states_at + STATES_S
         written = None if everything or enough else self._write_down(self._live)
         if states or written is None:
@@ -204,6 +208,10 @@ class Writer:
     def _say_through(self, error: OperatorError) -> None:
         said = f"samples are written to {self.path.parent} at once, not every few minutes: {error}"
         self._lasting.notice = self._lasting.notice or said
+
+    def _on_another(self) -> None:
+        self._states_at = -math.inf
+        self._name_live()
 
     def _name_live(self) -> None:
         """Tell readers where the live database lies."""
@@ -281,29 +289,58 @@ class Writer:
                 copied = live.copy(self._lasting.tables, None, states=False, unsynced=unsynced)
                 while blocks.enough(self._lasting.db):
                     blocks.pack(self._lasting.db)
-            if states:
-                live.copy_states(self._lasting.tables)
+            if states or samples:  # the samples file, which begins anew, has newer ones of these
+                live.copy_states(
+                    self._lasting.tables, None if states else {name.partition("/")[0] for _, name in self._lasting.spool.texts}
+                )
         return copied
 
-    def _save_at_once(self, records: Sequence[Numbered], tids: Collection[str]) -> None:
-        """Write to the lasting file, with all that waits of some targets."""
-        self._lasting.with_room(lambda: self._save(records, tids))
+    def _save_at_once(self, records: Sequence[Numbered], tids: Collection[str]) -> bool:
+        """Write to the disk, with all that waits of some targets; whether all but the events must go to the live database, too."""
+        return self._lasting.with_room(lambda: self._save(records, tids))
 
-    def _save(self, records: Sequence[Numbered], tids: Collection[str]) -> None:
-        with self._lasting.transaction():
+    def _save(self, records: Sequence[Numbered], tids: Collection[str]) -> bool:
+        with self._lasting.spool.all_or_nothing(), self._lasting.transaction():
             tables = self._lasting.tables
+            event, boot = self._put_events(records), tables.boot(self._boot_id)
+            if self._live is not None and event is not None and self._write_down_with(event, self._live, records, tids, boot):
+                return True
             if self._live is not None and tids:
                 self._live.copy(tables, tids, states=True, unsynced=True)
-            boot = tables.boot(self._boot_id)
             for number, record in records:
                 put_record(tables, number, record, boot)
-                for event in record.events:
-                    tables.put_event(event, to_send=self.sends)
-                for incident in record.incidents:
-                    tables.put_incident(incident)
-                tables.put_notes(record.notes)
-            if any(record.incidents for _, record in records):
-                tables.drop_incidents(retention.INCIDENTS_KEPT)
+            return False
+
+    def _put_events(self, records: Sequence[Numbered]) -> Proof | None:
+        """Put events, and what goes with them; the last of them, None if there are none or it is there already."""
+        tables, last = self._lasting.tables, None
+        for _, record in records:
+            for event in record.events:
+                last = (event.target, event.change_no) if tables.put_event(event, to_send=self.sends) else None
+            for incident in record.incidents:
+                tables.put_incident(incident)
+            tables.put_notes(record.notes)
+        if any(record.incidents for _, record in records):
+            tables.drop_incidents(retention.INCIDENTS_KEPT)
+        return last
+
+    def _write_down_with(self, event: Proof, live: Live, records: Sequence[Numbered], tids: Collection[str], boot: int) -> bool:
+        """Write what goes with an event to the samples file; False if it must go to the lasting one."""
+        lasting, spool = self._lasting, self._lasting.spool
+        if not all(record.synced for _, record in records):
+            return False  # it will be corrected, and nothing that is written down ever is
+        rows, texts = live.newer_of(lasting.tables, tids, spool.latest), live.texts(tids)
+        for number, record in records:
+            if record.tid:
+                texts.append(Text("states", record.tid, record.state, number))
+                route = None if record.route is None else lasting.tables.known_route(record.route, number)
+                if record.trace is not None:
+                    rows.append((record.tid, lasting.tables.head(number, record.trace, route, boot)))
+                    lasting.tables.note_route(lasting.tables.target(record.tid), rows[-1][1])
+            texts += [Text("telling", name, text, number) for name, text in record.telling.items()]
+        if not all(started(head.detail)[0] for _, head in rows):
+            return False
+        return lasting.write_down_with(event, rows, newer_texts(lasting.db, spool, texts))
 
 
 def touched(record: Record) -> set[str]:
