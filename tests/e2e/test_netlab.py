@@ -114,7 +114,7 @@ def test_code_inside_a_namespace_opens_its_sockets_there(lab: StandardLab) -> No
     assert Path("/proc/thread-self/ns/net").readlink() == outside
     with server, lab.enter(lab.agent):
         assert Path("/proc/thread-self/ns/net").readlink() != outside
-        with socket.create_connection((lab.target4, 8080), timeout=5) as client:
+        with socket.create_connection((lab.target4, 8080), timeout=30) as client:
             assert client.getsockname()[0] == lab.agent4
 
 
@@ -140,20 +140,20 @@ def test_a_laboratory_leaves_nothing_behind_and_ends_what_it_started() -> None:
 
 def test_what_a_dead_process_left_is_removed_at_the_next_start() -> None:
     """The namespace of a killed test run and the program that still runs in it go; one of a living process stays."""
-    with subprocess.Popen(["true"]) as done:
-        done.wait()
-    dead, alive = f"pw{done.pid}x0-a", f"pw{os.getppid()}x0-a"
-    for name in (dead, alive):
-        subprocess.run(["ip", "netns", "add", name], check=True)
+    # It dies when all is there: whoever starts beside us removes what a dead one left.
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as owner:
+        dead, alive = f"pw{owner.pid}x0-a", f"pw{os.getppid()}x0-a"
+        for name in (dead, alive):
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        orphan = subprocess.Popen(["ip", "netns", "exec", dead, "cat"], stdin=subprocess.PIPE)
+        while Path(f"/proc/{orphan.pid}/comm").read_text().strip() != "cat":
+            assert orphan.poll() is None
     try:
-        with subprocess.Popen(["ip", "netns", "exec", dead, "cat"], stdin=subprocess.PIPE) as orphan:
-            assert orphan.stdin
-            while Path(f"/proc/{orphan.pid}/comm").read_text().strip() != "cat":
-                assert orphan.poll() is None
+        with orphan:
             with Lab():
                 assert not Path("/run/netns", dead).exists()
                 assert Path("/run/netns", alive).exists()
-            assert orphan.wait(timeout=10) != 0
+            assert orphan.wait(timeout=30) != 0
     finally:
         for name in (dead, alive):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)

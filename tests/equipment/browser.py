@@ -13,6 +13,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from equipment.broker import closed_port
+
 ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts"
 AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 WAIT_S = 30  # a slow machine under load; nothing waits this long when all is well
@@ -31,13 +33,14 @@ def chromium(need: Callable[[str], str], profile: Path) -> Iterator[webdriver.Ch
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # Naming the driver keeps Selenium from looking for one to download.
-    browser = webdriver.Chrome(options, webdriver.ChromeService(need("chromedriver")))
-    try:
-        browser.set_script_timeout(WAIT_S)
-        yield browser
-    finally:
-        browser.quit()
+    # Naming the driver keeps Selenium from looking for one to download; and the port that it would look for somebody else may be given.
+    with closed_port() as port:
+        browser = webdriver.Chrome(options, webdriver.ChromeService(need("chromedriver"), port=port))
+        try:
+            browser.set_script_timeout(WAIT_S)
+            yield browser
+        finally:
+            browser.quit()
 
 
 def poll_faster(driver: webdriver.Chrome, poll_ms: int) -> None:

@@ -239,7 +239,7 @@ class Lab:
 
         The kernel notices a new carrier up to a second late, and IPv6 waits for it: the link-local address is the sign.
         """
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while self._rising:
             self._rising -= {(node, dev) for node, dev in self._rising if kernel.has_link_local(self.netns(node), dev)}
             if time.monotonic() > deadline:
