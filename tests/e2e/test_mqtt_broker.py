@@ -62,7 +62,7 @@ def test_a_killed_agent_is_offline_by_its_will(broker: Broker) -> None:
     with broker.subscribe("pw/box/status", "watch") as watch:
         until(lambda: watch.payloads("/status")[-1:] == ["online"], "online", 20)
         child.send_signal(signal.SIGKILL)
-        child.wait(10)
+        child.wait(30)
         until(lambda: watch.payloads("/status")[-1:] == ["offline"], "offline")
     with broker.subscribe("pw/box/status", "late") as late:
         until(late.messages, "the status is retained")

@@ -161,7 +161,7 @@ class Fleet:
         """End all, without a farewell."""
         for part in self._parts:
             part.kill()
-            part.wait(10)
+            part.wait(30)
             for pipe in (part.stdin, part.stdout):
                 assert pipe is not None
                 with pipe:

@@ -235,7 +235,7 @@ class Lab:
             subprocess.run(["ip", "-force", "-batch", "-"], input=restore, capture_output=True, text=True, timeout=30)
 
     def settle(self) -> None:
-        """Wait until every device carries traffic, 10 s at most; whatever runs a program in a node does so first.
+        """Wait until every device carries traffic, 30 s at most; whatever runs a program in a node does so first.
 
         The kernel notices a new carrier up to a second late, and IPv6 waits for it: the link-local address is the sign.
         """

@@ -34,7 +34,7 @@ class Sender:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
 
 
 def test_restarts_and_kills_lose_nothing(tmp_path: Path) -> None:
