@@ -49,7 +49,7 @@ def test_where_this_agent_is(past, capsys):
 
 def test_the_ending_says_the_form(past, tmp_path, capsys, monkeypatch):
     done = past.run(capsys, "map", "-o", str(tmp_path / "a.svg"))
-    assert (done.code, done.out, done.err) == (0, "", "4 places, 1 addresses without a position\n")
+    assert (done.code, done.out, done.err) == (0, "", "4 places, 1 responder without a position\n")
     assert (tmp_path / "a.svg").read_text().startswith("<svg ")
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))

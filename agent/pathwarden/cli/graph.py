@@ -9,7 +9,7 @@ from pathlib import Path
 from pathwarden.cli.drawing import graphviz, rendering
 from pathwarden.cli.filing import put, write
 from pathwarden.cli.past import Held, held_now, instant
-from pathwarden.cli.terminal import remark, say_json
+from pathwarden.cli.terminal import counted, remark, say_json
 from pathwarden.config.load import load_here
 from pathwarden.errors import OperatorError
 from pathwarden.picture.dot import dot
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         put([picture(drawn, DARK if args.dark else LIGHT, args.layout)])
     else:
         save(args.output, drawn, DARK if args.dark else LIGHT, args.layout)
-        remark(args, f"{len(drawn.nodes)} nodes, {len(drawn.edges)} edges")
+        remark(args, f"{counted(len(drawn.nodes), 'node')}, {counted(len(drawn.edges), 'edge')}")
     return 0
 
 

@@ -7,7 +7,7 @@ import time
 from pathwarden.cli.drawing.rendering import add_options, check, save
 from pathwarden.cli.filing import put
 from pathwarden.cli.past import held_now, instant
-from pathwarden.cli.terminal import remark, say_json
+from pathwarden.cli.terminal import counted, remark, say_json
 from pathwarden.config.load import load_here
 from pathwarden.errors import ConfigError, OperatorError
 from pathwarden.picture.drawer import course_at
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         put([picture])
     else:
         save(args.output, picture)
-        remark(args, f"{len(drawn.places)} places, {len(drawn.unknown)} addresses without a position")
+        remark(args, f"{counted(len(drawn.places), 'place')}, {counted(len(drawn.unknown), 'responder')} without a position")
     if not drawn.places:
         remark(args, "pathwarden: no database of places knows these addresses; name one with agent.mmdb, see: pathwarden enrich status")
     return 0
