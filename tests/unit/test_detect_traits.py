@@ -244,15 +244,15 @@ def test_silent_audits_say_nothing() -> None:
     assert audits(line, 3, lambda _: None, 101, 400) == []
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)  # a row of any length is met by chance some time
-@given(st.integers(0, 10_000), st.lists(st.integers(1, 30), min_size=1, max_size=18))
-def test_balancing_alone_never_changes_a_set(seed: int, weights: list[int]) -> None:
-    """Whatever the number of members and their shares, per flow or per packet."""
-    chosen = random.Random(seed)
-    members = [f"m{number}" for number in range(len(weights))]
-    line = Line()
-    line.rounds(1)
-    assert audits(line, 3, lambda _: chosen.choices(members, weights)[0], 1, 400) == []
+def test_balancing_alone_never_changes_a_set() -> None:
+    """Whatever the number of members and their shares, per flow or per packet; of the same seeds always, since chance brings any row."""
+    for seed in range(60):
+        chosen = random.Random(seed)
+        weights = [chosen.randint(1, 30) for _ in range(chosen.randint(1, 18))]
+        members = [f"m{number}" for number in range(len(weights))]
+        line = Line()
+        line.rounds(1)
+        assert audits(line, 3, lambda _: chosen.choices(members, weights)[0], 1, 400) == [], f"seed {seed}"  # noqa: B023 - called at once
 
 
 def test_a_long_time_of_uneven_balancing_is_quiet() -> None:
