@@ -8,7 +8,7 @@ DEBIAN_FOR_TESTS := mosquitto mosquitto-clients chromium chromium-driver e2fspro
 # Where Python may keep no bytecode, each of hundreds of commands and daemons would compile the whole agent anew.
 export PYTHONDONTWRITEBYTECODE :=
 # More than there are processors: most tests wait for a network most of the time.
-WORKERS ?= 4
+WORKERS ?= 6
 parallel = -n $(WORKERS) --dist loadfile
 # The share of each long campaign that `make test` runs.
 SOAK_SHARE ?= 0.02
