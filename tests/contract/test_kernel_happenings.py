@@ -255,15 +255,17 @@ def test_a_flood_of_route_changes_is_cheap_and_nothing_is_lost_silently(lab, wat
     finally:
         lab.ip("agent", f"route replace default via {lab.gateway4}", family=4)
     watch.heard("route", "wan", "added")
-    many = watch.heard("route", "wan", "changed")
+    # A busy machine lets more than a second pass amid the flood, and a moment in which it is quiet: then it is told in parts.
+    while not any(one.changes >= 64 for one in watch.all):
+        watch.next(SOON_S)
     took_s, cost_s = time.monotonic() - begun, cpu_s(thread) - before_s
     lost = [one for one in watch.all if one.kind is HappeningKind.OVERFLOW]
     print(
         f"10,000 route changes in {took_s:.2f} s: {cost_s * 1000:.0f} ms of the thread, {len(watch.all)} happenings, {len(lost)} overflows"
     )
-    assert (many.wide, many.detail, many.table) == (False, "10.0.0.0/24", 310)
-    assert many.changes >= 64
-    assert len(watch.all) < 20
+    first = next(one for one in watch.all if one.table == 310)
+    assert (first.wide, first.detail, first.device) == (False, "10.0.0.0/24", "wan")
+    assert len(watch.all) < 20 + took_s
 
 
 def cpu_s(thread):
