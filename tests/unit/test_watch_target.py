@@ -230,7 +230,7 @@ def test_a_target_is_lost_after_silences_of_two_methods() -> None:
         LEAST_SILENT - OTHER_FROM
     )
     sweeps = [errand for _, errand in gone.log if errand.kind is Kind.SWEEP]
-    assert [look.ttl for look in sweeps[0].looks] == [1, 2, 3, 4, 5]
+    assert sweeps[0].looks == (*map(Look, (1, 2, 3, 4, 5)), SENTINEL, OTHER_SENTINEL)
 
 
 @pytest.mark.parametrize("seconds", [1, 3, 5])
@@ -415,15 +415,30 @@ def test_a_sweep_that_the_budget_held_up_is_no_loss(late_s: int, lost: bool) -> 
     assert of.detector.state.reach.lost is lost
 
 
+@pytest.mark.parametrize("sentinel", [0, 1])
+def test_an_answer_amid_the_sweep_says_that_it_is_there(sentinel: int) -> None:
+    of, at_s = watch(), 0
+    (errand,) = take(of, Errand("site", Kind.SENTINEL, (SENTINEL,)), None)
+    while errand.kind is Kind.VIGIL:
+        at_s += 1
+        (errand,) = take(of, errand, *[None] * len(errand.looks), at_s=at_s)
+    assert errand.kind is Kind.SWEEP
+    there: list[str | None] = [None, None]
+    there[sentinel] = SITE
+    assert take(of, errand, "a", "b", "c", "d", "e", *there, at_s=at_s) == []
+    assert of.vigil.idle
+    assert not of.detector.state.reach.missed_probes
+
+
 def test_a_limited_router_that_misses_one_sweep_is_still_the_last_that_answers() -> None:
     of, at_s = watch(), 0
     (errand,) = take(of, Errand("site", Kind.SENTINEL, (SENTINEL,)), None)
     while errand.kind is Kind.VIGIL:
         at_s += 1
         (errand,) = take(of, errand, *[None] * len(errand.looks), at_s=at_s)
-    (again,) = take(of, errand, "a", "b", None, None, None, at_s=at_s)
-    assert [look.ttl for look in again.looks] == [3, 4, 5]
-    (last,) = take(of, again, "c", None, None, at_s=at_s + 1)
+    (again,) = take(of, errand, "a", "b", *[None] * 5, at_s=at_s)
+    assert again.looks == (Look(3), Look(4), Look(5), SENTINEL, OTHER_SENTINEL)
+    (last,) = take(of, again, "c", *[None] * 4, at_s=at_s + 1)
     answers = [answer_by(None, final=False) for _ in last.looks]
     found = of.done(last, answers, glimpse_of(last, answers, at_s + 2), SECOND + (at_s + 2) * SECOND).changes
     assert [(change.kind, change.lost_after_ttl) for change in found] == [(ChangeKind.TARGET_UNREACHABLE, 3)]

@@ -3,7 +3,8 @@
 Rules:
 1. A silent sentinel is asked again every second, from the `OTHER_FROM`th time on by another method too. The target is lost after at
    least `LEAST_SILENT` such silences, when chance cannot explain them (see `reach`) and the gateway answers; then it is asked how far
-   probes still come, and the first hops that are silent are asked again.
+   probes still come, and the first hops that are silent are asked again. Each time it is asked once more itself: of thousands of
+   silences in bursts of loss one is long enough to look like an end, and an answer ends it.
 2. A destination that answers only the other method so often is asked by that one from then on.
 3. A lost target is asked every `LOST_EVERY_NS`, at first. It is back after three answers of three.
 """
@@ -95,8 +96,10 @@ class Vigil:
         return self._next(mono_ns)
 
     def _next(self, mono_ns: int) -> Errand:
-        looks = (self.sentinel(),) if self._silent < OTHER_FROM or self._detector.state.other else (SENTINEL, OTHER_SENTINEL)
-        return Errand(self._tid, Kind.VIGIL, looks, mono_ns + AGAIN_NS)
+        return Errand(self._tid, Kind.VIGIL, self._sentinels(), mono_ns + AGAIN_NS)
+
+    def _sentinels(self) -> tuple[Look, ...]:
+        return (self.sentinel(),) if self._silent < OTHER_FROM or self._detector.state.other else (SENTINEL, OTHER_SENTINEL)
 
     def done(self, got: Got, out: Outcome) -> None:
         """Take the answers to one more sentinel."""
@@ -128,19 +131,23 @@ class Vigil:
             route = detector.route
             ttls = [ttl for ttl, hop in enumerate(route.hops[: route.length or None], 1) if hop][:-1] if route else []
             self._silent_ns, self._last = got.mono_ns, 0
-            out.errands.append(Errand(self._tid, Kind.SWEEP, tuple(map(Look, ttls)), got.mono_ns))
+            out.errands.append(Errand(self._tid, Kind.SWEEP, (*map(Look, ttls), *self._sentinels()), got.mono_ns))
 
     def swept(self, got: Got, out: Outcome) -> None:
         """Take how far probes still come."""
         hops = self._detector.route.hops if self._detector.route else ()
+        pairs = list(zip(got.errand.looks, got.answers, strict=True))
+        if any(look.sentinel and answer.responder == got.glimpse.address for look, answer in pairs):
+            out.changes += filter(None, [self._detector.on_answers(got.glimpse, self._silent + 1, self._silent)])
+            self._silent = 0
+            return
         # A stranger there, such as the other router of a circle, is not behind the hops before.
-        pairs = zip(got.errand.looks, got.answers, strict=True)
-        answered = [look.ttl for look, answer in pairs if answer.responder in hop_at(hops, look.ttl)]
+        answered = [look.ttl for look, answer in pairs if not look.sentinel and answer.responder in hop_at(hops, look.ttl)]
         self._last = max(self._last, max(answered, default=0))
         beyond = [look for look in got.errand.looks if look.ttl > self._last][:SWEEP_BEYOND]
         if beyond and got.errand.tries < SWEEP_TRIES:
-            after_ns = got.mono_ns + SWEEP_EVERY_NS
-            out.errands.append(Errand(self._tid, Kind.SWEEP, tuple(beyond), after_ns, tries=got.errand.tries + 1))
+            looks, after_ns = (*beyond, *self._sentinels()), got.mono_ns + SWEEP_EVERY_NS
+            out.errands.append(Errand(self._tid, Kind.SWEEP, looks, after_ns, tries=got.errand.tries + 1))
             return
         silent, self._silent = self._silent, 0
         if got.mono_ns - self._silent_ns > SWEEP_NS:
