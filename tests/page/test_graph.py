@@ -84,8 +84,10 @@ def test_the_graph_is_shown_moved_and_zoomed_by_pointer_wheel_keys_and_buttons(p
 
 @pytest.mark.usefixtures("asked")
 def test_two_fingers_zoom(page):
-    page.open(VIEW)
-    page.size(360)
+    page.open()
+    page.size(360)  # before the picture is there: it is drawn anew for another width, some time later
+    page.js("location.hash = arguments[0]", VIEW)
+    page.find(f"{BOX} text")
     first, *_ = figures(page)
     x, y = page.js(
         f"const box = document.querySelector('{BOX}'); box.scrollIntoView({{ block: 'center' }});"
