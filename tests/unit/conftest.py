@@ -1,9 +1,22 @@
-"""Unit tests touch no network: opening a socket or asking for a name fails the test."""
+"""For unit tests: where a history lies. They touch no network: opening a socket or asking for a name fails the test."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A history that is not there yet, nor is its folder."""
+    return tmp_path / "data" / "history.db"
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    """The folder for what waits in memory."""
+    return tmp_path / "memory"
 
 
 def _refuse(*_: Any, **__: Any) -> None:

@@ -22,16 +22,6 @@ from storelab.values import SECOND, START, event, noise, record, route, trace
 MINUTE = 60 * SECOND
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "history.db"
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "memory"
-
-
 def opened(path: Path, memory: Path, boot_id: str = "boot") -> Writer:
     return Writer(path, max_mb=16, boot_id=boot_id, live_dir=memory)
 

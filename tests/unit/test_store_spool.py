@@ -17,16 +17,6 @@ from storelab.samples import MINUTE, begun, cut, down, numbers, opened
 from storelab.values import START, count, event, noise, record
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "history.db"
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "memory"
-
-
 def test_a_power_cut_takes_only_what_was_not_written_down(path: Path, memory: Path) -> None:
     writer = begun(path, memory, 20)
     writer.save([record("t1", number=20)])

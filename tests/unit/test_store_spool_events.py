@@ -19,16 +19,6 @@ from storelab.samples import begun, cut, down, numbers, opened
 from storelab.values import event, noise, record, trace
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "history.db"
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "memory"
-
-
 def told(n: int, text: str = "") -> Record:
     """What a trace leaves behind that ends with an event."""
     known = {"t1": f"told {n}", "t1/rest": f"learned {n}{text}", "": f"all {n}"}

@@ -1,11 +1,12 @@
 """Texts about addresses, looked up in threads of their own beside the tracing, never inside its timing."""
 
 import threading
+from abc import ABC, abstractmethod
 
 _AT_ONCE = 4
 
 
-class Lookups:
+class Lookups(ABC):
     """Looks addresses up by `_found`, at most four at once; each address once."""
 
     def __init__(self) -> None:
@@ -41,6 +42,6 @@ class Lookups:
             self._known[address] = found
             self._news.notify_all()
 
+    @abstractmethod
     def _found(self, address: str) -> str:
         """What is to be known of an address; raises nothing."""
-        raise NotImplementedError

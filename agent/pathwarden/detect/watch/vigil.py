@@ -21,14 +21,14 @@ SECOND_NS = 1_000_000_000
 LEAST_SILENT = 6  # with one a second: five losses within ten seconds, and one more
 MOST_SILENT = 30  # at a usual answer rate below a quarter: traces go on judging
 OTHER_FROM = 3
-# After the last one's time-out of at least 0.8 s: so a second lies between two, and so many silences fit into ten seconds.
+# After the last one's time-out of at least 0.8 s: so a second lies between two, which most limits of routers allow, and so many silences
+# fit into ten seconds.
 AGAIN_NS = 200_000_000
 DOUBTED = 2  # silences in a row after which others that may have the same trouble are asked: lost packets seldom are neighbours
 LOST_EVERY_NS = 15 * SECOND_NS  # how often a lost target is asked whether it is back,
 LOST_QUICK_NS = 900 * SECOND_NS  # for so long; then like any other
 SWEEP_TRIES = 2  # a router that limits its answers may be silent once
 SWEEP_BEYOND = 3  # hops behind the last that answered are asked again
-SWEEP_EVERY_NS = AGAIN_NS  # likewise: most limits are one answer a second
 SWEEP_NS = 30 * SECOND_NS  # a sweep that was held up for longer than this follows silences of the past
 
 
@@ -118,8 +118,7 @@ class Vigil:
         if there[0] or self._others >= LEAST_SILENT:
             if not there[0]:
                 detector.answers_other(True)
-            out.changes += filter(None, [detector.on_answers(got.glimpse, self._silent + 1, self._silent)])
-            self._silent = 0
+            self._there(got, out)
             return
         needed = max(LEAST_SILENT, probes_needed(detector.state.reach.rate))
         if self._row < LEAST_SILENT or self._silent < min(needed, MOST_SILENT):
@@ -133,20 +132,26 @@ class Vigil:
             self._silent_ns, self._last = got.mono_ns, 0
             out.errands.append(Errand(self._tid, Kind.SWEEP, (*map(Look, ttls), *self._sentinels()), got.mono_ns))
 
+    def _there(self, got: Got, out: Outcome) -> None:
+        """It answers after all."""
+        out.changes += filter(None, [self._detector.on_answers(got.glimpse, self._silent + 1, self._silent)])
+        self._silent = 0
+
     def swept(self, got: Got, out: Outcome) -> None:
         """Take how far probes still come."""
+        if not self._silent:
+            return
         hops = self._detector.route.hops if self._detector.route else ()
         pairs = list(zip(got.errand.looks, got.answers, strict=True))
         if any(look.sentinel and answer.responder == got.glimpse.address for look, answer in pairs):
-            out.changes += filter(None, [self._detector.on_answers(got.glimpse, self._silent + 1, self._silent)])
-            self._silent = 0
+            self._there(got, out)
             return
         # A stranger there, such as the other router of a circle, is not behind the hops before.
         answered = [look.ttl for look, answer in pairs if not look.sentinel and answer.responder in hop_at(hops, look.ttl)]
         self._last = max(self._last, max(answered, default=0))
         beyond = [look for look in got.errand.looks if look.ttl > self._last][:SWEEP_BEYOND]
         if beyond and got.errand.tries < SWEEP_TRIES:
-            looks, after_ns = (*beyond, *self._sentinels()), got.mono_ns + SWEEP_EVERY_NS
+            looks, after_ns = (*beyond, *self._sentinels()), got.mono_ns + AGAIN_NS
             out.errands.append(Errand(self._tid, Kind.SWEEP, looks, after_ns, tries=got.errand.tries + 1))
             return
         silent, self._silent = self._silent, 0

@@ -39,12 +39,8 @@ SHARED_TTLS = 5
 SPACING_NS = 250_000_000
 MOST_SPACED = 128  # responders remembered before those that may be asked again are forgotten
 MOST_URGENT = 512
-FOLLOWING = frozenset({Kind.INQUIRY, Kind.VIGIL, Kind.SWEEP})  # what takes steps that follow each other
-DEBTS = {
-    Kind.INQUIRY: 2,
-    Kind.VIGIL: 2,
-    Kind.SWEEP: 3,
-}  # how many `DEBT_S` may be owed before these wait; a sweep is all that a loss waits for
+# What takes steps that follow each other: how many `DEBT_S` may be owed before they wait. A sweep is all that a loss waits for.
+FOLLOWING = {Kind.INQUIRY: 2, Kind.VIGIL: 2, Kind.SWEEP: 3}
 MOST_PROVING = 8  # targets that are asked for a sentinel when another is lost
 PROVEN_NS = 3_000_000_000  # for so long it need not be asked once more for another one: those that fail together are told together
 DOUBTED_NS = 30_000_000_000  # a vigil that began with being asked so is over by then
@@ -165,7 +161,7 @@ class Watcher:
 
     def _wait_ns(self, errand: Errand, mono_ns: int) -> int:
         """How long an urgent errand must wait, for its debt or for a responder."""
-        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * DEBTS.get(errand.kind, 1)
+        debt_ns = self._next_ns - mono_ns - DEBT_S * 10**9 * FOLLOWING.get(errand.kind, 1)
         if self._interval_ns and debt_ns > 0 and errand.kind is not Kind.SIBLING:
             return debt_ns
         responders = [who for look in errand.looks if (who := self._expected(errand.tid, look))]
