@@ -132,9 +132,7 @@ def test_a_huge_command_is_refused_without_ever_being_in_memory(level: int) -> N
         head = packet_head(f"{CMD}trace/dns", level, number=7, payload=huge)
         tracemalloc.start()
         try:
-            broker.send(head)
-            for _ in range(huge // len(piece)):
-                broker.send(piece)
+            broker.send(head, *[piece] * (huge // len(piece)))
             broker.send(packet_head(f"{CMD}ping", level, number=8, payload=0))
             until(lambda: 8 in broker.acknowledged, "both are acknowledged", 60)
             _now, peak = tracemalloc.get_traced_memory()

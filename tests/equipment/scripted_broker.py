@@ -40,17 +40,21 @@ class ScriptedBroker:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: socket.socket | None = None
+        self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def drop(self) -> None:
         """Cut the present connection."""
         if self._open is not None:
-            self._open.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the client may have ended it already
+                self._open.shutdown(socket.SHUT_RDWR)
 
-    def send(self, packet: bytes) -> None:
-        """Send bytes on the present connection."""
+    def send(self, *pieces: bytes) -> None:
+        """Send one packet or more on the present connection, with no answer of ours between its pieces."""
         assert self._open is not None
-        self._open.sendall(packet)
+        with self._sending:
+            for piece in pieces:
+                self._open.sendall(piece)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -58,8 +62,7 @@ class ScriptedBroker:
 
     def __exit__(self, *_exception: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        with suppress(OSError):  # it may have ended already
-            self.drop()
+        self.drop()
         self._thread.join(10)
         self._listener.close()
 
@@ -84,22 +87,22 @@ class ScriptedBroker:
                 answer = self._connack(level)
                 if answer is None:
                     return
-                connection.sendall(bytes([CONNACK << 4, len(answer)]) + answer)
+                self.send(bytes([CONNACK << 4, len(answer)]) + answer)
                 if answer[1]:
                     return
             elif kind == PUBLISH:
-                self._published(connection, level, body)
+                self._published(level, body)
             elif kind == PUBACK:
                 self.acknowledged.append(int.from_bytes(body[:2], "big"))
             elif kind == SUBSCRIBE:
                 properties = b"\0" if level == 5 else b""
-                connection.sendall(bytes([SUBACK << 4, 3 + len(properties)]) + body[:2] + properties + bytes([self._suback(level)]))
+                self.send(bytes([SUBACK << 4, 3 + len(properties)]) + body[:2] + properties + bytes([self._suback(level)]))
             elif kind == PINGREQ:
-                connection.sendall(b"\xd0\x00")
+                self.send(b"\xd0\x00")
             elif kind == DISCONNECT:
                 return
 
-    def _published(self, connection: socket.socket, level: int, body: bytes) -> None:
+    def _published(self, level: int, body: bytes) -> None:
         end = 2 + int.from_bytes(body[:2], "big")
         payload = end + 2 + (1 if level == 5 else 0)  # packet id; no properties
         published = Published(level, body[2:end].decode(), body[payload:])
@@ -107,7 +110,7 @@ class ScriptedBroker:
         code = self._puback(published)
         if code is not None:
             reason = bytes([code]) if level == 5 and code else b""
-            connection.sendall(bytes([PUBACK << 4, 2 + len(reason)]) + body[end : end + 2] + reason)
+            self.send(bytes([PUBACK << 4, 2 + len(reason)]) + body[end : end + 2] + reason)
 
 
 def _packet(read: Callable[[int], bytes]) -> tuple[int, bytes]:

@@ -135,13 +135,13 @@ class MqttClient:
     def session(self) -> int:
         """Number of the connection that is up; 0 if none is."""
         connection = self._connection
-        return connection.number if connection and connection.up and not connection.ended else 0
+        return connection.number if connection and self._up_ns and not connection.ended else 0
 
     @property
     def protocol(self) -> str | None:
         """`5` or `3.1.1`; None without a connection. From any thread."""
         connection = self._connection
-        return connection.protocol if connection and connection.up and not connection.ended else None
+        return connection.protocol if connection and self._up_ns and not connection.ended else None
 
     @property
     def detail(self) -> str:
@@ -280,12 +280,12 @@ class MqttClient:
 
     def _held(self, connection: Connection, mono_ns: int) -> None:
         if not self._up_ns:
-            self._up_ns = mono_ns
             self._silent = 0
             self._listen(connection)
-            _LOG.info("connected to %s:%s with MQTT %s", self.settings.host, self.settings.port, self.protocol)
+            _LOG.info("connected to %s:%s with MQTT %s", self.settings.host, self.settings.port, connection.protocol)
             if self._strays < _STRAYS:  # else the next end is near, and the line must not flicker
                 self._detail = ""
+            self._up_ns = mono_ns  # last: whoever sees a session sees no older trouble beside it
         elif mono_ns - self._up_ns >= self._keepalive_s * 1_000_000_000:
             self._tries = self._strays = 0
             self._detail = ""
