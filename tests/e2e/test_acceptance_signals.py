@@ -84,7 +84,7 @@ def test_sigterm_says_farewell_and_ends_at_once(agent: Agent, broker: Broker, wa
     assert time.monotonic() - begun < STOPS_WITHIN_S
     awaited(lambda: watch.payloads("/status")[-1:], lambda last: last == ["offline"], "the status is offline")
     assert retained_status(broker) == "offline"
-    assert "Client pathwarden-home disconnected." in broker.log(), "a farewell, not a loss"
+    awaited(broker.log, lambda log: "Client pathwarden-home disconnected." in log, "a farewell, not a loss")
     assert agent.log().endswith("INFO pathwarden: stopped\n")
     assert "Traceback" not in agent.log()
     assert traces(agent, "udp4") >= 1, "what waited was written"
