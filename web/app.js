@@ -11,17 +11,18 @@ import { keepPng, keepSvg, listenToPictures } from "./picture.js";
 import { createPoller } from "./poller.js";
 import { hashOf, parseRoute } from "./route.js";
 import { embedded, shell } from "./shell.js";
-import { changes } from "./views/changes.js";
-import { graph } from "./views/graph.js";
-import { columnAt, heatReadout } from "./views/heat.js";
-import { map } from "./views/map.js";
 import { overview } from "./views/overview.js";
-import { report } from "./views/report.js";
-import { target } from "./views/target.js";
-import { readout } from "./views/timeline.js";
 
-const VIEWS = { overview, target, changes, graph, map, report, settings: (kit, _ui, data) => data.view(kit, data) };
-const READOUTS = { timeline: readout, heat: heatReadout };
+const VIEWS = { overview, settings: (kit, _ui, data) => data.view(kit, data) };
+/** The other views' modules come when one is wanted, and when the first view stands: so it stands sooner. */
+const MODULES = {
+  target: () => import("./views/target.js"),
+  changes: () => import("./views/changes.js"),
+  graph: () => import("./views/graph.js"),
+  map: () => import("./views/map.js"),
+  report: () => import("./views/report.js"),
+};
+const CHARTS = {}; // by kind, of the views that are here: what a chart says of an instant
 const HURRY_MS = 1000; // a trace takes seconds
 const FOLLOW_MS = 600; // and each of its hops less
 const CLOCK_MS = 1000; // ages and "in 2 min" move on between answers
@@ -74,6 +75,7 @@ function room() {
   return document.getElementById(app.host ? "page" : "maincontent");
 }
 
+/** Asked for only where something is as wide: the browser lays the whole page out to tell. */
 const roomWidth = () => Math.max(280, Math.round((room() ?? document.body).clientWidth));
 
 /** Asks again for what the agent draws as the reader wants it. */
@@ -86,7 +88,7 @@ const maySet = () => Boolean(source.settings) && source.mayWrite();
 function kitNow() {
   const mayWrite = source.mayWrite?.() ?? true;
   const noting = source.note && mayWrite ? app.ui.noting : null;
-  return { ...app.texts, mayWrite, maySet: maySet(), noting, followed: follower.of, format: app.format, nowMs: source.now(), lang: app.language.id, width: roomWidth() };
+  return { ...app.texts, mayWrite, maySet: maySet(), noting, followed: follower.of, format: app.format, nowMs: source.now(), lang: app.language.id, get width() { return roomWidth(); } };
 }
 
 function render() {
@@ -120,16 +122,25 @@ function again() {
   return poller.restart();
 }
 
+/** Brings a view's module, unless it is here. */
+async function bring(name) {
+  if (VIEWS[name]) return;
+  const module = await MODULES[name]();
+  VIEWS[name] = module[name];
+  Object.assign(CHARTS, module.CHARTS);
+}
+
 async function refresh(signal) {
   const { route } = app;
   try {
+    await bring(route.name);
     // While a trace is followed nothing else is asked for more often than usual.
     const ended = await follower.look(signal);
     if (follower.busy() && !ended && Date.now() - loadedMs < usualMs) {
       render();
       return;
     }
-    const data = await loaders[route.name](source, route, () => app.data, signal, { lang: app.language.id, width: roomWidth(), maySet: maySet(), speak, render, again, follow: follower.begin });
+    const data = await loaders[route.name](source, route, () => app.data, signal, { lang: app.language.id, get width() { return roomWidth(); }, maySet: maySet(), speak, render, again, follow: follower.begin });
     app.status = data.status ?? app.status ?? (await source.status(signal));
     if (signal.aborted) return;
     app.data = data;
@@ -303,7 +314,7 @@ function onInput(event) {
 function hover(chart, at) {
   const line = chart.parentNode.querySelector(".readout");
   line.toggleAttribute("data-hands", at !== null);
-  line.textContent = at === null ? app.texts.t("chart.keys") : READOUTS[chart.dataset.chart](kitNow(), app.data, at);
+  line.textContent = at === null ? app.texts.t("chart.keys") : CHARTS[chart.dataset.chart].readout(kitNow(), app.data, at);
 }
 
 async function onChange(event) {
@@ -343,14 +354,15 @@ export async function start(from, intervalMs, host = null) {
   document.addEventListener("input", onInput);
   window.addEventListener("hashchange", onHash);
   window.addEventListener("resize", () => app.data && render());
-  listenToCharts(document, { choose: (at, chart) => ask({ at: chart?.dataset.chart === "heat" ? columnAt(app.data, at) : at }), zoom: (a, b) => ask(spanBefore(a, b)), hover });
+  listenToCharts(document, { choose: (at, chart) => ask({ at: chart ? CHARTS[chart.dataset.chart].pointedAt(app.data, at) : at }), zoom: (a, b) => ask(spanBefore(a, b)), hover });
   zoomPicture = listenToPictures(document, (zoom) => {
     app.ui.zoom = zoom;
     render();
   });
   setInterval(() => app.data && !document.hidden && render(), CLOCK_MS);
   render();
-  poller.run();
+  // Whoever goes on to another view need not wait for it then, nor for an agent that is away.
+  poller.run().then(() => setTimeout(() => Promise.allSettled(Object.keys(MODULES).map(bring)), CLOCK_MS));
 }
 
 /** A span that does not reach into the future. */

@@ -8,10 +8,14 @@ const two = (number) => String(number).padStart(2, "0");
 
 /** Formatters for a BCP 47 language tag; null and undefined become a dash. */
 export function createFormat(tag) {
-  const number = (value, digits) => value.toLocaleString(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  const unit = (value, name) => value.toLocaleString(tag, { style: "unit", unit: name, unitDisplay: "short" });
-  const relative = new Intl.RelativeTimeFormat(tag, { style: "short" });
-  const now = new Intl.RelativeTimeFormat(tag, { numeric: "auto" }).format(0, "second");
+  // Intl's formats cost milliseconds to make: each is made when it is first wanted, and kept.
+  const kept = new Map();
+  const keep = (key, make) => kept.get(key) ?? kept.set(key, make()).get(key);
+  const numbers = (key, options) => keep(key, () => new Intl.NumberFormat(tag, options));
+  const number = (value, digits) => numbers(digits, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  const unit = (value, name) => numbers(name, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
+  const share = (value, digits) => numbers(`%${digits}`, { style: "percent", maximumFractionDigits: digits }).format(value);
+  const now = () => keep("now", () => new Intl.RelativeTimeFormat(tag, { numeric: "auto" })).format(0, "second");
   const given = (write) => (value, ...rest) => (value === null || value === undefined ? NONE : write(value, ...rest));
 
   const digitsOf = (ms) => (ms < 10 ? 2 : ms < 100 ? 1 : 0);
@@ -29,7 +33,7 @@ export function createFormat(tag) {
   function relativeTo(iso, nowMs) {
     const seconds = (Date.parse(iso) - nowMs) / 1000;
     const [name, size] = STEPS.find(([, step]) => Math.abs(seconds) >= step) ?? STEPS[3];
-    return relative.format(Math.trunc(seconds / size), name);
+    return keep("relative", () => new Intl.RelativeTimeFormat(tag, { style: "short" })).format(Math.trunc(seconds / size), name);
   }
 
   const local = (date) => {
@@ -44,7 +48,7 @@ export function createFormat(tag) {
     ms: given((value) => number(value, digitsOf(value))),
     msUnit: given((value) => `${number(value, digitsOf(value))} ms`),
     /** A percentage given as 0..100. */
-    percent: given((value) => (value / 100).toLocaleString(tag, { style: "percent", maximumFractionDigits: value < 10 ? 1 : 0 })),
+    percent: given((value) => share(value / 100, value < 10 ? 1 : 0)),
     mebibytes: given((value) => number(value / MEBIBYTE, 1)),
     duration: given(duration),
     /** An instant in the reader's own zone, written alike in every language. */
@@ -57,6 +61,6 @@ export function createFormat(tag) {
     /** "in 2 min" or "3 h ago". */
     relative: given(relativeTo),
     /** The same for what is planned: once due it is "now", until the next answer says more. */
-    until: given((iso, nowMs) => (Date.parse(iso) - nowMs < 1000 ? now : relativeTo(iso, nowMs))),
+    until: given((iso, nowMs) => (Date.parse(iso) - nowMs < 1000 ? now() : relativeTo(iso, nowMs))),
   };
 }

@@ -10,8 +10,8 @@ export const LANGUAGES = [
 /** The first language of the reader's list that we speak; English if none. */
 export function chooseLanguage(preferences) {
   for (const preference of preferences) {
-    const { language, script } = new Intl.Locale(preference).maximize();
-    const id = language === "zh" ? `zh_${script}` : language;
+    const locale = new Intl.Locale(preference);
+    const id = locale.language === "zh" ? `zh_${locale.maximize().script}` : locale.language;
     const found = LANGUAGES.find((entry) => entry.id === id);
     if (found) return found;
   }

@@ -52,7 +52,8 @@ def test_retries_back_off(page, server):
     server.offline = True
     page.shows("#pill", "Offline - retrying")
     page.js("performance.clearResourceTimings()")
-    starts = "return performance.getEntriesByType('resource').map((entry) => entry.startTime)"
+    polls = "performance.getEntriesByType('resource').filter((entry) => entry.initiatorType === 'fetch')"
+    starts = f"return {polls}.map((entry) => entry.startTime)"
     times = page.until(lambda: len(page.js(starts)) >= 3 and page.js(starts))
     first, second, *_ = (after - before for before, after in itertools.pairwise(times))
     # At least two rounds have failed before the first of these pauses; timers may be a little early, never much.

@@ -265,7 +265,7 @@ def test_only_who_may_write_sees_it(world: World) -> None:
     page = world.page
     page.open("#/")
     assert page.texts("nav a")[-1] == "Settings"
-    page.js("import('/static/api.js').then((api) => api.useSession({ token: null, right: 'read' }))")
+    page.js("import(document.querySelector('link[href$=\"/api.js\"]').href).then((api) => api.useSession({ token: null, right: 'read' }))")
     world.look_again()
     page.until(lambda: "Settings" not in page.texts("nav a"))
     page.js("location.hash = '#/settings/target/cloudflare'")

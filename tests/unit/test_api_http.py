@@ -1,4 +1,5 @@
 import gzip
+import re
 import tracemalloc
 from email.utils import parsedate_to_datetime
 
@@ -241,9 +242,33 @@ def test_the_page_and_its_files(page):
     assert page.get("/static/icon.png").headers["content-type"] == "image/png"
 
 
+def test_a_browser_asks_for_each_file_once_until_one_changes(page, tmp_path):
+    root = tmp_path / "web"
+    (root / "index.html").write_text('<script type="module" src="static/main.js"></script><link href="static/views/a.css">')
+    index = page.get("/")
+    kept = {match[1] for match in re.finditer(rb'"(static/@\w+)/', index.body)}
+    assert index.body.count(b"@") == 2
+    assert index.headers["cache-control"] == "no-cache"
+    (folder,) = (f"/{one.decode()}" for one in kept)
+    for name in ("main.js", "views/a.css"):
+        got, plain = page.get(f"{folder}/{name}"), page.get(f"/static/{name}")
+        assert (got.status, got.body, got.headers["etag"]) == (200, plain.body, plain.headers["etag"])
+        assert got.headers["cache-control"] == "max-age=31536000, immutable"
+        assert page.get(f"/static/@0123456789ab/{name}").headers["cache-control"] == "no-cache", "of another version, for a page of that"
+    again = page.get("/", IF_NONE_MATCH=index.headers["etag"])
+    assert again.status == 304
+    (root / "views" / "a.css").write_text("a { color: green }")
+    other = page.get("/", IF_NONE_MATCH=index.headers["etag"])
+    assert other.status == 200
+    assert folder.encode() not in other.body
+    assert page.get(f"{folder}/main.js").headers["cache-control"] == "no-cache"
+
+
 @pytest.mark.parametrize(
     "name",
     [
+        "@", "@/", "@0123456789ab", "@0123456789ab/", "@0123456789ab//main.js", "@0123456789ab/../main.js", "@/../../outside.js",
+        "@0123456789ab/@0123456789ab/main.js",
         "secret.pem", "missing.js", "views", "", ".hidden.js", ".git/a.js", "link.js", "../outside.js", "views/../../outside.js",
         "../web-other/b.js", "/etc/passwd", "//etc/hosts.js", "..\\outside.js", "main.js/", "main.js\x00", "main.js\x00.css",
         "a" * 5000 + ".js", "%2e%2e/outside.js", "views/./../.hidden.js",

@@ -49,10 +49,10 @@ function key(kit, measure) {
 }
 
 /** The start of the trace that the column under the pointer shows; the instant itself where there is none. */
-export const columnAt = ({ heat }, at) => heat.at_s[Math.floor((at - heat.start_s) / heat.width_s)] ?? at;
+export const pointedAt = ({ heat }, at) => heat.at_s[Math.floor((at - heat.start_s) / heat.width_s)] ?? at;
 
 /** What lies under the pointer in words. */
-export function heatReadout(kit, { heat }, at) {
+export function readout(kit, { heat }, at) {
   const index = Math.floor((at - heat.start_s) / heat.width_s);
   const last = heat.hops.filter((hop) => hop.loss_pct[index] !== null && hop.loss_pct[index] !== undefined).at(-1);
   if (!last) return kit.format.localS(at);

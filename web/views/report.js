@@ -6,8 +6,11 @@ import { badge, section, select } from "../parts.js";
 import { hashOf } from "../route.js";
 import { saidOf } from "../say.js";
 import { diffSentence, diffTable } from "./diff.js";
-import { timeline } from "./timeline.js";
+import * as time from "./timeline.js";
 import { hopTable } from "./trace.js";
+
+/** What the chart of this view says of an instant. */
+export const CHARTS = { timeline: time };
 
 const MASKS = [0, 1, 2, 3, 4];
 const SEVERITIES = ["info", "notice", "warning", "critical"];
@@ -77,7 +80,7 @@ export function report(kit, _ui, data, { query }) {
     ),
     el("p", { class: "diff-sentence" }, el("strong", {}, worst ? saidOf(kit, worst).title : t("report.quiet")), data.diff && [" ", diffSentence(kit, data.diff)]),
     facts(kit, data, data.agent),
-    section(t("latency"), timeline(kit, data)),
+    section(t("latency"), time.timeline(kit, data)),
     data.events.length > 0 && section(t("tab.changes"), events(kit, data.events, most)),
     data.diff && section(t("diff.whole"), diffTable(kit, maskedDiff(kit, data.diff, most))),
     hops(t("before"), data.before),

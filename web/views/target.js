@@ -5,12 +5,15 @@ import { hashOf, TARGET_TABS } from "../route.js";
 import { letter, section, stateCell, tabs, traceButton } from "../parts.js";
 import { changeList } from "./changes.js";
 import { compare } from "./diff.js";
-import { heatMap } from "./heat.js";
+import * as heat from "./heat.js";
 import { liveTrace } from "./live.js";
 import { pathHistory } from "./paths.js";
-import { timeline } from "./timeline.js";
+import * as time from "./timeline.js";
 import { traceSection } from "./trace.js";
 import { pairOf, wishes } from "./wishes.js";
+
+/** What the charts of this view say of an instant. */
+export const CHARTS = { timeline: time, heat };
 
 const HOUR_S = 3600;
 const SPANS = [3 * HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S, 30 * 24 * HOUR_S, 365 * 24 * HOUR_S];
@@ -45,11 +48,11 @@ function overTime(kit, ui, route, data, chart) {
 
 const BODIES = {
   "": (kit, ui, route, data) => [
-    overTime(kit, ui, route, data, timeline(kit, data)),
+    overTime(kit, ui, route, data, time.timeline(kit, data)),
     wishes(kit, ui, data.target.state, pairOf(data.target.state, data.paths, data.changes)),
     section(kit.t("changes.latest"), data.changes.length ? changeList(kit, data.changes) : el("p", { class: "empty" }, kit.t(data.target.state.learning ? "changes.learning" : "changes.none")), el("p", {}, el("a", { href: hashOf({ name: "changes", query: { target: route.id } }) }, kit.t("changes.all")))),
   ],
-  heat: (kit, ui, route, data) => overTime(kit, ui, route, data, heatMap(kit, { ...data, measure: route.query.show === "rtt" ? "rtt" : "loss" })),
+  heat: (kit, ui, route, data) => overTime(kit, ui, route, data, heat.heatMap(kit, { ...data, measure: route.query.show === "rtt" ? "rtt" : "loss" })),
   paths: (kit, _ui, _route, data) => pathHistory(kit, data),
   diff: (kit, ui, _route, data) => compare(kit, ui, data),
 };

@@ -111,6 +111,9 @@ function flags(kit, events, x, top) {
   });
 }
 
+/** The instant that the reader points at. */
+export const pointedAt = (_data, at) => at;
+
 /** What lies under the pointer, in words. */
 export function readout(kit, { series: { columns }, paths }, at) {
   const index = columns.at_s.findLastIndex((from) => from <= at);

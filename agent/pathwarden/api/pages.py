@@ -1,5 +1,11 @@
-"""The page's own files: a fixed set of types below one folder, nothing else."""
+"""The page's own files: a fixed set of types below one folder, nothing else.
 
+The page names them below a tag of all of them, so that a browser asks for each once: whatever changes has another address.
+"""
+
+import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import bottle
@@ -18,11 +24,19 @@ TYPES = {
 }
 
 
+_AT = "@"  # before a tag; no file begins so
+_NAMED = b'"static/'  # how the page begins the address of a file
+# Keep it, but ask each time whether the tag of what it says still fits, so that an update shows at once.
+_ASK = "no-cache"
+_KEEP = "max-age=31536000, immutable"  # RFC 8246
+
+
 class Pages:
-    """Serves `/` (index.html) and `/static/...` from a folder."""
+    """Serves `/` (index.html) and `/static/...`, or `/static/@TAG/...`, from a folder."""
 
     def __init__(self, root: str) -> None:
         self._root = Path(root).resolve()
+        self._tag = ""
 
     def add_to(self, app: bottle.Bottle) -> None:
         """Register the routes."""
@@ -31,12 +45,20 @@ class Pages:
 
     def index(self) -> bottle.HTTPResponse:
         """Page itself."""
-        return self.file("index.html")
+        page = self.file("index.html")
+        with suppress(OSError):  # an update is under way: until the next look each file is asked for
+            self._tag = _tag(self._root)
+            page.body = page.body.replace(_NAMED, _NAMED + f"{_AT}{self._tag}/".encode())
+        return page
 
     def file(self, name: str) -> bottle.HTTPResponse:
         """One file. Whatever is outside the folder, hidden, or of no known type does not exist."""
-        # no-cache: keep it, but ask each time whether the tag still fits, so that an update shows at once.
-        headers = {"Content-Type": TYPES.get(Path(name).suffix, ""), "Cache-Control": "no-cache"}
+        tag = ""
+        if name.startswith(_AT):
+            tag, _, name = name[len(_AT) :].partition("/")
+        # Under the tag of other files it may be asked for by a page that was loaded before an update.
+        keep = _KEEP if tag and tag == self._tag else _ASK
+        headers = {"Content-Type": TYPES.get(Path(name).suffix, ""), "Cache-Control": keep}
         try:
             path = (self._root / name).resolve()  # follows links, so that none leads out
             hidden = any(part.startswith(".") for part in Path(name).parts)
@@ -46,3 +68,14 @@ class Pages:
         except (OSError, ValueError):  # ValueError: a NUL byte in the name
             pass
         raise Problem(404, "not_found", "there is no such file")
+
+
+def _tag(root: Path) -> str:
+    """A text that is another one when any of these files is: of their names, lengths and times, which cost less than what they say."""
+    told = hashlib.sha256()
+    for folder, _folders, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            info = path.lstat()
+            told.update(f"{path}\0{info.st_size}\0{info.st_mtime_ns}\0{info.st_ino}\0".encode(errors="surrogateescape"))
+    return told.hexdigest()[:12]

@@ -17,7 +17,7 @@ from pathwarden.store.past import Past, has_live
 from pathwarden.store.room import identity
 from pathwarden.store.spool import read as read_spool
 
-CONNECTIONS = 4  # as many threads read at once, the others wait for milliseconds; every connection has its own cache
+CONNECTIONS = 2  # as many threads read at once, the others wait for milliseconds; each with its cache keeps up to half a megabyte
 _CACHE_KIB = 256  # a page of traces with its path, or the newest days of a series
 
 _Identity = tuple[str, int, int]
@@ -176,6 +176,7 @@ def _attach(db: sqlite3.Connection, path: str) -> bool:
     """Attach a live database; False if it cannot be read, or is only just being made."""
     try:
         db.execute("ATTACH ? AS live", (uri_of(Path(path), "ro"),))
+        db.execute(f"PRAGMA live.cache_size = -{_CACHE_KIB}")  # SQLite's own choice is 2000, and it lies in memory anyway
     except sqlite3.Error:
         return False
     try:
