@@ -39,7 +39,7 @@ class PageServer:
     count what is and was being answered at the same time, `waiting` what a `held` block keeps back.
     """
 
-    def __init__(self, poll_ms: int = 100) -> None:
+    def __init__(self, poll_ms: int = 100, port: int = 0) -> None:
         self.poll_ms = poll_ms
         self.states = page_data.states()
         self.summary = page_data.summary()
@@ -60,7 +60,7 @@ class PageServer:
         self._lock = threading.Lock()
         self._gate = threading.Event()
         self._gate.set()
-        self._http = _Http(self)
+        self._http = _Http(self, port)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
         self.url = f"http://127.0.0.1:{self._http.server_port}/"
 
@@ -159,9 +159,9 @@ class PageServer:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, agent: PageServer) -> None:
+    def __init__(self, agent: PageServer, port: int) -> None:
         self.agent = agent
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -195,9 +195,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(404, "text/plain", b"", "no-store")
             return
         data = path.read_bytes()
+        keep = "max-age=3600"  # as the agent lets a browser keep them; they do not change while tests run
         if name == "index.html":
+            keep = "no-cache"
             data = data.replace(b'name="poll-ms" content="5000"', f'name="poll-ms" content="{self.server.agent.poll_ms}"'.encode())
-        self.reply(200, f"{KINDS[path.suffix]}; charset=utf-8", data, "no-cache")
+        self.reply(200, f"{KINDS[path.suffix]}; charset=utf-8", data, keep)
 
     def reply(self, status: int, kind: str, data: bytes, cache: str) -> None:
         self.send_response(status)

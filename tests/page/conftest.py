@@ -1,10 +1,14 @@
-"""A real browser, and the server it looks at. One browser serves all tests; every test has a server, so an origin, of its own."""
+"""A real browser, and the server it looks at.
+
+One browser serves all tests. Every test has a server of its own, at the same address: so the browser loads the page's files once.
+"""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 from selenium import webdriver
 
+from equipment.broker import closed_port
 from equipment.browser import Page, chromium
 from equipment.page_server import PageServer
 
@@ -16,10 +20,17 @@ def driver(need: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory)
         yield browser
 
 
+@pytest.fixture(scope="session")
+def port() -> Iterator[int]:
+    """The port of every stand-in."""
+    with closed_port() as port:
+        yield port
+
+
 @pytest.fixture
-def server() -> Iterator[PageServer]:
+def server(port: int) -> Iterator[PageServer]:
     """The agent's stand-in."""
-    with PageServer() as running:
+    with PageServer(port=port) as running:
         yield running
 
 
