@@ -18,6 +18,21 @@ def test_polls_never_overlap(page, server):
     assert server.most_at_once == 1
 
 
+def test_the_other_views_are_there_before_an_agent_goes_away(page, server):
+    page.expected_errors = OFFLINE
+    page.open()
+    loaded = "return performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname)"
+    views = {f"/static/views/{name}.js" for name in ("target", "changes", "graph", "map", "report", "heat", "timeline")}
+    page.until(lambda: views <= set(page.js(loaded)))
+    before = set(page.js(loaded))
+    server.offline = True
+    page.js("location.hash = '#/target/cloudflare'")
+    page.shows("#view", "The agent does not answer.")
+    server.offline = False
+    page.find(".target-head")
+    assert {name for name in set(page.js(loaded)) - before if name.startswith("/static/")} == set()
+
+
 def test_the_pill_pauses_and_resumes(page, server):
     page.open()
     page.find("#pill").click()

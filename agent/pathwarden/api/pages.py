@@ -22,8 +22,6 @@ TYPES = {
     ".png": "image/png",
     ".ico": "image/x-icon",
 }
-
-
 _AT = "@"  # before a tag; no file begins so
 _NAMED = b'"static/'  # how the page begins the address of a file
 # Keep it, but ask each time whether the tag of what it says still fits, so that an update shows at once.
